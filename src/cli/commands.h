@@ -1,0 +1,19 @@
+// Every command of the program: one line here, one file beside it. The only place where shells meet.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace fairlead::cli {
+
+// Arguments after the command's name. Returns the exit status: 0 well done, 1 the work failed,
+// 2 wrong use (unless the command's own help says more).
+using Arguments = std::vector<std::string>;
+
+struct Command {
+  const char* name;
+  const char* summary;  // one line of help
+  int (*run)(const Arguments& arguments);
+};
+
+}  // namespace fairlead::cli

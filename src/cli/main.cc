@@ -1,0 +1,53 @@
+// fairlead: one program, one command a job. main() lists them all; nothing registers itself.
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/commands.h"
+
+namespace fairlead::cli {
+namespace {
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> all{};
+  return all;
+}
+
+int usage(std::FILE* out) {
+  std::fputs("fairlead: a service mesh in one program, which shows the way a request goes\n\n"
+             "usage: fairlead COMMAND [ARGUMENT...]     fairlead COMMAND --help tells more\n\n", out);
+  for (const Command& command : commands()) {
+    std::fprintf(out, "  %-12s %s\n", command.name, command.summary);
+  }
+  std::fputs("  version      the version of this program\n", out);
+  return out == stdout ? 0 : 2;
+}
+
+}  // namespace
+
+int dispatch(const Arguments& words) {
+  if (words.empty()) return usage(stderr);
+  if (words[0] == "--help" || words[0] == "-h" || words[0] == "help") return usage(stdout);
+  if (words[0] == "--version" || words[0] == "version") {
+    std::puts("fairlead " FAIRLEAD_VERSION);
+    return 0;
+  }
+  const auto found = std::find_if(commands().begin(), commands().end(),
+                                  [&](const Command& command) { return words[0] == command.name; });
+  if (found == commands().end()) {
+    std::fprintf(stderr, "fairlead: there is no command '%s'\n\n", words[0].c_str());
+    return usage(stderr);
+  }
+  return found->run({words.begin() + 1, words.end()});
+}
+
+}  // namespace fairlead::cli
+
+int main(int count, char** words) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed peer is an error value, not the end of the program
+  return fairlead::cli::dispatch({words + 1, words + count});
+}

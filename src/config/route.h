@@ -1,0 +1,119 @@
+// The data plane's words for HTTP routes, in Envoy's model and with Envoy's names
+// (envoy.config.route.v3), as plain values. What is not here is not honoured, and xds says so.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/origin.h"
+
+namespace fairlead::config {
+
+using Milliseconds = std::chrono::milliseconds;
+
+struct StringMatch {
+  enum class Kind : std::uint8_t { exact, prefix, suffix, contains, regex };
+  Kind kind = Kind::exact;
+  std::string value;
+  bool ignore_case = false;
+  bool operator==(const StringMatch&) const = default;
+};
+
+struct HeaderMatch {
+  std::string name;                     // lower case
+  std::optional<StringMatch> value;     // absent: presence is asked
+  bool invert = false;
+  bool operator==(const HeaderMatch&) const = default;
+};
+
+struct PathMatch {
+  enum class Kind : std::uint8_t { prefix, exact, regex, path_separated_prefix };
+  Kind kind = Kind::prefix;
+  std::string value = "/";
+  bool case_sensitive = true;
+  bool operator==(const PathMatch&) const = default;
+};
+
+struct WeightedCluster {
+  std::string cluster;
+  std::uint32_t weight = 1;
+  bool operator==(const WeightedCluster&) const = default;
+};
+
+struct RetryPolicy {
+  std::vector<std::string> retry_on;  // Envoy's words: "connect-failure", "refused-stream", "5xx", ...
+  std::uint32_t retries = 1;
+  Milliseconds per_try_timeout{0};    // 0: none
+  bool avoid_previous_hosts = false;
+  std::vector<std::uint32_t> retriable_status_codes;
+  bool operator==(const RetryPolicy&) const = default;
+};
+
+struct HeaderToAdd {
+  std::string name;
+  std::string value;
+  bool append = true;  // false: overwrite
+  bool operator==(const HeaderToAdd&) const = default;
+};
+
+struct RouteAction {
+  std::vector<WeightedCluster> clusters;  // at least one
+  std::optional<Milliseconds> timeout;    // absent: Envoy's 15 s; 0: none
+  std::optional<RetryPolicy> retry;
+  std::string prefix_rewrite;
+  std::string host_rewrite;
+  bool operator==(const RouteAction&) const = default;
+};
+
+struct RedirectAction {
+  std::string host;
+  std::string path;
+  std::uint32_t status = 301;
+  bool https = false;
+  bool operator==(const RedirectAction&) const = default;
+};
+
+struct DirectResponse {
+  std::uint32_t status = 200;
+  std::string body;
+  bool operator==(const DirectResponse&) const = default;
+};
+
+struct Route {
+  enum class Kind : std::uint8_t { forward, redirect, direct };
+  std::string name;
+  PathMatch path;
+  std::vector<HeaderMatch> headers;
+  Kind kind = Kind::forward;
+  RouteAction forward;
+  RedirectAction redirect;
+  DirectResponse direct;
+  std::vector<HeaderToAdd> request_headers_to_add;
+  std::vector<std::string> request_headers_to_remove;
+  std::vector<HeaderToAdd> response_headers_to_add;
+  std::vector<std::string> response_headers_to_remove;
+  Origin origin;
+  bool operator==(const Route&) const = default;
+};
+
+struct VirtualHost {
+  std::string name;
+  std::vector<std::string> domains;  // exact, "*.suffix", "prefix.*", "*"
+  std::vector<Route> routes;         // the first that matches wins
+  std::optional<RetryPolicy> retry;  // for routes without their own
+  Origin origin;
+  bool operator==(const VirtualHost&) const = default;
+};
+
+struct RouteConfiguration {
+  std::string name;
+  std::vector<VirtualHost> virtual_hosts;
+  bool ignore_port_in_host_matching = false;
+  Origin origin;
+  bool operator==(const RouteConfiguration&) const = default;
+};
+
+}  // namespace fairlead::config

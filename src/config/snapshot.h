@@ -1,0 +1,46 @@
+// All of a proxy's configuration at one moment: immutable, numbered, shared between workers.
+// Successive snapshots share the parts that did not change.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/cluster.h"
+#include "config/listener.h"
+#include "config/route.h"
+
+namespace fairlead::config {
+
+// Which world each type last changed in, for this proxy; the xDS version_info.
+struct Versions {
+  std::string listeners;
+  std::string routes;
+  std::string clusters;
+  std::string endpoints;
+  bool operator==(const Versions&) const = default;
+};
+
+// A field that came and is not honoured.
+struct Unhonoured {
+  std::string resource;  // "Listener virtualOutbound"
+  std::string field;     // "filter_chains[0].filters[1]: envoy.filters.network.rbac"
+  bool operator==(const Unhonoured&) const = default;
+};
+
+struct Snapshot {
+  std::uint64_t number = 0;  // counts up in this process
+  Versions versions;
+  std::string world;         // the newest of the versions' worlds; "static" for a bootstrap alone
+  std::map<std::string, std::shared_ptr<const Listener>> listeners;
+  std::map<std::string, std::shared_ptr<const RouteConfiguration>> routes;
+  std::map<std::string, std::shared_ptr<const Cluster>> clusters;
+  std::map<std::string, std::shared_ptr<const ClusterLoadAssignment>> endpoints;  // by EDS service name
+  std::vector<Unhonoured> unhonoured;
+};
+
+using SnapshotPointer = std::shared_ptr<const Snapshot>;
+
+}  // namespace fairlead::config

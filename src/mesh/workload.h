@@ -1,0 +1,55 @@
+// What runs: pods and virtual machines, and the nodes below them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/origin.h"
+#include "mesh/service.h"
+
+namespace fairlead::mesh {
+
+enum class WorkloadKind : std::uint8_t { pod, vm };
+enum class Sidecar : std::uint8_t { none, fairlead, envoy };
+
+struct ContainerPort {
+  std::string name;
+  std::uint16_t port = 0;
+  Transport transport = Transport::tcp;
+  bool operator==(const ContainerPort&) const = default;
+};
+
+struct Workload {
+  WorkloadKind kind = WorkloadKind::pod;
+  std::string name_space;
+  std::string name;             // the pod's own name, or the VM's
+  std::string owner;            // "productpage-v1": the Deployment (or other controller) behind it; else its name
+  std::vector<IpAddress> addresses;  // at most one a family
+  std::string node;             // empty for a VM
+  std::string service_account;
+  std::map<std::string, std::string> labels;
+  std::vector<ContainerPort> ports;
+  std::vector<std::string> containers;       // names, in order; init_containers the same
+  std::vector<std::string> init_containers;
+  Sidecar sidecar = Sidecar::none;
+  std::string capture_include_outbound;      // traffic.sidecar.istio.io/* as written; empty: the default
+  std::string capture_exclude_outbound;
+  bool ready = false;
+  bool terminating = false;
+  Origin origin;
+  bool operator==(const Workload&) const = default;
+};
+
+struct Node {
+  std::string name;
+  std::vector<IpAddress> addresses;
+  std::vector<std::string> pod_ranges;  // CIDR text, as in spec.podCIDRs
+  std::string zone;
+  Origin origin;
+  bool operator==(const Node&) const = default;
+};
+
+}  // namespace fairlead::mesh
