@@ -18,7 +18,9 @@ std::uint64_t split_mix(std::uint64_t& state) {
   return z ^ z >> 31;
 }
 
-std::uint64_t rotate_left(std::uint64_t value, int by) { return value << by | value >> (64 - by); }
+std::uint64_t rotate_left(std::uint64_t value, int by) {
+  return value << by | value >> (64 - by);
+}
 
 }  // namespace
 

@@ -1,4 +1,5 @@
-// Time and chance are arguments: whoever decides something is given them, so that a test can choose.
+// Time and chance are arguments: whoever decides something is given them, so that a test can
+// choose.
 #pragma once
 
 #include <chrono>
@@ -7,8 +8,8 @@
 namespace fairlead {
 
 using Duration = std::chrono::nanoseconds;
-using Instant = std::chrono::steady_clock::time_point;      // for intervals; never goes back
-using WallTime = std::chrono::system_clock::time_point;     // for people; may jump
+using Instant = std::chrono::steady_clock::time_point;   // for intervals; never goes back
+using WallTime = std::chrono::system_clock::time_point;  // for people; may jump
 
 class Clock {
  public:
@@ -36,7 +37,9 @@ class SystemClock final : public Clock {
 class ManualClock final : public Clock {
  public:
   [[nodiscard]] Instant now() const override { return Instant{} + elapsed_; }
-  [[nodiscard]] WallTime wall() const override { return WallTime{} + std::chrono::duration_cast<WallTime::duration>(elapsed_); }
+  [[nodiscard]] WallTime wall() const override {
+    return WallTime{} + std::chrono::duration_cast<WallTime::duration>(elapsed_);
+  }
   void advance(Duration by) { elapsed_ += by; }
 
  private:

@@ -11,19 +11,25 @@ namespace {
 
 spdlog::level::level_enum level_of(Level level) {
   switch (level) {
-    case Level::trace: return spdlog::level::trace;
-    case Level::debug: return spdlog::level::debug;
-    case Level::info: return spdlog::level::info;
-    case Level::warning: return spdlog::level::warn;
-    case Level::error: return spdlog::level::err;
-    case Level::off: return spdlog::level::off;
+    case Level::trace:
+      return spdlog::level::trace;
+    case Level::debug:
+      return spdlog::level::debug;
+    case Level::info:
+      return spdlog::level::info;
+    case Level::warning:
+      return spdlog::level::warn;
+    case Level::error:
+      return spdlog::level::err;
+    case Level::off:
+      return spdlog::level::off;
   }
   return spdlog::level::info;
 }
 
 std::shared_ptr<spdlog::logger> make(const std::string& source) {
-  auto logger = std::make_shared<spdlog::logger>(
-      source, std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger =
+      std::make_shared<spdlog::logger>(source, std::make_shared<spdlog::sinks::stderr_sink_mt>());
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %n: %v", spdlog::pattern_time_type::utc);
   return logger;
 }
@@ -35,16 +41,25 @@ std::shared_ptr<spdlog::logger>& logger() {
 
 }  // namespace
 
-void set_level(Level level) { logger()->set_level(level_of(level)); }
+void set_level(Level level) {
+  logger()->set_level(level_of(level));
+}
 
 bool level_from(std::string_view name, Level& level) {
-  if (name == "trace") level = Level::trace;
-  else if (name == "debug") level = Level::debug;
-  else if (name == "info") level = Level::info;
-  else if (name == "warning" || name == "warn") level = Level::warning;
-  else if (name == "error" || name == "critical") level = Level::error;
-  else if (name == "off") level = Level::off;
-  else return false;
+  if (name == "trace")
+    level = Level::trace;
+  else if (name == "debug")
+    level = Level::debug;
+  else if (name == "info")
+    level = Level::info;
+  else if (name == "warning" || name == "warn")
+    level = Level::warning;
+  else if (name == "error" || name == "critical")
+    level = Level::error;
+  else if (name == "off")
+    level = Level::off;
+  else
+    return false;
   return true;
 }
 
@@ -54,10 +69,20 @@ void set_source(std::string_view source) {
   logger()->set_level(level);
 }
 
-void trace(std::string_view message) { logger()->trace("{}", message); }
-void debug(std::string_view message) { logger()->debug("{}", message); }
-void info(std::string_view message) { logger()->info("{}", message); }
-void warning(std::string_view message) { logger()->warn("{}", message); }
-void error(std::string_view message) { logger()->error("{}", message); }
+void trace(std::string_view message) {
+  logger()->trace("{}", message);
+}
+void debug(std::string_view message) {
+  logger()->debug("{}", message);
+}
+void info(std::string_view message) {
+  logger()->info("{}", message);
+}
+void warning(std::string_view message) {
+  logger()->warn("{}", message);
+}
+void error(std::string_view message) {
+  logger()->error("{}", message);
+}
 
 }  // namespace fairlead::log

@@ -1,5 +1,5 @@
-// Which object, and which line of which file, is behind a value. Every decision that `fairlead path`
-// shows ends in one of these.
+// Which object, and which line of which file, is behind a value. Every decision that `fairlead
+// path` shows ends in one of these.
 #pragma once
 
 #include <string>
@@ -7,11 +7,11 @@
 namespace fairlead {
 
 struct Origin {
-  std::string kind;       // "Service", "Deployment", "built-in" for what fairlead itself adds
-  std::string name_space; // empty for cluster-wide objects and static config
+  std::string kind;        // "Service", "Deployment", "built-in" for what fairlead itself adds
+  std::string name_space;  // empty for cluster-wide objects and static config
   std::string name;
-  std::string file;       // empty when the object did not come from a file
-  int line = 0;           // 1-based; 0 when not known
+  std::string file;  // empty when the object did not come from a file
+  int line = 0;      // 1-based; 0 when not known
 
   bool operator==(const Origin&) const = default;
 
@@ -21,8 +21,8 @@ struct Origin {
 
   [[nodiscard]] std::string encode() const;
   [[nodiscard]] static Origin decode(const std::string& text);
-  // One string to put in an annotation or in xDS metadata, and back: "KIND|NAMESPACE|NAME|FILE:LINE".
-  // decode takes anything; what it cannot read stays empty.
+  // One string to put in an annotation or in xDS metadata, and back:
+  // "KIND|NAMESPACE|NAME|FILE:LINE". decode takes anything; what it cannot read stays empty.
 };
 
 }  // namespace fairlead

@@ -18,47 +18,72 @@ std::string Fault::describe() const {
 
 const char* name_of(FaultKind kind) {
   switch (kind) {
-    case FaultKind::invalid: return "invalid";
-    case FaultKind::unsupported: return "unsupported";
-    case FaultKind::missing: return "missing";
-    case FaultKind::denied: return "denied";
-    case FaultKind::unreachable: return "unreachable";
-    case FaultKind::closed: return "closed";
-    case FaultKind::timed_out: return "timed_out";
-    case FaultKind::cancelled: return "cancelled";
-    case FaultKind::exhausted: return "exhausted";
-    case FaultKind::internal: return "internal";
+    case FaultKind::invalid:
+      return "invalid";
+    case FaultKind::unsupported:
+      return "unsupported";
+    case FaultKind::missing:
+      return "missing";
+    case FaultKind::denied:
+      return "denied";
+    case FaultKind::unreachable:
+      return "unreachable";
+    case FaultKind::closed:
+      return "closed";
+    case FaultKind::timed_out:
+      return "timed_out";
+    case FaultKind::cancelled:
+      return "cancelled";
+    case FaultKind::exhausted:
+      return "exhausted";
+    case FaultKind::internal:
+      return "internal";
   }
   return "internal";
 }
 
-Fault invalid(std::string message) { return {FaultKind::invalid, std::move(message)}; }
-Fault unsupported(std::string message) { return {FaultKind::unsupported, std::move(message)}; }
-Fault missing(std::string message) { return {FaultKind::missing, std::move(message)}; }
+Fault invalid(std::string message) {
+  return {FaultKind::invalid, std::move(message)};
+}
+Fault unsupported(std::string message) {
+  return {FaultKind::unsupported, std::move(message)};
+}
+Fault missing(std::string message) {
+  return {FaultKind::missing, std::move(message)};
+}
 
 namespace {
 
 FaultKind kind_of_errno(int error) {
   switch (error) {
     case ENOENT:
-    case ESRCH: return FaultKind::missing;
+    case ESRCH:
+      return FaultKind::missing;
     case EPERM:
-    case EACCES: return FaultKind::denied;
+    case EACCES:
+      return FaultKind::denied;
     case ECONNREFUSED:
     case EHOSTUNREACH:
     case ENETUNREACH:
-    case EADDRNOTAVAIL: return FaultKind::unreachable;
+    case EADDRNOTAVAIL:
+      return FaultKind::unreachable;
     case ECONNRESET:
-    case EPIPE: return FaultKind::closed;
-    case ETIMEDOUT: return FaultKind::timed_out;
-    case ECANCELED: return FaultKind::cancelled;
+    case EPIPE:
+      return FaultKind::closed;
+    case ETIMEDOUT:
+      return FaultKind::timed_out;
+    case ECANCELED:
+      return FaultKind::cancelled;
     case EMFILE:
     case ENFILE:
     case ENOMEM:
     case ENOSPC:
-    case ENOBUFS: return FaultKind::exhausted;
-    case EINVAL: return FaultKind::invalid;
-    default: return FaultKind::internal;
+    case ENOBUFS:
+      return FaultKind::exhausted;
+    case EINVAL:
+      return FaultKind::invalid;
+    default:
+      return FaultKind::internal;
   }
 }
 

@@ -22,9 +22,9 @@ enum class FaultKind {
   unreachable,  // no connection: refused, no route, reset before use
   closed,       // the peer ended the connection
   timed_out,
-  cancelled,    // we stopped it ourselves: never a timeout in disguise
-  exhausted,    // a limit or a resource is used up
-  internal,     // our own mistake
+  cancelled,  // we stopped it ourselves: never a timeout in disguise
+  exhausted,  // a limit or a resource is used up
+  internal,   // our own mistake
 };
 
 // Whose fault it is. downstream = who called us, upstream = whom we call, as in Envoy and xDS.
@@ -67,7 +67,7 @@ struct Nothing {
 template <class T = Nothing>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}       // NOLINT: implicit
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit
   Result(Fault fault) : state_(std::in_place_index<1>, std::move(fault)) {}  // NOLINT: implicit
 
   [[nodiscard]] bool ok() const { return state_.index() == 0; }
@@ -92,6 +92,8 @@ class [[nodiscard]] Result {
   std::variant<T, Fault> state_;
 };
 
-inline Result<> done() { return Nothing{}; }
+inline Result<> done() {
+  return Nothing{};
+}
 
 }  // namespace fairlead

@@ -1,4 +1,5 @@
-// Every command of the program: one line here, one file beside it. The only place where shells meet.
+// Every command of the program: one line here, one file beside it. The only place where shells
+// meet.
 #pragma once
 
 #include <string>

@@ -18,8 +18,10 @@ const std::vector<Command>& commands() {
 }
 
 int usage(std::FILE* out) {
-  std::fputs("fairlead: a service mesh in one program, which shows the way a request goes\n\n"
-             "usage: fairlead COMMAND [ARGUMENT...]     fairlead COMMAND --help tells more\n\n", out);
+  std::fputs(
+      "fairlead: a service mesh in one program, which shows the way a request goes\n\n"
+      "usage: fairlead COMMAND [ARGUMENT...]     fairlead COMMAND --help tells more\n\n",
+      out);
   for (const Command& command : commands()) {
     std::fprintf(out, "  %-12s %s\n", command.name, command.summary);
   }

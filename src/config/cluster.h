@@ -24,12 +24,12 @@ enum class BalancePolicy : std::uint8_t { round_robin, least_request, random, cl
 enum class Health : std::uint8_t { unknown, healthy, unhealthy, draining };
 
 struct LbEndpoint {
-  SocketAddress address;     // when `host` is empty
-  std::string host;          // a name to resolve (strict_dns), with address.port
-  std::string unix_path;     // a unix socket instead of an address; empty for none
+  SocketAddress address;            // when `host` is empty
+  std::string host;                 // a name to resolve (strict_dns), with address.port
+  std::string unix_path;            // a unix socket instead of an address; empty for none
   Health health = Health::unknown;  // unknown counts as healthy, as in Envoy
   std::uint32_t weight = 1;
-  std::string workload;      // "namespace/name" from metadata, for people
+  std::string workload;  // "namespace/name" from metadata, for people
   Origin origin;
   bool operator==(const LbEndpoint&) const = default;
 };
@@ -59,14 +59,14 @@ struct Cluster {
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::milliseconds idle_timeout{3600000};  // of a pooled connection
   std::uint32_t max_requests_per_connection = 0;    // 0: no limit
-  std::uint32_t max_connections = 1024;  // circuit_breakers thresholds, DEFAULT priority
+  std::uint32_t max_connections = 1024;             // circuit_breakers thresholds, DEFAULT priority
   std::uint32_t max_pending_requests = 1024;
   std::uint32_t max_requests = 1024;
   std::uint32_t max_retries = 3;
-  bool http2 = false;                    // explicit HTTP/2 upstream
-  std::optional<IpAddress> source_v4;    // upstream_bind_config: 127.0.0.6 for delivery inbound
+  bool http2 = false;                  // explicit HTTP/2 upstream
+  std::optional<IpAddress> source_v4;  // upstream_bind_config: 127.0.0.6 for delivery inbound
   std::optional<IpAddress> source_v6;
-  ClusterLoadAssignment endpoints;       // static_endpoints and strict_dns
+  ClusterLoadAssignment endpoints;  // static_endpoints and strict_dns
   Origin origin;
   bool operator==(const Cluster&) const = default;
 };

@@ -15,8 +15,8 @@
 namespace fairlead::config {
 
 struct AccessLog {
-  std::string path;     // a file, "/dev/stdout" or "/dev/stderr"
-  std::string format;   // Envoy's command operators; empty: Envoy's default format
+  std::string path;    // a file, "/dev/stdout" or "/dev/stderr"
+  std::string format;  // Envoy's command operators; empty: Envoy's default format
   bool operator==(const AccessLog&) const = default;
 };
 
@@ -87,7 +87,7 @@ struct Listener {
   bool bind_to_port = true;
   bool use_original_dst = false;  // hand the connection to the listener of the dialled address
   Direction direction = Direction::unspecified;
-  bool original_dst_filter = false;   // envoy.filters.listener.original_dst
+  bool original_dst_filter = false;  // envoy.filters.listener.original_dst
   bool tls_inspector = false;
   bool http_inspector = false;
   Milliseconds listener_filters_timeout{15000};  // 0: wait for ever

@@ -23,8 +23,8 @@ struct StringMatch {
 };
 
 struct HeaderMatch {
-  std::string name;                     // lower case
-  std::optional<StringMatch> value;     // absent: presence is asked
+  std::string name;                  // lower case
+  std::optional<StringMatch> value;  // absent: presence is asked
   bool invert = false;
   bool operator==(const HeaderMatch&) const = default;
 };
@@ -44,9 +44,10 @@ struct WeightedCluster {
 };
 
 struct RetryPolicy {
-  std::vector<std::string> retry_on;  // Envoy's words: "connect-failure", "refused-stream", "5xx", ...
+  std::vector<std::string>
+      retry_on;  // Envoy's words: "connect-failure", "refused-stream", "5xx", ...
   std::uint32_t retries = 1;
-  Milliseconds per_try_timeout{0};    // 0: none
+  Milliseconds per_try_timeout{0};  // 0: none
   bool avoid_previous_hosts = false;
   std::vector<std::uint32_t> retriable_status_codes;
   bool operator==(const RetryPolicy&) const = default;

@@ -33,11 +33,12 @@ struct Unhonoured {
 struct Snapshot {
   std::uint64_t number = 0;  // counts up in this process
   Versions versions;
-  std::string world;         // the newest of the versions' worlds; "static" for a bootstrap alone
+  std::string world;  // the newest of the versions' worlds; "static" for a bootstrap alone
   std::map<std::string, std::shared_ptr<const Listener>> listeners;
   std::map<std::string, std::shared_ptr<const RouteConfiguration>> routes;
   std::map<std::string, std::shared_ptr<const Cluster>> clusters;
-  std::map<std::string, std::shared_ptr<const ClusterLoadAssignment>> endpoints;  // by EDS service name
+  std::map<std::string, std::shared_ptr<const ClusterLoadAssignment>>
+      endpoints;  // by EDS service name
   std::vector<Unhonoured> unhonoured;
 };
 

@@ -38,13 +38,13 @@ struct EndpointPort {
 struct Endpoint {
   IpAddress address;
   std::vector<EndpointPort> ports;
-  bool ready = true;         // may get new traffic
-  bool serving = true;       // its app answers, even when it is going away
+  bool ready = true;    // may get new traffic
+  bool serving = true;  // its app answers, even when it is going away
   bool terminating = false;
-  std::string workload;      // "namespace/name" of its pod or VM; empty when nobody knows
-  std::string node;          // the node's name; empty for a VM
+  std::string workload;  // "namespace/name" of its pod or VM; empty when nobody knows
+  std::string node;      // the node's name; empty for a VM
   std::string zone;
-  std::string hostname;      // a DNS label of its own under a headless service, or empty
+  std::string hostname;  // a DNS label of its own under a headless service, or empty
   std::string service_account;
   std::map<std::string, std::string> labels;
   std::uint32_t weight = 1;
@@ -71,7 +71,7 @@ struct Service {
   std::vector<Endpoint> endpoints;   // sorted by address; ready or not
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> selector;  // empty: endpoints are given by hand
-  bool mesh_external = false;        // MESH_EXTERNAL of a ServiceEntry: no sidecar on the far side
+  bool mesh_external = false;  // MESH_EXTERNAL of a ServiceEntry: no sidecar on the far side
   Origin origin;
   bool operator==(const Service&) const = default;
 };

@@ -25,17 +25,19 @@ struct ContainerPort {
 struct Workload {
   WorkloadKind kind = WorkloadKind::pod;
   std::string name_space;
-  std::string name;             // the pod's own name, or the VM's
-  std::string owner;            // "productpage-v1": the Deployment (or other controller) behind it; else its name
+  std::string name;  // the pod's own name, or the VM's
+  std::string
+      owner;  // "productpage-v1": the Deployment (or other controller) behind it; else its name
   std::vector<IpAddress> addresses;  // at most one a family
-  std::string node;             // empty for a VM
+  std::string node;                  // empty for a VM
   std::string service_account;
   std::map<std::string, std::string> labels;
   std::vector<ContainerPort> ports;
-  std::vector<std::string> containers;       // names, in order; init_containers the same
+  std::vector<std::string> containers;  // names, in order; init_containers the same
   std::vector<std::string> init_containers;
   Sidecar sidecar = Sidecar::none;
-  std::string capture_include_outbound;      // traffic.sidecar.istio.io/* as written; empty: the default
+  std::string
+      capture_include_outbound;  // traffic.sidecar.istio.io/* as written; empty: the default
   std::string capture_exclude_outbound;
   bool ready = false;
   bool terminating = false;

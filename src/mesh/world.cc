@@ -6,29 +6,39 @@ namespace fairlead::mesh {
 
 const char* name_of(Transport transport) {
   switch (transport) {
-    case Transport::tcp: return "tcp";
-    case Transport::udp: return "udp";
-    case Transport::sctp: return "sctp";
+    case Transport::tcp:
+      return "tcp";
+    case Transport::udp:
+      return "udp";
+    case Transport::sctp:
+      return "sctp";
   }
   return "tcp";
 }
 
 const char* name_of(Protocol protocol) {
   switch (protocol) {
-    case Protocol::undeclared: return "undeclared";
-    case Protocol::http: return "http";
-    case Protocol::http2: return "http2";
-    case Protocol::grpc: return "grpc";
-    case Protocol::tls: return "tls";
-    case Protocol::tcp: return "tcp";
-    case Protocol::udp: return "udp";
+    case Protocol::undeclared:
+      return "undeclared";
+    case Protocol::http:
+      return "http";
+    case Protocol::http2:
+      return "http2";
+    case Protocol::grpc:
+      return "grpc";
+    case Protocol::tls:
+      return "tls";
+    case Protocol::tcp:
+      return "tcp";
+    case Protocol::udp:
+      return "udp";
   }
   return "undeclared";
 }
 
 const EndpointPort* port_of(const Endpoint& endpoint, const ServicePort& port) {
-  const auto found =
-      std::find_if(endpoint.ports.begin(), endpoint.ports.end(), [&](const EndpointPort& candidate) {
+  const auto found = std::find_if(
+      endpoint.ports.begin(), endpoint.ports.end(), [&](const EndpointPort& candidate) {
         return candidate.name == port.name && candidate.transport == port.transport;
       });
   return found == endpoint.ports.end() ? nullptr : &*found;
@@ -44,7 +54,8 @@ auto* find_where(const List& list, Matches matches) {
 
 template <class Thing>
 bool holds(const Thing& thing, const IpAddress& address) {
-  return std::find(thing.addresses.begin(), thing.addresses.end(), address) != thing.addresses.end();
+  return std::find(thing.addresses.begin(), thing.addresses.end(), address) !=
+         thing.addresses.end();
 }
 
 template <class List>
@@ -59,7 +70,8 @@ auto* find_named(const List& list, std::string_view name_space, std::string_view
 
 }  // namespace
 
-const Service* find_service(const World& world LIFETIMEBOUND, std::string_view name_space, std::string_view name) {
+const Service* find_service(const World& world LIFETIMEBOUND, std::string_view name_space,
+                            std::string_view name) {
   return find_named(world.services, name_space, name);
 }
 
@@ -68,15 +80,19 @@ const Service* find_service_by_host(const World& world LIFETIMEBOUND, std::strin
 }
 
 const Service* find_service_by_address(const World& world LIFETIMEBOUND, const IpAddress& address) {
-  return find_where(world.services, [&](const Service& service) { return holds(service, address); });
+  return find_where(world.services,
+                    [&](const Service& service) { return holds(service, address); });
 }
 
-const Workload* find_workload(const World& world LIFETIMEBOUND, std::string_view name_space, std::string_view name) {
+const Workload* find_workload(const World& world LIFETIMEBOUND, std::string_view name_space,
+                              std::string_view name) {
   return find_named(world.workloads, name_space, name);
 }
 
-const Workload* find_workload_by_address(const World& world LIFETIMEBOUND, const IpAddress& address) {
-  return find_where(world.workloads, [&](const Workload& workload) { return holds(workload, address); });
+const Workload* find_workload_by_address(const World& world LIFETIMEBOUND,
+                                         const IpAddress& address) {
+  return find_where(world.workloads,
+                    [&](const Workload& workload) { return holds(workload, address); });
 }
 
 const Node* find_node(const World& world LIFETIMEBOUND, std::string_view name) {

@@ -17,18 +17,18 @@ namespace fairlead::mesh {
 // A kind or field that was given and is not honoured; never dropped in silence.
 struct Ignored {
   Origin origin;
-  std::string field;   // "spec.sessionAffinity"; empty when the whole object is ignored
+  std::string field;  // "spec.sessionAffinity"; empty when the whole object is ignored
   std::string reason;
   bool operator==(const Ignored&) const = default;
 };
 
 struct World {
-  std::string version;              // "42" in a lab, a short digest for plain files
+  std::string version;  // "42" in a lab, a short digest for plain files
   std::string domain = "cluster.local";
   std::vector<std::string> namespaces;  // sorted
-  std::vector<Service> services;    // sorted by namespace, name
-  std::vector<Workload> workloads;  // sorted by namespace, name
-  std::vector<Node> nodes;          // sorted by name
+  std::vector<Service> services;        // sorted by namespace, name
+  std::vector<Workload> workloads;      // sorted by namespace, name
+  std::vector<Node> nodes;              // sorted by name
   std::vector<Ignored> ignored;
 
   bool operator==(const World&) const = default;
@@ -37,14 +37,17 @@ struct World {
 using WorldPointer = std::shared_ptr<const World>;
 
 // Each returns null when there is none; good as long as `world`.
-[[nodiscard]] const Service* find_service(const World& world LIFETIMEBOUND, std::string_view name_space,
-                                          std::string_view name);
-[[nodiscard]] const Service* find_service_by_host(const World& world LIFETIMEBOUND, std::string_view host);
-[[nodiscard]] const Service* find_service_by_address(const World& world LIFETIMEBOUND, const IpAddress& address);
+[[nodiscard]] const Service* find_service(const World& world LIFETIMEBOUND,
+                                          std::string_view name_space, std::string_view name);
+[[nodiscard]] const Service* find_service_by_host(const World& world LIFETIMEBOUND,
+                                                  std::string_view host);
+[[nodiscard]] const Service* find_service_by_address(const World& world LIFETIMEBOUND,
+                                                     const IpAddress& address);
 // The service that owns `address` as a cluster IP (not an endpoint's address).
-[[nodiscard]] const Workload* find_workload(const World& world LIFETIMEBOUND, std::string_view name_space,
-                                            std::string_view name);
-[[nodiscard]] const Workload* find_workload_by_address(const World& world LIFETIMEBOUND, const IpAddress& address);
+[[nodiscard]] const Workload* find_workload(const World& world LIFETIMEBOUND,
+                                            std::string_view name_space, std::string_view name);
+[[nodiscard]] const Workload* find_workload_by_address(const World& world LIFETIMEBOUND,
+                                                       const IpAddress& address);
 [[nodiscard]] const Node* find_node(const World& world LIFETIMEBOUND, std::string_view name);
 
 }  // namespace fairlead::mesh
