@@ -1,0 +1,3 @@
+#include "intercept/rules.h"
+
+namespace fairlead::intercept {}

@@ -1,0 +1,3 @@
+#include "nft/ruleset.h"
+
+namespace fairlead::nft {}
