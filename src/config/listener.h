@@ -92,6 +92,9 @@ struct Listener {
   bool http_inspector = false;
   Milliseconds listener_filters_timeout{15000};  // 0: wait for ever
   bool continue_on_listener_filters_timeout = false;
+  std::vector<std::uint16_t> uninspected_ports;
+  // Destination ports that the inspectors leave alone (filter_disabled of each), sorted: what is
+  // declared needs no guess, and a server that speaks first is not kept waiting.
   std::vector<FilterChain> filter_chains;
   std::optional<FilterChain> default_filter_chain;
   std::vector<AccessLog> access_logs;  // connections that no chain took

@@ -1,0 +1,74 @@
+// A world made into what one proxy should do, with istiod's names and shapes
+// (istio.io "Debugging Envoy", and recorded from istiod 1.29). Pure: no socket, no clock, no
+// chance.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/address.h"
+#include "config/snapshot.h"
+#include "mesh/world.h"
+
+namespace fairlead::control {
+
+// Whom a snapshot is for.
+struct Audience {
+  std::string name_space;            // whose short names are understood: "reviews"
+  std::string workload;              // "namespace/name" of a pod or VM; empty when not known
+  std::vector<IpAddress> addresses;  // the workload's own, at most one a family
+  bool operator==(const Audience&) const = default;
+};
+
+[[nodiscard]] Audience audience_of(const mesh::Workload& workload);
+
+[[nodiscard]] config::Snapshot compile(const mesh::World& world, const Audience& audience,
+                                       const config::Snapshot* previous = nullptr);
+// Every value in it is shared with `previous` where it did not change, and a type's version is then
+// the world in which it last did.
+//
+// Listeners: `virtualOutbound` and `virtualInbound`, which bind, and one that does not for each
+// destination: `0.0.0.0_PORT` when a service declares HTTP on PORT, else `ADDRESS_PORT`. An exact
+// address wins over 0.0.0.0, so services that share a port number never share a fate.
+// Routes: `PORT` for declared HTTP, where the authority chooses the service, and `HOST:PORT` for
+// a port that declares nothing, where the address has already chosen it.
+// Clusters: `outbound|PORT||HOST` and `inbound|PORT||`, `PassthroughCluster`,
+// `InboundPassthroughCluster`, `BlackHoleCluster`.
+
+// The same, for many audiences: what proxies have in common is made once and shared.
+class Compiler {
+ public:
+  Compiler();
+  ~Compiler();
+  Compiler(Compiler&&) noexcept;
+  Compiler& operator=(Compiler&&) noexcept;
+
+  void use(mesh::WorldPointer world);
+  // From now on snapshots are of this world. Forgets audiences that were not asked for since the
+  // last call.
+
+  [[nodiscard]] config::SnapshotPointer snapshot_for(const Audience& audience);
+  // Audiences that differ in nothing that matters get the very same pointer. Only after use().
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The names that compile() gives, for whoever must find a thing by its name.
+[[nodiscard]] std::string outbound_cluster(std::string_view host, std::uint16_t port);
+[[nodiscard]] std::string inbound_cluster(std::uint16_t port);
+// `port` of inbound_cluster is the workload's own, not the service's.
+
+inline constexpr std::string_view passthrough_cluster = "PassthroughCluster";
+inline constexpr std::string_view inbound_passthrough_cluster = "InboundPassthroughCluster";
+inline constexpr std::string_view black_hole_cluster = "BlackHoleCluster";
+inline constexpr std::string_view virtual_outbound = "virtualOutbound";
+inline constexpr std::string_view virtual_inbound = "virtualInbound";
+inline constexpr std::uint16_t outbound_capture_port = 15001;
+inline constexpr std::uint16_t inbound_capture_port = 15006;
+
+}  // namespace fairlead::control
