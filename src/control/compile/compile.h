@@ -18,8 +18,7 @@ namespace fairlead::control {
 // Whom a snapshot is for.
 struct Audience {
   std::string name_space;            // whose short names are understood: "reviews"
-  std::string workload;              // "namespace/name" of a pod or VM; empty when not known
-  std::vector<IpAddress> addresses;  // the workload's own, at most one a family
+  std::vector<IpAddress> addresses;  // the workload's own, at most one a family; none: not known
   bool operator==(const Audience&) const = default;
 };
 

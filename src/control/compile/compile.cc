@@ -1,0 +1,212 @@
+#include "control/compile/compile.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "control/compile/inbound.h"
+#include "control/compile/outbound.h"
+
+namespace fairlead::control {
+namespace {
+
+bool has_ipv6(const Audience& audience) {
+  return std::any_of(audience.addresses.begin(), audience.addresses.end(),
+                     [](const IpAddress& address) { return !address.is_v4(); });
+}
+
+template <class T>
+const std::string& version_of(const Resources<T>& now, const Resources<T>* before,
+                              const std::string& before_version, const std::string& world) {
+  // Equal values are equal pointers, since place() shares them.
+  return before && *before == now ? before_version : world;
+}
+
+void number_and_date(config::Snapshot& made, const mesh::World& world,
+                     const config::Snapshot* previous) {
+  static const config::Versions none;
+  const config::Versions& before = previous ? previous->versions : none;
+  made.number = previous ? previous->number + 1 : 1;
+  made.world = world.version;
+  made.versions.listeners = version_of(made.listeners, previous ? &previous->listeners : nullptr,
+                                       before.listeners, world.version);
+  made.versions.routes =
+      version_of(made.routes, previous ? &previous->routes : nullptr, before.routes, world.version);
+  made.versions.clusters = version_of(made.clusters, previous ? &previous->clusters : nullptr,
+                                      before.clusters, world.version);
+  made.versions.endpoints = version_of(made.endpoints, previous ? &previous->endpoints : nullptr,
+                                       before.endpoints, world.version);
+}
+
+// What a snapshot is put together from; the first three are shared between audiences.
+struct Layers {
+  const Destinations& destinations;
+  const Resources<config::Listener>& outbound;
+  const Resources<config::RouteConfiguration>& routes;
+  const InboundPorts& inbound;
+  bool ipv6;
+};
+
+config::Snapshot join(const mesh::World& world, const Layers& layers,
+                      const config::Snapshot* previous) {
+  config::Snapshot made;
+  made.listeners = layers.outbound;
+  place(made.listeners, previous ? &previous->listeners : nullptr, std::string(virtual_inbound),
+        inbound_listener(layers.inbound, layers.ipv6));
+  made.routes = layers.routes;
+  made.clusters = layers.destinations.clusters;
+  made.clusters.merge(inbound_clusters(layers.inbound, previous ? &previous->clusters : nullptr));
+  made.endpoints = layers.destinations.endpoints;
+  number_and_date(made, world, previous);
+  return made;
+}
+
+}  // namespace
+
+Audience audience_of(const mesh::Workload& workload) {
+  return {.name_space = workload.name_space, .addresses = workload.addresses};
+}
+
+config::Snapshot compile(const mesh::World& world, const Audience& audience,
+                         const config::Snapshot* previous) {
+  std::optional<Destinations> before;
+  if (previous) before = Destinations{previous->clusters, previous->endpoints};
+  const bool ipv6 = has_ipv6(audience);
+  const Destinations destinations = destinations_of(world, before ? &*before : nullptr);
+  const auto outbound = outbound_listeners(world, ipv6, previous ? &previous->listeners : nullptr);
+  const auto routes =
+      outbound_routes(world, audience.name_space, previous ? &previous->routes : nullptr);
+  const InboundPorts inbound = InboundIndex(world).ports_of(audience.addresses);
+  return join(world, {destinations, outbound, routes, inbound, ipv6}, previous);
+}
+
+// ── Many audiences ───────────────────────────────────────────────────────────────────────────────
+
+namespace {
+
+// Something made of a world, and remade of the next one when somebody asks.
+template <class T>
+struct Remembered {
+  T value;
+  const mesh::World* world = nullptr;  // only compared
+};
+
+// What makes two audiences different.
+struct Shape {
+  std::string name_space;
+  bool ipv6 = false;
+  InboundPorts inbound;
+  bool operator==(const Shape&) const = default;
+};
+
+struct Compiled {
+  Shape shape;
+  config::SnapshotPointer snapshot;
+  const mesh::World* world = nullptr;
+};
+
+// Whether what listeners and routes are made of is the same: everything but the endpoints of
+// services that have an address of their own.
+bool same_face(const mesh::Service& left, const mesh::Service& right) {
+  const bool endpoints_matter = left.addresses.empty();
+  return left.host == right.host && left.kind == right.kind && left.addresses == right.addresses &&
+         left.ports == right.ports && left.mesh_external == right.mesh_external &&
+         left.endpoints.empty() == right.endpoints.empty() && left.origin == right.origin &&
+         (!endpoints_matter || left.endpoints == right.endpoints);
+}
+
+bool same_faces(const mesh::World& left, const mesh::World& right) {
+  return left.domain == right.domain &&
+         std::equal(left.services.begin(), left.services.end(), right.services.begin(),
+                    right.services.end(), same_face);
+}
+
+}  // namespace
+
+struct Compiler::State {
+  mesh::WorldPointer world;
+  std::optional<InboundIndex> inbound;
+  Destinations destinations;
+  std::map<bool, Remembered<Resources<config::Listener>>> listeners;  // by ipv6
+  std::map<std::string, Remembered<Resources<config::RouteConfiguration>>> routes;
+  std::map<std::string, std::vector<Compiled>> snapshots;  // by namespace
+
+  void forget_unused();
+  const Resources<config::Listener>& listeners_for(bool ipv6);
+  const Resources<config::RouteConfiguration>& routes_for(const std::string& name_space);
+  Compiled& compiled_for(const Shape& shape);
+};
+
+void Compiler::State::forget_unused() {
+  const auto unused = [this](const auto& entry) { return entry.second.world != world.get(); };
+  std::erase_if(listeners, unused);
+  std::erase_if(routes, unused);
+  for (auto& [name_space, compiled] : snapshots) {
+    std::erase_if(compiled, [this](const Compiled& one) { return one.world != world.get(); });
+  }
+  std::erase_if(snapshots, [](const auto& entry) { return entry.second.empty(); });
+}
+
+const Resources<config::Listener>& Compiler::State::listeners_for(bool ipv6) {
+  Remembered<Resources<config::Listener>>& made = listeners[ipv6];
+  if (made.world != world.get()) {
+    made.value = outbound_listeners(*world, ipv6, &made.value);
+    made.world = world.get();
+  }
+  return made.value;
+}
+
+const Resources<config::RouteConfiguration>& Compiler::State::routes_for(
+    const std::string& name_space) {
+  Remembered<Resources<config::RouteConfiguration>>& made = routes[name_space];
+  if (made.world != world.get()) {
+    made.value = outbound_routes(*world, name_space, &made.value);
+    made.world = world.get();
+  }
+  return made.value;
+}
+
+Compiled& Compiler::State::compiled_for(const Shape& shape) {
+  std::vector<Compiled>& candidates = snapshots[shape.name_space];
+  const auto found =
+      std::find_if(candidates.begin(), candidates.end(),
+                   [&](const Compiled& compiled) { return compiled.shape == shape; });
+  if (found != candidates.end()) return *found;
+  return candidates.emplace_back(Compiled{.shape = shape});
+}
+
+Compiler::Compiler() : state_(std::make_unique<State>()) {}
+Compiler::~Compiler() = default;
+Compiler::Compiler(Compiler&&) noexcept = default;
+Compiler& Compiler::operator=(Compiler&&) noexcept = default;
+
+void Compiler::use(mesh::WorldPointer world) {
+  State& state = *state_;
+  if (state.world == world) return;
+  state.forget_unused();
+  const mesh::WorldPointer before = std::exchange(state.world, std::move(world));
+  state.destinations = destinations_of(*state.world, &state.destinations, before.get());
+  state.inbound.emplace(*state.world);
+  if (before && same_faces(*before, *state.world)) {
+    for (auto& [ipv6, made] : state.listeners) made.world = state.world.get();
+    for (auto& [name_space, made] : state.routes) made.world = state.world.get();
+  }
+}
+
+config::SnapshotPointer Compiler::snapshot_for(const Audience& audience) {
+  State& state = *state_;
+  const Shape shape{.name_space = audience.name_space,
+                    .ipv6 = has_ipv6(audience),
+                    .inbound = state.inbound->ports_of(audience.addresses)};
+  Compiled& compiled = state.compiled_for(shape);
+  if (compiled.world != state.world.get()) {
+    const Layers layers{state.destinations, state.listeners_for(shape.ipv6),
+                        state.routes_for(shape.name_space), shape.inbound, shape.ipv6};
+    compiled.snapshot = std::make_shared<const config::Snapshot>(
+        join(*state.world, layers, compiled.snapshot.get()));
+    compiled.world = state.world.get();
+  }
+  return compiled.snapshot;
+}
+
+}  // namespace fairlead::control

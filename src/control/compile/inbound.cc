@@ -1,0 +1,141 @@
+#include "control/compile/inbound.h"
+
+#include <algorithm>
+
+#include "control/compile/compile.h"
+
+namespace fairlead::control {
+namespace {
+
+config::Cluster delivery_cluster(std::string name, Origin origin) {
+  config::Cluster cluster =
+      cluster_named(std::move(name), config::ClusterType::original_dst, std::move(origin));
+  // The capture rules know the proxy's own deliveries by these addresses.
+  cluster.source_v4 = IpAddress::v4({127, 0, 0, 6});
+  cluster.source_v6 = IpAddress::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6});
+  return cluster;
+}
+
+config::HttpConnectionManager http_delivery(std::string stat_prefix, std::string virtual_host,
+                                            const std::string& cluster, const Origin& origin) {
+  config::Route route = forward_all(cluster, origin);
+  route.forward.retry =
+      config::RetryPolicy{.retry_on = {"reset-before-request"}, .retries = 2};  // as istiod's
+
+  config::RouteConfiguration routes{.name = cluster, .origin = origin};
+  routes.virtual_hosts.push_back({.name = std::move(virtual_host),
+                                  .domains = {"*"},
+                                  .routes = {std::move(route)},
+                                  .origin = origin});
+
+  config::HttpConnectionManager http = http_filter(std::move(stat_prefix));
+  http.server_name = "istio-envoy";
+  http.routes = std::move(routes);
+  return http;
+}
+
+void add_catch_alls(config::Listener& listener) {
+  const std::string cluster(inbound_passthrough_cluster);
+  listener.filter_chains.push_back(chain("virtualInbound-blackhole",
+                                         {.destination_port = inbound_capture_port},
+                                         tcp_filter(std::string(black_hole_cluster)), built_in()));
+  // Who dials the capture port itself would be sent in a circle.
+  listener.filter_chains.push_back(
+      chain("virtualInbound-catchall-http", http1_bytes(),
+            http_delivery(cluster + ";", "inbound|http|0", cluster, built_in()), built_in()));
+  listener.filter_chains.push_back(chain("virtualInbound", {}, tcp_filter(cluster), built_in()));
+}
+
+void add_port(config::Listener& listener, const InboundPort& port) {
+  const std::string number = std::to_string(port.port);
+  const std::string name = "0.0.0.0_" + number;
+  const std::string cluster = inbound_cluster(port.port);
+  config::FilterChainMatch any_bytes{.destination_port = port.port};
+  if (port.treatment == Treatment::tcp) {
+    listener.uninspected_ports.push_back(port.port);
+  } else {
+    config::FilterChainMatch http_bytes = http1_bytes();
+    http_bytes.destination_port = port.port;
+    listener.filter_chains.push_back(chain(
+        name, std::move(http_bytes),
+        http_delivery("inbound_" + name + ";", "inbound|http|" + std::to_string(port.service_port),
+                      cluster, port.origin),
+        port.origin));
+  }
+  listener.filter_chains.push_back(
+      chain(name, std::move(any_bytes), tcp_filter(cluster), port.origin));
+}
+
+bool declares_more(const InboundPort& left, const InboundPort& right) {
+  return left.treatment != Treatment::guessed && right.treatment == Treatment::guessed;
+}
+
+}  // namespace
+
+InboundIndex::InboundIndex(const mesh::World& world) {
+  for (const mesh::Service& service : world.services) {
+    for (const mesh::Endpoint& endpoint : service.endpoints) {
+      for (const mesh::ServicePort& service_port : service.ports) {
+        if (service_port.transport != mesh::Transport::tcp) continue;
+        const mesh::EndpointPort* port = mesh::port_of(endpoint, service_port);
+        if (port) leads_[endpoint.address].push_back({&service, &service_port, port->port});
+      }
+    }
+  }
+}
+
+InboundPorts InboundIndex::ports_of(const std::vector<IpAddress>& addresses) const {
+  std::map<std::uint16_t, InboundPort> ports;
+  for (const IpAddress& address : addresses) {
+    const auto found = leads_.find(address);
+    if (found == leads_.end()) continue;
+    for (const Lead& lead : found->second) {
+      InboundPort candidate{.port = lead.port,
+                            .service_port = lead.service_port->port,
+                            .treatment = treatment_of(*lead.service_port),
+                            .host = lead.service->host,
+                            .origin = lead.service->origin};
+      const auto [existing, fresh] = ports.try_emplace(lead.port, candidate);
+      if (!fresh && declares_more(candidate, existing->second)) {
+        existing->second = std::move(candidate);
+      }
+    }
+  }
+  InboundPorts sorted;
+  for (auto& [number, port] : ports) sorted.push_back(std::move(port));
+  return sorted;
+}
+
+config::Listener inbound_listener(const InboundPorts& ports, bool ipv6) {
+  config::Listener listener;
+  listener.name = virtual_inbound;
+  listener.address = {IpAddress(), inbound_capture_port};
+  if (ipv6) listener.additional_addresses = {{IpAddress::v6({}), inbound_capture_port}};
+  listener.direction = config::Direction::inbound;
+  listener.original_dst_filter = true;
+  listener.http_inspector = true;
+  listener.listener_filters_timeout = first_bytes_wait;
+  listener.continue_on_listener_filters_timeout = true;
+  listener.origin = built_in();
+  add_catch_alls(listener);
+  for (const InboundPort& port : ports) add_port(listener, port);
+  listener.uninspected_ports.push_back(inbound_capture_port);
+  std::sort(listener.uninspected_ports.begin(), listener.uninspected_ports.end());
+  return listener;
+}
+
+Resources<config::Cluster> inbound_clusters(const InboundPorts& ports,
+                                            const Resources<config::Cluster>* previous) {
+  Resources<config::Cluster> clusters;
+  config::Cluster passthrough =
+      delivery_cluster(std::string(inbound_passthrough_cluster), built_in());
+  passthrough.idle_timeout = std::chrono::minutes(5);
+  place(clusters, previous, passthrough.name, passthrough);
+  for (const InboundPort& port : ports) {
+    config::Cluster cluster = delivery_cluster(inbound_cluster(port.port), port.origin);
+    place(clusters, previous, cluster.name, cluster);
+  }
+  return clusters;
+}
+
+}  // namespace fairlead::control

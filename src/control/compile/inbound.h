@@ -1,0 +1,49 @@
+// The server's half of a proxy's configuration: from a captured connection to the app. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "control/compile/parts.h"
+#include "mesh/world.h"
+
+namespace fairlead::control {
+
+// A port of a workload that a service leads to.
+struct InboundPort {
+  std::uint16_t port = 0;          // the workload's own
+  std::uint16_t service_port = 0;  // the service's
+  Treatment treatment = Treatment::guessed;
+  std::string host;  // the service's
+  Origin origin;
+  bool operator==(const InboundPort&) const = default;
+};
+
+using InboundPorts = std::vector<InboundPort>;  // sorted by port, one each
+
+// All workloads' ports, by address.
+class InboundIndex {
+ public:
+  explicit InboundIndex(const mesh::World& world);
+  [[nodiscard]] InboundPorts ports_of(const std::vector<IpAddress>& addresses) const;
+  // When services disagree about a port, what declares something wins over what does not, and then
+  // the first in the world's order.
+
+ private:
+  struct Lead {
+    const mesh::Service* service;
+    const mesh::ServicePort* service_port;
+    std::uint16_t port;
+  };
+  std::unordered_map<IpAddress, std::vector<Lead>> leads_;
+};
+// Holds pointers into the world: good as long as it.
+
+[[nodiscard]] config::Listener inbound_listener(const InboundPorts& ports, bool ipv6);
+[[nodiscard]] Resources<config::Cluster> inbound_clusters(
+    const InboundPorts& ports, const Resources<config::Cluster>* previous = nullptr);
+// With InboundPassthroughCluster.
+
+}  // namespace fairlead::control

@@ -1,0 +1,32 @@
+// The client's half of a proxy's configuration: from a dialled address to an endpoint. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "control/compile/parts.h"
+#include "mesh/world.h"
+
+namespace fairlead::control {
+
+// What all proxies of a world have in common.
+struct Destinations {
+  Resources<config::Cluster> clusters;
+  Resources<config::ClusterLoadAssignment> endpoints;
+};
+
+[[nodiscard]] Destinations destinations_of(const mesh::World& world,
+                                           const Destinations* previous = nullptr,
+                                           const mesh::World* previous_world = nullptr);
+// With `previous_world`, of which `previous` was made, only services that changed are made anew.
+
+[[nodiscard]] Resources<config::Listener> outbound_listeners(
+    const mesh::World& world, bool ipv6, const Resources<config::Listener>* previous = nullptr);
+// `ipv6`: the workload has an IPv6 address, so wildcard listeners take both families.
+
+[[nodiscard]] Resources<config::RouteConfiguration> outbound_routes(
+    const mesh::World& world, std::string_view name_space,
+    const Resources<config::RouteConfiguration>* previous = nullptr);
+// Short names are understood as in `name_space`.
+
+}  // namespace fairlead::control
