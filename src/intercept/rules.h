@@ -28,6 +28,12 @@ struct Ranges {
   bool operator==(const Ranges&) const = default;
 };
 
+struct Groups {
+  bool all = false;
+  std::vector<std::uint32_t> list;
+  bool operator==(const Groups&) const = default;
+};
+
 // What tells the proxy's own connections from the app's.
 enum class Exemption : std::uint8_t { owner, mark };
 
@@ -42,9 +48,11 @@ struct Settings {
   std::vector<std::uint16_t> inbound_ports_excluded{15020, 15021, 15090};  // -d
   Ranges outbound_ranges{.all = true};                                     // -i: captured
   std::vector<nft::Prefix> outbound_ranges_excluded;                       // -x
-  std::vector<std::uint16_t> outbound_ports;                // -q: captured whatever the range
-  std::vector<std::uint16_t> outbound_ports_excluded;       // -o
-  std::vector<std::string> interfaces_excluded;             // -c
+  std::vector<std::uint16_t> outbound_ports;           // -q: captured whatever the range
+  std::vector<std::uint16_t> outbound_ports_excluded;  // -o
+  std::vector<std::string> interfaces_excluded;        // -c
+  Groups owner_groups{.all = true};  // ISTIO_OUTBOUND_OWNER_GROUPS: whose traffic is captured
+  std::vector<std::uint32_t> owner_groups_excluded;         // ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE
   nft::Prefix loopback{IpAddress::v4({127, 0, 0, 1}), 32};  // never captured outbound
   bool dual_stack = true;                                   // false: IPv6 is left alone
   bool operator==(const Settings&) const = default;

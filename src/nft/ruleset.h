@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/lifetime.h"
+#include "base/result.h"
 
 namespace fairlead::nft {
 
@@ -55,6 +57,7 @@ struct Set {
   std::string name;
   std::vector<Field> key;
   bool counted = false;                   // each element counts the lookups that find it
+  bool ranges = false;                    // elements may be Prefixes
   std::map<Tuple, std::string> elements;  // and the comment of each; may be empty
   std::string comment;
   bool operator==(const Set&) const = default;
@@ -67,7 +70,9 @@ struct Mapped {
 };
 
 // Data is a tuple of `data` fields, or, with `data` empty, a verdict. Keep verdicts to small maps:
-// the kernel walks a map of verdicts whole at each change, a map of data never.
+// the kernel walks a map of verdicts whole at each change, a map of data never. A map with slots
+// belongs to one transport: its ports are tcp_dport, and the rule that looks it up matches l4proto
+// tcp first. nft 1.0.6 can declare the others ("th dport") but not add a rule for them later.
 struct Map {
   std::string name;
   std::vector<Field> key;
@@ -188,9 +193,9 @@ struct Table {
   std::string comment;
   bool operator==(const Table&) const = default;
 
-  [[nodiscard]] const Set* set(const std::string& wanted) const;
-  [[nodiscard]] const Map* map(const std::string& wanted) const;
-  [[nodiscard]] const Chain* chain(const std::string& wanted) const;
+  [[nodiscard]] const Set* set(const std::string& wanted) const LIFETIMEBOUND;
+  [[nodiscard]] const Map* map(const std::string& wanted) const LIFETIMEBOUND;
+  [[nodiscard]] const Chain* chain(const std::string& wanted) const LIFETIMEBOUND;
   // Null when there is none of that name. Good as long as the table is not changed.
 };
 
@@ -198,7 +203,7 @@ struct Ruleset {
   std::vector<Table> tables;
   bool operator==(const Ruleset&) const = default;
 
-  [[nodiscard]] const Table* table(const std::string& name) const;
+  [[nodiscard]] const Table* table(const std::string& name) const LIFETIMEBOUND;
 };
 
 inline constexpr std::uint32_t tcp = 6;

@@ -31,7 +31,7 @@ struct Step {
   std::string table;
   std::string chain;
   std::size_t rule = 0;  // 1-based place in the chain; 0: the end of a base chain, its policy
-  std::string text;      // as nft writes it
+  std::string text;      // as nft writes it, without counters
   std::string comment;
   bool matched = false;
   std::string refused_by;  // not matched: the first expression that did not hold, as nft writes it
@@ -54,6 +54,7 @@ struct Trace {
   Fate fate = Fate::accepted;
   std::uint16_t port = 0;       // redirected: to this port of this machine
   std::vector<Target> targets;  // translated: each address once, in order; chosen at random
+  std::uint32_t missed = 0;     // translated: the weight of the slots for which the map has nothing
   std::size_t decided_by = 0;   // index into `steps` of the rule behind the fate
   bool decided = false;         // false: no rule took it, it was accepted by policy alone
 

@@ -1,0 +1,35 @@
+// What stands in the kernel's tables now. Reads only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "nft/apply.h"
+#include "nft/ruleset.h"
+
+namespace fairlead::nft {
+
+[[nodiscard]] Result<bool> exists(Kernel& kernel, TableFamily family, const std::string& table);
+
+[[nodiscard]] Result<std::string> list(Kernel& kernel, TableFamily family,
+                                       const std::string& table);
+// As `nft list table` prints it, counts included. Fault: missing when there is no such table.
+
+// How often something was met. In a NAT chain: connections, since only their first packet comes by.
+struct Reading {
+  std::string place;     // "set served4", "chain postrouting" (a rule's own), "counter reviews"
+  std::size_t rule = 0;  // of a rule's own: its 1-based place in the chain
+  std::string key;       // of a set's element: "10.96.0.12 . tcp . 9080"; else empty
+  std::string comment;   // of the element or rule
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  bool operator==(const Reading&) const = default;
+};
+
+[[nodiscard]] Result<std::vector<Reading>> counters(Kernel& kernel, TableFamily family,
+                                                    const std::string& table);
+// Every counter of the table. Costs a listing of the whole table: for people and for evidence.
+
+}  // namespace fairlead::nft
