@@ -91,6 +91,7 @@ struct H2Session::State {
   static int data(nghttp2_session*, std::uint8_t flags, H2Stream stream, const std::uint8_t* bytes,
                   std::size_t size, void* user_data);
   static int close(nghttp2_session*, H2Stream stream, std::uint32_t error, void* user_data);
+  static int sent(nghttp2_session* session, const nghttp2_frame* frame, void* user_data);
   static ssize_t read(nghttp2_session*, H2Stream stream, std::uint8_t* into, std::size_t room,
                       std::uint32_t* flags, nghttp2_data_source*, void* user_data);
 
@@ -179,6 +180,18 @@ int H2Session::State::close(nghttp2_session*, H2Stream stream, std::uint32_t err
   return 0;
 }
 
+int H2Session::State::sent(nghttp2_session* session, const nghttp2_frame* frame, void*) {
+  // A server that has answered in full lets go of a request that still comes (RFC 9113 §8.1).
+  const bool ended = frame->hd.flags & NGHTTP2_FLAG_END_STREAM &&
+                     (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA);
+  const H2Stream stream = frame->hd.stream_id;
+  if (ended && nghttp2_session_check_server_session(session) != 0 &&
+      nghttp2_session_get_stream_remote_close(session, stream) == 0) {
+    nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream, NGHTTP2_NO_ERROR);
+  }
+  return 0;
+}
+
 ssize_t H2Session::State::read(nghttp2_session* session, H2Stream stream, std::uint8_t* into,
                                std::size_t room, std::uint32_t* flags, nghttp2_data_source*,
                                void* user_data) {
@@ -218,6 +231,7 @@ H2Session::H2Session(Role role, const H2Options& options) : state_(std::make_uni
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, State::frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, State::data);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, State::close);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, State::sent);
 
   nghttp2_option* option = nullptr;
   nghttp2_option_new(&option);

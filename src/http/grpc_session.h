@@ -1,0 +1,97 @@
+// gRPC on one HTTP/2 connection without a socket: bytes in, calls and messages out. Each side of
+// control's discovery service is this, joined to a stream by http/io/grpc.h. Knows nothing of time:
+// the owner watches deadlines.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "http/grpc_wire.h"
+#include "http/h2_session.h"
+
+namespace fairlead::http {
+
+using GrpcCall = H2Stream;
+
+struct GrpcOpened {  // server: a client calls
+  GrpcCall call = 0;
+  std::string method;               // "/package.Service/Method"
+  H2Fields metadata;                // all of the request's fields
+  std::optional<Duration> timeout;  // after which the client gives up; absent: never
+};
+struct GrpcMessage {
+  GrpcCall call = 0;
+  std::string bytes;  // give the message to taken() when done with it
+};
+struct GrpcHalfClosed {  // server: the client sends no more messages
+  GrpcCall call = 0;
+};
+struct GrpcEnded {  // the last event of a call
+  GrpcCall call = 0;
+  GrpcStatus status;  // client: what the server said, or why there is no answer. Server: ok when
+                      // finish() has reached the client, else why the call ended before
+};
+struct GrpcGoingAway {};  // client: open no more calls here
+
+using GrpcEvent = std::variant<GrpcOpened, GrpcMessage, GrpcHalfClosed, GrpcEnded, GrpcGoingAway>;
+
+struct GrpcOptions {
+  std::size_t max_message = 4 * 1024 * 1024;   // bytes received in one message; gRPC's default
+  std::size_t max_waiting = 1024 * 1024;       // bytes of messages not taken(); then the peer waits
+  std::string user_agent = "fairlead-grpc/1";  // client
+  H2Options http2;
+};
+
+class GrpcSession {
+ public:
+  using Role = H2Session::Role;
+  explicit GrpcSession(Role role, const GrpcOptions& options = {});
+  ~GrpcSession();
+  GrpcSession(GrpcSession&&) noexcept;
+  GrpcSession& operator=(GrpcSession&&) noexcept;
+
+  [[nodiscard]] Result<> receive(std::string_view bytes);
+  [[nodiscard]] std::vector<GrpcEvent> take_events();
+  [[nodiscard]] std::string take_output(std::size_t limit = 256 * 1024);
+  // As in H2Session.
+  void lost(const Fault& why);
+  // The connection is gone: every call ends with UNAVAILABLE, which take_events() gives.
+
+  struct Request {
+    std::string method;     // "/package.Service/Method"
+    std::string authority;  // "fairlead-control.fairlead-system:15010"
+    std::optional<Duration> timeout;
+    H2Fields metadata;
+  };
+  [[nodiscard]] Result<GrpcCall> start(const Request& request);  // client
+  void half_close(GrpcCall call);                                // client: no more messages
+  void cancel(GrpcCall call, const GrpcStatus& status);
+  // Client: give up. The call ends with `status`.
+
+  void finish(GrpcCall call, const GrpcStatus& status);  // server: the answer's end
+
+  void send(GrpcCall call, std::string_view message);
+  [[nodiscard]] std::size_t queued(GrpcCall call) const;
+  // Bytes sent and held back by flow control.
+  void taken(const GrpcMessage& message);
+
+  void ping(std::uint64_t payload);
+  [[nodiscard]] std::uint64_t pongs() const;  // answers to pings so far
+  void go_away(std::string_view why);
+  [[nodiscard]] bool finished() const;
+  [[nodiscard]] std::size_t open_calls() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fairlead::http
