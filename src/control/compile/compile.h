@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/lifetime.h"
 #include "config/snapshot.h"
 #include "mesh/world.h"
 
@@ -56,6 +57,12 @@ class Compiler {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+[[nodiscard]] std::vector<const mesh::Endpoint*> eligible_endpoints(
+    const mesh::Service& service LIFETIMEBOUND);
+// Those that get traffic: the ready ones; when there is none, those that are going away and still
+// serve (as Kubernetes does for service IPs, KEP-1669). A workload with an address in each family
+// is one endpoint, and the service's first family stands for it.
 
 // The names that compile() gives, for whoever must find a thing by its name.
 [[nodiscard]] std::string outbound_cluster(std::string_view host, std::uint16_t port);

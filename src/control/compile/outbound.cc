@@ -39,8 +39,6 @@ std::string route_name(const Service& service, const ServicePort& port) {
 
 // ── Clusters and endpoints ───────────────────────────────────────────────────────────────────────
 
-// A workload with an address in each family is one endpoint: the service's first family stands for
-// it.
 bool stands_for_its_workload(const Service& service, const mesh::Endpoint& endpoint) {
   if (service.addresses.empty() || endpoint.workload.empty()) return true;
   const Family first = service.addresses.front().family();
@@ -62,18 +60,13 @@ config::LbEndpoint endpoint_of(const mesh::Endpoint& endpoint, std::uint16_t por
 
 config::ClusterLoadAssignment endpoints_of(const Service& service, const ServicePort& port,
                                            std::string cluster) {
-  const bool any_ready = std::any_of(service.endpoints.begin(), service.endpoints.end(),
-                                     [](const mesh::Endpoint& endpoint) { return endpoint.ready; });
-  // When none is ready, those that are going away and still serve are better than nothing
-  // (Kubernetes does the same for service IPs, KEP-1669).
   std::map<std::string, config::LocalityEndpoints> by_zone;
-  for (const mesh::Endpoint& endpoint : service.endpoints) {
-    const bool eligible = any_ready ? endpoint.ready : (endpoint.serving && endpoint.terminating);
-    const mesh::EndpointPort* target = mesh::port_of(endpoint, port);
-    if (!eligible || !target || !stands_for_its_workload(service, endpoint)) continue;
-    config::LocalityEndpoints& locality = by_zone[endpoint.zone];
-    locality.zone = endpoint.zone;
-    locality.endpoints.push_back(endpoint_of(endpoint, target->port));
+  for (const mesh::Endpoint* endpoint : eligible_endpoints(service)) {
+    const mesh::EndpointPort* target = mesh::port_of(*endpoint, port);
+    if (!target) continue;
+    config::LocalityEndpoints& locality = by_zone[endpoint->zone];
+    locality.zone = endpoint->zone;
+    locality.endpoints.push_back(endpoint_of(*endpoint, target->port));
   }
 
   config::ClusterLoadAssignment made{.cluster_name = std::move(cluster), .origin = service.origin};
@@ -292,6 +285,17 @@ struct PortRoutes {
 };
 
 }  // namespace
+
+std::vector<const mesh::Endpoint*> eligible_endpoints(const Service& service LIFETIMEBOUND) {
+  const bool any_ready = std::any_of(service.endpoints.begin(), service.endpoints.end(),
+                                     [](const mesh::Endpoint& endpoint) { return endpoint.ready; });
+  std::vector<const mesh::Endpoint*> eligible;
+  for (const mesh::Endpoint& endpoint : service.endpoints) {
+    const bool serves = any_ready ? endpoint.ready : (endpoint.serving && endpoint.terminating);
+    if (serves && stands_for_its_workload(service, endpoint)) eligible.push_back(&endpoint);
+  }
+  return eligible;
+}
 
 Destinations destinations_of(const mesh::World& world, const Destinations* previous,
                              const mesh::World* previous_world) {

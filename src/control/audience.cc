@@ -1,0 +1,50 @@
+#include "control/audience.h"
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fairlead::control {
+namespace {
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    const std::size_t end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+std::string text_in(const nlohmann::json& metadata, const char* key) {
+  if (!metadata.is_object()) return {};
+  const auto found = metadata.find(key);
+  return found != metadata.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::vector<IpAddress> addresses_in(std::string_view list) {
+  std::vector<IpAddress> addresses;
+  for (const std::string_view text : split(list, ',')) {
+    if (const Result<IpAddress> address = IpAddress::parse(text)) addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+}  // namespace
+
+Audience audience_of(const xds::Node& node) {
+  const auto metadata = nlohmann::json::parse(node.metadata, nullptr, /*allow_exceptions=*/false);
+  Audience audience{.name_space = text_in(metadata, "NAMESPACE"),
+                    .addresses = addresses_in(text_in(metadata, "INSTANCE_IPS"))};
+  const std::vector<std::string_view> parts = split(node.id, '~');
+  if (parts.size() == 4) {
+    if (audience.addresses.empty()) audience.addresses = addresses_in(parts[1]);
+    if (audience.name_space.empty()) audience.name_space = parts[3].substr(0, parts[3].find('.'));
+  }
+  if (audience.name_space.empty()) audience.name_space = "default";
+  return audience;
+}
+
+}  // namespace fairlead::control

@@ -1,0 +1,68 @@
+#include "control/status.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace fairlead::control {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Status one_refused() {
+  Status status{.world = "42", .broken = {"shop.yaml:7: spec.ports: expected a list"}};
+  status.ignored.push_back({{.kind = "Service", .name_space = "default", .name = "reviews"},
+                            "spec.sessionAffinity",
+                            "not built yet"});
+  ProxyStatus good{.node = "sidecar~a", .acknowledged_world = "42", .current = true};
+  ProxyStatus bad{.node = "sidecar~b", .acknowledged_world = "41"};
+  for (std::size_t i = 0; i < 4; ++i) {
+    const xds::TypeStatus spoken{
+        .type = xds::all_resource_types[i], .subscribed = true, .sent = "42", .acknowledged = "42"};
+    good.types[i] = bad.types[i] = spoken;
+  }
+  bad.types[2].acknowledged = "41";
+  bad.types[2].refusal = "Listener 10.96.0.1_80: address: expected a port";
+  status.proxies = {good, bad};
+  return status;
+}
+
+TEST(Status, JsonTellsEachProxyAndWhyItRefused) {
+  const auto json = nlohmann::json::parse(status_json(one_refused()));
+  EXPECT_EQ(json["world"], "42");
+  EXPECT_EQ(json["current"], false);
+  EXPECT_EQ(json["proxies"][0]["current"], true);
+  EXPECT_EQ(json["proxies"][1]["types"][2]["type"], "LDS");
+  EXPECT_EQ(json["proxies"][1]["types"][2]["acknowledged"], "41");
+  EXPECT_THAT(json["proxies"][1]["types"][2]["refusal"], HasSubstr("expected a port"));
+  EXPECT_EQ(json["ignored"][0]["object"], "Service default/reviews");
+}
+
+TEST(Status, PeopleSeeWhoIsBehindAndWhy) {
+  const std::string text = *describe_status(status_json(one_refused()));
+  EXPECT_THAT(text, HasSubstr("world 42\n"));
+  EXPECT_THAT(text, HasSubstr("broken, the last good version is in force: shop.yaml:7"));
+  EXPECT_THAT(text, HasSubstr("current   CDS 42"));
+  EXPECT_THAT(text, HasSubstr("BEHIND"));
+  EXPECT_THAT(text, HasSubstr("refused LDS of world 42: Listener 10.96.0.1_80"));
+  EXPECT_THAT(text, HasSubstr("ignored: Service default/reviews, spec.sessionAffinity"));
+}
+
+TEST(Status, NothingYetIsSaidInWords) {
+  const std::string text = *describe_status(status_json({}));
+  EXPECT_THAT(text, HasSubstr("no world yet"));
+  EXPECT_THAT(text, HasSubstr("no proxy is connected"));
+  EXPECT_THAT(text, Not(HasSubstr("broken")));
+}
+
+TEST(Status, WhatIsNotAStatusIsAFault) {
+  for (const char* wrong :
+       {"", "[]", "nonsense", R"({"world":7})", R"({"proxies":[1]})", R"({"broken":[{}]})"}) {
+    EXPECT_FALSE(describe_status(wrong).ok()) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::control
