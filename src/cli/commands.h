@@ -17,4 +17,6 @@ struct Command {
   int (*run)(const Arguments& arguments);
 };
 
+int run_intercept(const Arguments& arguments);
+
 }  // namespace fairlead::cli

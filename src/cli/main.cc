@@ -13,7 +13,10 @@ namespace fairlead::cli {
 namespace {
 
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all{};
+  static const std::vector<Command> all{
+      {"intercept", "take a pod's connections to its proxy: apply, show, check, remove",
+       run_intercept},
+  };
   return all;
 }
 

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
 
 #include "nft/render.h"
 
@@ -73,8 +76,292 @@ std::vector<Reading> read_counters(const Json& listing) {
   return all;
 }
 
+// ── from nft's JSON to values ───────────────────────────────────────────────────────────────────
+
+// Thrown and caught within this file: a deep descent with one way out.
+struct Strange {
+  std::string what;
+};
+
+[[noreturn]] void refuse(const Json& strange) {
+  throw Strange{strange.dump()};
+}
+
+std::vector<std::string> words_of(const Json& one_or_many) {
+  if (one_or_many.is_array()) return one_or_many.get<std::vector<std::string>>();
+  const auto text = one_or_many.get<std::string>();  // "mark", or "ipv4_addr . inet_service"
+  std::vector<std::string> words;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(" . ", begin), text.size());
+    words.push_back(text.substr(begin, end - begin));
+    begin = end + 3;
+  }
+  return words;
+}
+
+std::vector<Field> fields_of(const Json& types) {
+  static const std::map<std::string, Field> known{
+      {"ipv4_addr", Field::ip_daddr}, {"ipv6_addr", Field::ip6_daddr},
+      {"inet_proto", Field::l4proto}, {"inet_service", Field::tcp_dport},
+      {"mark", Field::mark},          {"uid", Field::skuid},
+      {"gid", Field::skgid},          {"integer", Field::slot}};
+  std::vector<Field> fields;
+  for (const std::string& word : words_of(types)) {
+    const auto found = known.find(word);
+    if (found == known.end()) refuse(types);
+    fields.push_back(found->second);
+  }
+  return fields;
+}
+
+IpAddress address_of(const Json& text) {
+  Result<IpAddress> address = IpAddress::parse(text.get<std::string>());
+  if (!address) refuse(text);
+  return *address;
+}
+
+Value value_of(const Json& value) {
+  if (value.is_number_unsigned()) return value.get<std::uint32_t>();
+  if (value.is_string() && value == "tcp") return tcp;
+  if (value.is_string() && value == "udp") return udp;
+  if (value.is_string()) return address_of(value);
+  if (!value.is_object() || !value.contains("prefix")) refuse(value);
+  const Json& prefix = value["prefix"];
+  return Prefix{.address = address_of(prefix.at("addr")), .length = prefix.at("len").get<int>()};
+}
+
+Tuple tuple_of(const Json& value) {
+  if (!value.is_object() || !value.contains("concat")) return {value_of(value)};
+  Tuple tuple;
+  for (const Json& part : value["concat"]) tuple.push_back(value_of(part));
+  return tuple;
+}
+
+// A match says "ip daddr 10.0.0.1" where a value of ours is a prefix of that one address.
+Value operand_of(const Json& value) {
+  const Value plain = value_of(value);
+  const auto* address = std::get_if<IpAddress>(&plain);
+  return address == nullptr ? plain : Value(host(*address));
+}
+
+std::optional<Verdict> verdict_of(const Json& said) {
+  const auto called = [&](const char* word) {
+    return said.at(word).at("target").get<std::string>();
+  };
+  if (said.contains("accept")) return Verdict{Verdict::Kind::accept, ""};
+  if (said.contains("drop")) return Verdict{Verdict::Kind::drop, ""};
+  if (said.contains("return")) return Verdict{Verdict::Kind::return_, ""};
+  if (said.contains("jump")) return Verdict{Verdict::Kind::jump, called("jump")};
+  if (said.contains("goto")) return Verdict{Verdict::Kind::go_to, called("goto")};
+  return std::nullopt;
+}
+
+struct Key {
+  std::vector<Field> fields;
+  std::uint32_t slots = 0;
+};
+
+void read_field(const Json& said, Key& key) {
+  static const std::map<std::string, Field> known{
+      {"ip saddr", Field::ip_saddr},   {"ip daddr", Field::ip_daddr},
+      {"ip6 saddr", Field::ip6_saddr}, {"ip6 daddr", Field::ip6_daddr},
+      {"th sport", Field::sport},      {"th dport", Field::dport},
+      {"tcp dport", Field::tcp_dport}, {"meta l4proto", Field::l4proto},
+      {"meta mark", Field::mark},      {"meta skuid", Field::skuid},
+      {"meta skgid", Field::skgid}};
+  std::string name;
+  if (said.contains("payload")) {
+    name = text_of(said["payload"], "protocol") + " " + text_of(said["payload"], "field");
+  } else if (said.contains("meta")) {
+    name = "meta " + text_of(said["meta"], "key");
+  } else if (said.contains("numgen")) {
+    key.slots = said["numgen"].at("mod").get<std::uint32_t>();
+    key.fields.push_back(Field::slot);
+    return;
+  }
+  const auto found = known.find(name);
+  if (found == known.end()) refuse(said);
+  key.fields.push_back(found->second);
+}
+
+Key key_of(const Json& said) {
+  Key key;
+  if (said.contains("concat")) {
+    for (const Json& part : said["concat"]) read_field(part, key);
+  } else {
+    read_field(said, key);
+  }
+  return key;
+}
+
+std::string name_behind(const Json& reference) {
+  const auto text = reference.get<std::string>();
+  return text.starts_with("@") ? text.substr(1) : text;
+}
+
+Expression match_of(const Json& match) {
+  const Json& left = match.at("left");
+  const Json& right = match.at("right");
+  const bool negated = match.at("op") == "!=";
+  if (left.contains("fib")) {
+    if (right != "local") refuse(match);
+    return LocalDestination{.negated = negated};
+  }
+  const std::string meta = left.contains("meta") ? text_of(left["meta"], "key") : "";
+  if (meta == "iifname" || meta == "oifname") {
+    return Interface{.way = meta == "iifname" ? Interface::Way::in : Interface::Way::out,
+                     .name = right.get<std::string>(),
+                     .negated = negated};
+  }
+  Key key = key_of(left);
+  if (right.is_string() && right.get<std::string>().starts_with("@")) {
+    return InSet{.key = std::move(key.fields), .set = name_behind(right), .negated = negated};
+  }
+  Match result{.field = key.fields.front(), .negated = negated};
+  const bool several = right.is_object() && right.contains("set");
+  for (const Json& value : several ? right["set"] : Json::array({right})) {
+    result.values.push_back(operand_of(value));
+  }
+  return result;
+}
+
+Expression expression_of(const Json& said) {
+  if (said.contains("match")) return match_of(said["match"]);
+  if (const std::optional<Verdict> verdict = verdict_of(said)) return *verdict;
+  if (said.contains("counter")) {
+    return Count{.counter = said["counter"].is_string() ? said["counter"].get<std::string>() : ""};
+  }
+  if (said.contains("redirect")) {
+    return Redirect{.port = said["redirect"].at("port").get<std::uint16_t>()};
+  }
+  if (said.contains("masquerade")) return Masquerade{};
+  if (said.contains("reject")) {
+    if (text_of(said["reject"], "type") != "tcp reset") refuse(said);
+    return RejectWithReset{};
+  }
+  if (said.contains("mangle")) {
+    const Json& map = said["mangle"].at("value").at("map");
+    return SetMark{.key = key_of(map.at("key")).fields, .map = name_behind(map.at("data"))};
+  }
+  if (said.contains("vmap")) {
+    return VerdictMap{.key = key_of(said["vmap"].at("key")).fields.front(),
+                      .map = name_behind(said["vmap"].at("data"))};
+  }
+  if (said.contains("dnat")) {
+    const Json& map = said["dnat"].at("addr").at("map");
+    Key key = key_of(map.at("key"));
+    return Dnat{
+        .key = std::move(key.fields), .map = name_behind(map.at("data")), .slots = key.slots};
+  }
+  refuse(said);
+}
+
+Rule rule_of(const Json& said) {
+  Rule rule{.comment = text_of(said, "comment")};
+  for (const Json& expression : said.at("expr"))
+    rule.expressions.push_back(expression_of(expression));
+  return rule;
+}
+
+Chain chain_of(const Json& said) {
+  Chain chain{.name = text_of(said, "name")};
+  if (!said.contains("hook")) return chain;
+  Base base{.type = said.at("type") == "nat" ? ChainType::nat : ChainType::filter,
+            .priority = said.at("prio").get<int>()};
+  bool known = false;
+  for (const Hook hook :
+       {Hook::prerouting, Hook::input, Hook::forward, Hook::output, Hook::postrouting}) {
+    if (said.at("hook") != name_of(hook)) continue;
+    base.hook = hook;
+    known = true;
+  }
+  const std::string type = text_of(said, "type");
+  if (!known || (type != "nat" && type != "filter") || text_of(said, "policy") != "accept") {
+    refuse(said);
+  }
+  chain.base = base;
+  return chain;
+}
+
+// The part of an element that is its key, and its comment.
+std::pair<Tuple, std::string> keyed(const Json& element) {
+  if (!element.is_object() || !element.contains("elem")) return {tuple_of(element), ""};
+  return {tuple_of(element["elem"].at("val")), text_of(element["elem"], "comment")};
+}
+
+Set set_of(const Json& said) {
+  Set set{.name = text_of(said, "name"),
+          .key = fields_of(said.at("type")),
+          .comment = text_of(said, "comment")};
+  for (const Json& flag : said.value("flags", Json::array())) set.ranges |= flag == "interval";
+  for (const Json& statement : said.value("stmt", Json::array())) {
+    set.counted |= statement.contains("counter");
+  }
+  for (const Json& element : said.value("elem", Json::array())) {
+    set.elements.insert(keyed(element));
+  }
+  return set;
+}
+
+Map map_of(const Json& said) {
+  Map map{.name = text_of(said, "name"),
+          .key = fields_of(said.at("type")),
+          .comment = text_of(said, "comment")};
+  if (said.at("map") != "verdict") map.data = fields_of(said["map"]);
+  for (const Json& pair : said.value("elem", Json::array())) {
+    auto [key, comment] = keyed(pair.at(0));
+    Mapped mapped{.comment = std::move(comment)};
+    if (map.data.empty()) {
+      const std::optional<Verdict> verdict = verdict_of(pair.at(1));
+      if (!verdict) refuse(pair);
+      mapped.data = *verdict;
+    } else {
+      mapped.data = tuple_of(pair.at(1));
+    }
+    map.elements.emplace(std::move(key), std::move(mapped));
+  }
+  return map;
+}
+
+Table table_of(const Json& listing, TableFamily family, const std::string& name) {
+  Table table{.family = family, .name = name};
+  for (const Json& item : listing.at("nftables")) {
+    if (item.contains("counter")) {
+      const Json& counter = item["counter"];
+      table.counters.push_back({text_of(counter, "name"), text_of(counter, "comment")});
+    }
+    if (item.contains("set")) table.sets.push_back(set_of(item["set"]));
+    if (item.contains("map")) table.maps.push_back(map_of(item["map"]));
+    if (item.contains("chain")) table.chains.push_back(chain_of(item["chain"]));
+    if (item.contains("rule")) {
+      const std::string chain = text_of(item["rule"], "chain");
+      const auto home = std::find_if(table.chains.begin(), table.chains.end(),
+                                     [&](const Chain& one) { return one.name == chain; });
+      if (home == table.chains.end()) refuse(item);
+      home->rules.push_back(rule_of(item["rule"]));
+    }
+  }
+  return table;
+}
+
 std::string list_command(TableFamily family, const std::string& table) {
   return fmt::format("list table {} {}", name_of(family), table);
+}
+
+// Calls `read` with the table's listing; what it throws becomes a Fault here.
+template <class Read>
+auto from_listing(Kernel& kernel, TableFamily family, const std::string& table, Read read)
+    -> Result<decltype(read(Json()))> {
+  Result<std::string> listing = kernel.ask(list_command(family, table), true);
+  if (!listing) return std::move(listing).fault();
+  try {
+    return read(Json::parse(*listing));
+  } catch (const Strange& strange) {
+    return unsupported(fmt::format("table {} holds what is not ours: {}", table, strange.what));
+  } catch (const Json::exception& error) {
+    return unsupported(
+        fmt::format("nftables' listing of {} cannot be read: {}", table, error.what()));
+  }
 }
 
 }  // namespace
@@ -90,17 +377,14 @@ Result<std::string> list(Kernel& kernel, TableFamily family, const std::string& 
   return kernel.ask(list_command(family, table));
 }
 
+Result<Table> read(Kernel& kernel, TableFamily family, const std::string& table) {
+  return from_listing(kernel, family, table,
+                      [&](const Json& listing) { return table_of(listing, family, table); });
+}
+
 Result<std::vector<Reading>> counters(Kernel& kernel, TableFamily family,
                                       const std::string& table) {
-  Result<std::string> listing = kernel.ask(list_command(family, table), true);
-  if (!listing) return std::move(listing).fault();
-  try {
-    return read_counters(Json::parse(*listing));
-  } catch (const Json::exception& error) {
-    return Fault{
-        .kind = FaultKind::internal,
-        .message = fmt::format("nftables' listing of {} cannot be read: {}", table, error.what())};
-  }
+  return from_listing(kernel, family, table, read_counters);
 }
 
 }  // namespace fairlead::nft

@@ -17,6 +17,11 @@ namespace fairlead::nft {
                                        const std::string& table);
 // As `nft list table` prints it, counts included. Fault: missing when there is no such table.
 
+[[nodiscard]] Result<Table> read(Kernel& kernel, TableFamily family, const std::string& table);
+// The table as values, to be compared and traced. nft's listing gives neither the comments of
+// tables and chains, nor which address the key of a set means: it reads as a destination. Fault:
+// missing, or unsupported when the table says something that this room has no word for.
+
 // How often something was met. In a NAT chain: connections, since only their first packet comes by.
 struct Reading {
   std::string place;     // "set served4", "chain postrouting" (a rule's own), "counter reviews"

@@ -1,0 +1,216 @@
+#include "intercept/settings.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <limits>
+#include <string_view>
+#include <vector>
+
+namespace fairlead::intercept {
+namespace {
+
+std::vector<std::string> split(const std::string& list) {
+  std::vector<std::string> parts;
+  std::string part;
+  for (const char c : list + ",") {
+    if (c == ',') {
+      if (!part.empty()) parts.push_back(std::move(part));
+      part.clear();
+    } else if (c != ' ') {
+      part += c;
+    }
+  }
+  return parts;
+}
+
+Result<std::uint32_t> number(const std::string& text, std::uint32_t most, const char* what) {
+  std::uint32_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || stop != end || value > most) {
+    return invalid(fmt::format("'{}' is not {}", text, what));
+  }
+  return value;
+}
+
+Result<std::uint16_t> port(const std::string& text) {
+  Result<std::uint32_t> value = number(text, 65535, "a port from 1 to 65535");
+  if (!value) return std::move(value).fault();
+  if (*value == 0) return invalid("'0' is not a port from 1 to 65535");
+  return static_cast<std::uint16_t>(*value);
+}
+
+Result<std::uint32_t> owner(const std::string& text) {
+  return number(text, std::numeric_limits<std::uint32_t>::max() - 1,
+                "a user or group number (`id -u NAME` tells it)");
+}
+
+template <class T, class Parse>
+Result<std::vector<T>> list_of(const std::string& text, Parse parse) {
+  std::vector<T> all;
+  for (const std::string& part : split(text)) {
+    Result<T> one = parse(part);
+    if (!one) return std::move(one).fault();
+    all.push_back(*std::move(one));
+  }
+  return all;
+}
+
+template <class T>
+Result<> store(Result<T> value, T& place) {
+  if (!value) return std::move(value).fault();
+  place = *std::move(value);
+  return done();
+}
+
+// "*", or a list.
+template <class Choice, class T, class Parse>
+Result<> store_choice(const std::string& text, Choice& place, Parse parse) {
+  if (text == "*") {
+    place = {.all = true};
+    return done();
+  }
+  Result<std::vector<T>> list = list_of<T>(text, parse);
+  if (!list) return std::move(list).fault();
+  place = {.all = false, .list = *std::move(list)};
+  return done();
+}
+
+Result<> store_port(const std::string& text, std::uint16_t& place) {
+  return store(port(text), place);
+}
+
+Result<> store_ports(const std::string& text, std::vector<std::uint16_t>& place) {
+  return store(list_of<std::uint16_t>(text, port), place);
+}
+
+Result<bool> boolean(const std::string& text) {
+  if (text == "true" || text == "1" || text.empty()) return true;
+  if (text == "false" || text == "0") return false;
+  return invalid(fmt::format("'{}' is neither true nor false", text));
+}
+
+// For switches of istio-iptables that ask for what is always so here.
+Result<> always(const std::string& text) {
+  Result<bool> value = boolean(text);
+  if (!value) return std::move(value).fault();
+  return done();
+}
+
+Result<> never(const std::string& text, const char* why) {
+  Result<bool> value = boolean(text);
+  if (!value) return std::move(value).fault();
+  if (*value) return unsupported(why);
+  return done();
+}
+
+constexpr std::array<Option, 24> all{{
+    {"envoy-port", 'p', "ENVOY_PORT", "where outbound connections are taken (15001)", false,
+     [](Settings& s, const std::string& v) { return store_port(v, s.outbound_port); }},
+    {"inbound-capture-port", 'z', "INBOUND_CAPTURE_PORT",
+     "where inbound connections are taken (15006)", false,
+     [](Settings& s, const std::string& v) { return store_port(v, s.inbound_port); }},
+    {"inbound-tunnel-port", 'e', "INBOUND_TUNNEL_PORT",
+     "goes to its own listener, not captured (15008)", false,
+     [](Settings& s, const std::string& v) { return store_port(v, s.tunnel_port); }},
+    {"proxy-uid", 'u', "PROXY_UID", "users whose connections are the proxy's (1337)", false,
+     [](Settings& s, const std::string& v) {
+       Result<> stored = store(list_of<std::uint32_t>(v, owner), s.proxy_uids);
+       if (stored) s.proxy_gids = s.proxy_uids;
+       return stored;
+     }},
+    {"proxy-gid", 'g', "PROXY_GID", "groups whose connections are the proxy's (as proxy-uid)",
+     false,
+     [](Settings& s, const std::string& v) {
+       return store(list_of<std::uint32_t>(v, owner), s.proxy_gids);
+     }},
+    {"istio-inbound-interception-mode", 'm', "ISTIO_INBOUND_INTERCEPTION_MODE",
+     "REDIRECT; TPROXY is not built", false,
+     [](Settings&, const std::string& v) -> Result<> {
+       if (v == "REDIRECT" || v.empty()) return done();
+       if (v == "TPROXY") {
+         return unsupported(
+             "TPROXY is not built: only REDIRECT is. With REDIRECT the proxy learns "
+             "the client's address from the connection, the app sees the proxy's");
+       }
+       return invalid(fmt::format("'{}' is no interception mode: REDIRECT is expected", v));
+     }},
+    {"istio-inbound-ports", 'b', "ISTIO_INBOUND_PORTS",
+     "inbound ports to capture: *, a list, or \"\" for none (*)", false,
+     [](Settings& s, const std::string& v) {
+       return store_choice<Ports, std::uint16_t>(v, s.inbound_ports, port);
+     }},
+    {"istio-local-exclude-ports", 'd', "ISTIO_LOCAL_EXCLUDE_PORTS",
+     "inbound ports not to capture, with -b * (15020,15021,15090)", false,
+     [](Settings& s, const std::string& v) { return store_ports(v, s.inbound_ports_excluded); }},
+    {"istio-service-cidr", 'i', "ISTIO_SERVICE_CIDR", "outbound ranges to capture: * or a list (*)",
+     false,
+     [](Settings& s, const std::string& v) {
+       return store_choice<Ranges, nft::Prefix>(v, s.outbound_ranges, nft::parse_prefix);
+     }},
+    {"istio-service-exclude-cidr", 'x', "ISTIO_SERVICE_EXCLUDE_CIDR",
+     "outbound ranges not to capture", false,
+     [](Settings& s, const std::string& v) {
+       return store(list_of<nft::Prefix>(v, nft::parse_prefix), s.outbound_ranges_excluded);
+     }},
+    {"istio-outbound-ports", 'q', "ISTIO_OUTBOUND_PORTS",
+     "outbound ports to capture whatever the range", false,
+     [](Settings& s, const std::string& v) { return store_ports(v, s.outbound_ports); }},
+    {"istio-local-outbound-ports-exclude", 'o', "ISTIO_LOCAL_OUTBOUND_PORTS_EXCLUDE",
+     "outbound ports not to capture", false,
+     [](Settings& s, const std::string& v) { return store_ports(v, s.outbound_ports_excluded); }},
+    {"istio-exclude-interfaces", 'c', "ISTIO_EXCLUDE_INTERFACES",
+     "network interfaces left alone, both directions", false,
+     [](Settings& s, const std::string& v) -> Result<> {
+       s.interfaces_excluded = split(v);
+       return done();
+     }},
+    {"istio-outbound-ipv4-loopback-cidr", 0, "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR",
+     "the app's own loopback range, /8 to /32 (127.0.0.1/32)", false,
+     [](Settings& s, const std::string& v) { return store(nft::parse_prefix(v), s.loopback); }},
+    {"istio-outbound-owner-groups", 0, "ISTIO_OUTBOUND_OWNER_GROUPS",
+     "groups whose outbound traffic is captured: * or numbers (*)", false,
+     [](Settings& s, const std::string& v) {
+       return store_choice<Groups, std::uint32_t>(v, s.owner_groups, owner);
+     }},
+    {"istio-outbound-owner-groups-exclude", 0, "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE",
+     "groups whose outbound traffic is not captured", false,
+     [](Settings& s, const std::string& v) {
+       return store(list_of<std::uint32_t>(v, owner), s.owner_groups_excluded);
+     }},
+    {"dual-stack", 0, "DUAL_STACK", "IPv6 too (true); --dual-stack=false leaves IPv6 alone", true,
+     [](Settings& s, const std::string& v) { return store(boolean(v), s.dual_stack); }},
+    {"reconcile", 0, "RECONCILE", "always so: rules are replaced in one step", true,
+     [](Settings&, const std::string& v) { return always(v); }},
+    {"force-apply", 0, "FORCE_APPLY", "always so: rules are replaced in one step", true,
+     [](Settings&, const std::string& v) { return always(v); }},
+    {"native-nftables", 0, "NATIVE_NFTABLES", "always so", true,
+     [](Settings&, const std::string& v) { return always(v); }},
+    {"kube-virt-interfaces", 'k', "KUBE_VIRT_INTERFACES", "not built", false,
+     [](Settings&, const std::string& v) -> Result<> {
+       if (v.empty()) return done();
+       return unsupported("virtual machines inside a pod (kube-virt-interfaces) are not built");
+     }},
+    {"redirect-dns", 0, "REDIRECT_DNS", "not built", true,
+     [](Settings&, const std::string& v) {
+       return never(v, "capture of DNS is not built: names are answered by the node");
+     }},
+    {"capture-all-dns", 0, "CAPTURE_ALL_DNS", "not built", true,
+     [](Settings&, const std::string& v) {
+       return never(v, "capture of DNS is not built: names are answered by the node");
+     }},
+    {"drop-invalid", 0, "DROP_INVALID", "not built", true,
+     [](Settings&, const std::string& v) {
+       return never(v, "dropping packets that conntrack calls invalid is not built");
+     }},
+}};
+
+}  // namespace
+
+std::span<const Option> options() {
+  return all;
+}
+
+}  // namespace fairlead::intercept
