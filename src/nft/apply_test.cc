@@ -121,6 +121,41 @@ TEST(Kernel, DifferenceArrivesWhereReplacementDoes) {
   EXPECT_FALSE(*exists(kernel, TableFamily::inet, "fairlead-services"));
 }
 
+// What is read back means the same: it takes every packet the same way.
+TEST(Kernel, WhatIsReadBackTracesTheSame) {
+  const TestNamespace space;
+  Kernel kernel = open_in(space);
+  const Ruleset meant = node_rules({.endpoints = 3, .fillers = 3});
+  commit(kernel, replacement(meant));
+  Result<Table> table = read(kernel, TableFamily::inet, "fairlead-services");
+  ASSERT_TRUE(table.ok()) << table.fault().describe();
+  const Ruleset found{{*table}};
+  for (const char* to : {"10.96.0.12:9080", "[fd96::c]:9080", "10.96.0.99:80", "10.96.0.12:1",
+                         "[fd96::63]:80", "10.100.0.2:80", "10.244.2.1:9080"}) {
+    for (const Hook hook : {Hook::output, Hook::prerouting, Hook::postrouting}) {
+      Packet packet{.hook = hook, .destination = *SocketAddress::parse(to)};
+      packet.source = packet.destination;
+      const Trace a = trace(meant, packet);
+      const Trace b = trace(found, packet);
+      EXPECT_EQ(a.outcome(), b.outcome()) << to;
+      EXPECT_EQ(a.steps.size(), b.steps.size()) << to;
+      if (a.decided) {
+        EXPECT_EQ(a.steps[a.decided_by].text, b.steps[b.decided_by].text);
+      }
+    }
+  }
+}
+
+TEST(Kernel, RefusesToReadWhatItHasNoWordFor) {
+  const TestNamespace space;
+  Kernel kernel = open_in(space);
+  commit(kernel, {.commands = {"table inet other { chain c { tcp flags syn accept; }; }"}});
+  const Result<Table> table = read(kernel, TableFamily::inet, "other");
+  ASSERT_FALSE(table.ok());
+  EXPECT_EQ(table.fault().kind, FaultKind::unsupported);
+  EXPECT_EQ(read(kernel, TableFamily::inet, "absent").fault().kind, FaultKind::missing);
+}
+
 TEST(Kernel, AFailureLeavesNothingBehind) {
   const TestNamespace space;
   Kernel kernel = open_in(space);

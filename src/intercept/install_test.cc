@@ -1,0 +1,238 @@
+#include "intercept/install.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <thread>
+
+#include "intercept/show.h"
+#include "intercept/test_pod.h"
+#include "nft/diff.h"
+#include "nft/render.h"
+
+namespace fairlead::intercept {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::Pod;
+
+std::optional<Installed> installed_in(Pod& pod) {
+  Result<std::optional<Installed>> found = installed(pod.kernel());
+  if (!found) throw std::runtime_error(found.fault().describe());
+  return *std::move(found);
+}
+
+// Without what nft's listing does not tell.
+nft::Table without_chain_comments(nft::Table table) {
+  table.comment.clear();
+  for (nft::Chain& chain : table.chains) chain.comment.clear();
+  return table;
+}
+
+TEST(Install, WhatIsReadBackIsWhatWasMeant) {
+  for (const Settings& settings :
+       {Settings{},
+        testing::settings_with({{"istio-service-cidr", "10.0.0.0/8,fd00::/8"},
+                                {"istio-inbound-ports", "80,81"},
+                                {"istio-exclude-interfaces", "docker0"}}),
+        testing::settings_with({{"dual-stack", "false"}})}) {
+    Pod pod(settings);
+    EXPECT_EQ(
+        nft::render(nft::Ruleset{{installed_in(pod)->table}}),
+        nft::render(nft::Ruleset{{without_chain_comments(capture_rules(settings).tables[0])}}));
+  }
+}
+
+TEST(Install, MayBeRunAgainWithOtherSettings) {
+  Pod pod({});
+  const Settings v4_alone = testing::settings_with({{"dual-stack", "false"}});
+  const Result<> again = pod.wire().pod.in([&] { return apply(pod.kernel(), v4_alone); });
+  ASSERT_TRUE(again.ok()) << again.fault().describe();
+  EXPECT_FALSE(*nft::exists(pod.kernel(), nft::TableFamily::inet, table_name));
+  EXPECT_TRUE(*nft::exists(pod.kernel(), nft::TableFamily::ip, table_name));
+}
+
+TEST(Install, ReplacingNeverLeavesAMomentUncaptured) {
+  Pod pod({});
+  std::atomic<bool> done = false;
+  std::atomic<int> times = 0;
+  std::thread replacing([&] {
+    pod.wire().pod.in([&] {
+      while (!done) {
+        const Result<> applied = apply(pod.kernel(), {});
+        if (!applied) break;
+        ++times;
+      }
+    });
+  });
+  std::map<std::string, int> landings;
+  for (int i = 0; i < 1500; ++i) ++landings[pod.connect({"app", "10.96.0.12:9080"}).place];
+  done = true;
+  replacing.join();
+  EXPECT_GT(times, 20);
+  EXPECT_EQ(landings, (std::map<std::string, int>{{"pod:15001", 1500}}));
+}
+
+TEST(Install, RemoveLeavesNothing) {
+  Pod pod({});
+  EXPECT_TRUE(*pod.wire().pod.in([&] { return remove(pod.kernel()); }));
+  EXPECT_EQ(*pod.kernel().ask("list ruleset"), "");
+  EXPECT_FALSE(installed_in(pod).has_value());
+  EXPECT_EQ(pod.connect({"app", "10.96.0.12:9080"}).place, "peer:9080");
+  const int handover =
+      pod.wire().pod.in([] { return std::system("ip -6 addr show dev lo | grep -q ' ::6/128'"); });
+  EXPECT_NE(handover, 0) << "::6 is still on lo";
+  EXPECT_FALSE(*pod.wire().pod.in([&] { return remove(pod.kernel()); }));
+}
+
+struct Verdicts {
+  int agree = 0;
+  std::string failures;
+  std::string all;
+};
+
+Verdicts check_in(const nft::testing::Wire& wire, nft::Kernel& kernel) {
+  return wire.pod.in([&] {
+    Verdicts verdicts;
+    const auto found = installed(kernel);
+    if (!found || !found->has_value()) throw std::runtime_error("nothing installed");
+    const auto probes = check((*found)->table);
+    for (const Probe& probe : *probes) {
+      const std::string line = probe.what + ": " + probe.predicted + " / " + probe.observed + "\n";
+      verdicts.all += line;
+      if (probe.agrees) {
+        ++verdicts.agree;
+      } else {
+        verdicts.failures += line;
+      }
+    }
+    return verdicts;
+  });
+}
+
+nft::Kernel kernel_of(const nft::testing::Wire& wire, const Settings& settings) {
+  return wire.pod.in([&] {
+    Result<nft::Kernel> kernel = nft::Kernel::open();
+    if (!kernel) throw std::runtime_error(kernel.fault().describe());
+    const Result<> applied = apply(*kernel, settings);
+    if (!applied) throw std::runtime_error(applied.fault().describe());
+    return *std::move(kernel);
+  });
+}
+
+TEST(Check, ProvesTheRulesWithNoProxyThere) {
+  const nft::testing::Wire wire;
+  nft::Kernel kernel = kernel_of(wire, {});
+  const Verdicts verdicts = check_in(wire, kernel);
+  EXPECT_EQ(verdicts.failures, "");
+  EXPECT_EQ(verdicts.agree, 8) << verdicts.all;
+  EXPECT_THAT(verdicts.all,
+              AllOf(HasSubstr("taken to port 15001, which learned 192.0.2.1:15002"),
+                    HasSubstr("taken to port 15001, which learned [2001:db8::1]:15002"),
+                    HasSubstr("taken to port 15006, which learned 10.244.1.11:15002"),
+                    HasSubstr("taken to port 15006, which learned [fd44:1::11]:15002")));
+}
+
+TEST(Check, ProvesTheRulesBesideARunningProxy) {
+  Pod pod({});  // listens on 15001 and 15006
+  const Verdicts verdicts = check_in(pod.wire(), pod.kernel());
+  EXPECT_EQ(verdicts.failures, "");
+  EXPECT_THAT(verdicts.all, HasSubstr("answered; a proxy listens on port 15001"));
+}
+
+TEST(Check, FindsThatSomeoneElseTakesTheConnections) {
+  const nft::testing::Wire wire;
+  nft::Kernel kernel = kernel_of(wire, {});
+  const Result<> thief = kernel.commit(
+      {.commands = {"table inet thief { chain output { type nat hook output priority -150; "
+                    "meta l4proto tcp redirect to :9; }; }"}});
+  ASSERT_TRUE(thief.ok()) << thief.fault().describe();
+  const Verdicts verdicts = check_in(wire, kernel);
+  EXPECT_THAT(verdicts.failures, HasSubstr("the app connects to 192.0.2.1:15002"));
+}
+
+TEST(Check, FindsRulesWhoseTailWentMissing) {
+  const nft::testing::Wire wire;
+  nft::Kernel kernel = kernel_of(wire, {});
+  ASSERT_TRUE(
+      kernel.commit({.commands = {"flush chain inet fairlead-capture redirect-inbound"}}).ok());
+  EXPECT_THAT(check_in(wire, kernel).failures, HasSubstr("someone from outside"));
+}
+
+TEST(Show, TellsEveryHopWithItsCount) {
+  Pod pod({});
+  for (int i = 0; i < 3; ++i) pod.connect({"app", "10.96.0.12:9080"});
+  pod.connect({"outside", "10.244.1.11:9080"});
+  const Installed now = *installed_in(pod);
+  EXPECT_THAT(show(now.table, now.readings),
+              AllOf(HasSubstr("exempt are the connections of uid 1337 and of gid 1337"),
+                    HasSubstr("to the proxy, outbound  [3]"),
+                    HasSubstr("to the proxy, inbound  [1]"), HasSubstr("TAKEN to port 15001")));
+  const std::string tables = show_as_iptables(now.table, now.readings);
+  EXPECT_THAT(tables, AllOf(HasSubstr("Chain PREROUTING (policy ACCEPT)"),
+                            HasSubstr("Chain FAIRLEAD_OUTPUT (1 references)"),
+                            HasSubstr("owner UID match 1337"), HasSubstr("redir ports 15006"),
+                            HasSubstr("# ip6tables")));
+  const std::string v4 = tables.substr(0, tables.find("# ip6tables"));
+  EXPECT_THAT(v4, ::testing::Not(HasSubstr("::")));
+}
+
+// A user namespace with one user in it, as `unshare -Urn` makes: nobody there can be 1337.
+int alone_in_a_user_namespace(int (*act)()) {
+  const pid_t child = ::fork();
+  if (child != 0) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+  }
+  if (::setgid(65534) != 0 || ::setuid(65534) != 0) ::_exit(100);
+  if (::prctl(PR_SET_DUMPABLE, 1) != 0) ::_exit(100);  // else /proc/self belongs to root
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) ::_exit(101);
+  std::ofstream("/proc/self/setgroups") << "deny";
+  std::ofstream("/proc/self/uid_map") << "0 65534 1";
+  std::ofstream("/proc/self/gid_map") << "0 65534 1";
+  int status = 102;
+  try {
+    status = act();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+  }
+  ::_exit(status);
+}
+
+TEST(Rootless, WithoutTheProxysUserTheMarkExempts) {
+  EXPECT_TRUE(owners_exist({})) << "as root every user exists";
+  const int status = alone_in_a_user_namespace([]() -> int {
+    Settings settings;
+    if (owners_exist(settings)) return 1;
+    settings.exemption = Exemption::mark;
+    Pod pod(settings);
+    if (pod.connect({"app", "10.96.0.12:9080"}).place != "pod:15001") return 2;
+    if (pod.connect({"proxy", "10.96.0.12:9080"}).place != "peer:9080") return 3;
+    if (pod.connect({"app", "[fd96::c]:9080"}).place != "pod:15001") return 4;
+    if (pod.connect({"proxy", "[fd96::c]:9080"}).place != "peer:9080") return 5;
+    if (pod.connect({"outside", "10.244.1.11:9080"}).place != "pod:15006") return 6;
+    const Verdicts verdicts = check_in(pod.wire(), pod.kernel());
+    if (!verdicts.failures.empty()) throw std::runtime_error(verdicts.failures);
+    const std::string told = describe_exemption(installed_in(pod)->table);
+    return told == "exempt are the connections of mark 0x539" ? 0 : 7;
+  });
+  EXPECT_EQ(status, 0) << "101: this system denies unprivileged user namespaces";
+}
+
+TEST(Enter, SaysWhatIsNotThere) {
+  const Result<> nowhere = enter("no-such-pod");
+  ASSERT_FALSE(nowhere.ok());
+  EXPECT_THAT(nowhere.fault().message, HasSubstr("/run/netns/no-such-pod"));
+  EXPECT_THAT(enter("/etc/passwd").fault().message, HasSubstr("is not a network namespace"));
+}
+
+}  // namespace
+}  // namespace fairlead::intercept
