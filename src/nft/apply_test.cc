@@ -140,7 +140,9 @@ TEST(Kernel, WhatIsReadBackTracesTheSame) {
       EXPECT_EQ(a.outcome(), b.outcome()) << to;
       EXPECT_EQ(a.steps.size(), b.steps.size()) << to;
       if (a.decided) {
-        EXPECT_EQ(a.steps[a.decided_by].text, b.steps[b.decided_by].text);
+        // Not the text: nft leaves out a match that a later expression implies.
+        EXPECT_EQ(a.steps[a.decided_by].chain, b.steps[b.decided_by].chain);
+        EXPECT_EQ(a.steps[a.decided_by].rule, b.steps[b.decided_by].rule);
       }
     }
   }
