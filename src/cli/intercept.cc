@@ -85,6 +85,18 @@ void choose_exemption(const Wishes& wishes, intercept::Settings& settings) {
 
 // ── actions ─────────────────────────────────────────────────────────────────────────────────────
 
+const char* word_for(intercept::Probe::Outcome outcome) {
+  switch (outcome) {
+    case intercept::Probe::Outcome::agrees:
+      return "ok";
+    case intercept::Probe::Outcome::differs:
+      return "FAIL";
+    case intercept::Probe::Outcome::untried:
+      return "--";
+  }
+  return "";
+}
+
 int check(nft::Kernel& kernel) {
   const auto installed = intercept::installed(kernel);
   if (!installed) return complain(installed.fault());
@@ -94,16 +106,20 @@ int check(nft::Kernel& kernel) {
   }
   const auto probes = intercept::check((*installed)->table);
   if (!probes) return complain(probes.fault());
-  bool all_agree = true;
+  int agreeing = 0;
+  int differing = 0;
   for (const intercept::Probe& probe : *probes) {
-    all_agree = all_agree && probe.agrees;
+    agreeing += probe.outcome == intercept::Probe::Outcome::agrees ? 1 : 0;
+    differing += probe.outcome == intercept::Probe::Outcome::differs ? 1 : 0;
     std::printf("%-4s %s\n       the rules say: %s\n       seen:          %s\n",
-                probe.agrees ? "ok" : "FAIL", probe.what.c_str(), probe.predicted.c_str(),
+                word_for(probe.outcome), probe.what.c_str(), probe.predicted.c_str(),
                 probe.observed.c_str());
   }
-  std::printf("%s; %s\n", all_agree ? "capture works" : "capture does not do what its rules say",
-              intercept::describe_exemption((*installed)->table).c_str());
-  return all_agree ? 0 : failed;
+  const char* verdict = differing > 0   ? "capture does not do what its rules say"
+                        : agreeing == 0 ? "nothing could be proved: no connection could be tried"
+                                        : "capture works";
+  std::printf("%s; %s\n", verdict, intercept::describe_exemption((*installed)->table).c_str());
+  return differing == 0 && agreeing > 0 ? 0 : failed;
 }
 
 int remove(nft::Kernel& kernel) {

@@ -201,7 +201,8 @@ class Prover {
       const SocketAddress outside = captured_destination(v4, app);
       probe(app, outside, "eth0");
       probe(proxy, outside, "eth0");
-      const IpAddress own = own_address(outside);
+      IpAddress own = own_address(outside);
+      if (own.is_unspecified() && v4) own = IpAddress::v4({127, 0, 0, 6});  // there without a route
       if (!own.is_unspecified()) probe(proxy, {own, probe_port}, "lo");
       walk_inbound(v4);
     }
@@ -322,7 +323,7 @@ class Prover {
       // Without a route the connection ends before any rule is asked: nothing is lost, nor proved.
       const bool no_way = errno == ENETUNREACH || errno == EHOSTUNREACH || errno == EADDRNOTAVAIL;
       result.observed = fmt::format("could not be tried: {}", std::strerror(errno));
-      result.agrees = no_way || !expected;
+      result.outcome = no_way ? Probe::Outcome::untried : outcome(!expected);
       return;
     }
     if (listener.valid()) {
@@ -332,6 +333,10 @@ class Prover {
     }
   }
 
+  static Probe::Outcome outcome(bool agrees) {
+    return agrees ? Probe::Outcome::agrees : Probe::Outcome::differs;
+  }
+
   // Milliseconds. A connection that is taken arrives in well under one, unless the machine is busy.
   static int patience(bool expected) { return expected ? 500 : 100; }
 
@@ -339,14 +344,14 @@ class Prover {
                            Probe& result) {
     if (!wait_for(listener, POLLIN, patience(expected))) {
       result.observed = fmt::format("port {} saw nothing", port);
-      result.agrees = !expected;
+      result.outcome = outcome(!expected);
       return;
     }
     const Descriptor accepted(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
     const std::string learned = original_destination(accepted.number());
     result.observed = fmt::format("taken to port {}, which learned {}", port,
                                   learned.empty() ? "no original destination" : learned);
-    result.agrees = expected && learned == to.text();
+    result.outcome = outcome(expected && learned == to.text());
   }
 
   static void see_connection(int socket, std::uint16_t port, bool expected, Probe& result) {
@@ -357,7 +362,7 @@ class Prover {
     }
     result.observed = error == 0 ? fmt::format("answered; a proxy listens on port {}", port)
                                  : std::string("not answered: ") + std::strerror(error);
-    result.agrees = (error == 0) == expected;
+    result.outcome = outcome((error == 0) == expected);
   }
 
   // Some port that is captured, where any is.
@@ -379,7 +384,8 @@ class Prover {
          .predicted = taken ? fmt::format("port {} {}", packet.destination.port, said.outcome())
                             : "no port is taken",
          .observed = "not tried from inside; walked through the rules in force",
-         .agrees = taken == captures_inbound()});
+         .outcome =
+             taken == captures_inbound() ? Probe::Outcome::untried : Probe::Outcome::differs});
   }
 
   [[nodiscard]] bool captures_inbound() const {

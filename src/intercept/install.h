@@ -1,6 +1,7 @@
 // Puts capture rules into a pod's network namespace, proves them by connecting, takes them out.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,12 +36,13 @@ struct Installed {
 [[nodiscard]] Result<std::optional<Installed>> installed(nft::Kernel& kernel);
 // What is in force here; empty when nothing is.
 
-// One connection that was tried, and what the rules said about it beforehand.
+// One connection, what the rules said about it beforehand, and what became of it.
 struct Probe {
+  enum class Outcome : std::uint8_t { agrees, differs, untried };
   std::string what;       // "the app connects to 192.0.2.1:15002"
   std::string predicted;  // "redirected to port 15001"
   std::string observed;   // "taken to port 15001, which learned 192.0.2.1:15002"
-  bool agrees = false;
+  Outcome outcome = Outcome::untried;
 };
 
 [[nodiscard]] Result<std::vector<Probe>> check(const nft::Table& table);
@@ -49,5 +51,6 @@ struct Probe {
 // proxy runs, that proxy gets a connection which is closed before its first byte, and arriving at
 // all is the proof: nobody else answers at a documentation address. Packets from outside cannot be
 // made from inside: for prerouting the rules in force are walked instead, and the Probe says so.
+// Capture is proved when some probes agree and none differs.
 
 }  // namespace fairlead::intercept
