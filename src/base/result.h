@@ -3,7 +3,6 @@
 // what was being done. Nothing is thrown across a room.
 #pragma once
 
-#include <cassert>
 #include <string>
 #include <utility>
 #include <variant>
@@ -73,10 +72,10 @@ class [[nodiscard]] Result {
   [[nodiscard]] bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
 
-  // Only when ok().
-  T& value() & LIFETIMEBOUND { return assert(ok()), *std::get_if<0>(&state_); }
-  const T& value() const& LIFETIMEBOUND { return assert(ok()), *std::get_if<0>(&state_); }
-  T&& value() && LIFETIMEBOUND { return assert(ok()), std::move(*std::get_if<0>(&state_)); }
+  // Only when ok(): anything else is our own mistake, and ends the program.
+  T& value() & LIFETIMEBOUND { return std::get<0>(state_); }
+  const T& value() const& LIFETIMEBOUND { return std::get<0>(state_); }
+  T&& value() && LIFETIMEBOUND { return std::move(std::get<0>(state_)); }
   T& operator*() & LIFETIMEBOUND { return value(); }
   const T& operator*() const& LIFETIMEBOUND { return value(); }
   T&& operator*() && LIFETIMEBOUND { return std::move(*this).value(); }
@@ -84,9 +83,9 @@ class [[nodiscard]] Result {
   const T* operator->() const LIFETIMEBOUND { return &value(); }
 
   // Only when not ok().
-  Fault& fault() & LIFETIMEBOUND { return assert(!ok()), *std::get_if<1>(&state_); }
-  const Fault& fault() const& LIFETIMEBOUND { return assert(!ok()), *std::get_if<1>(&state_); }
-  Fault&& fault() && LIFETIMEBOUND { return assert(!ok()), std::move(*std::get_if<1>(&state_)); }
+  Fault& fault() & LIFETIMEBOUND { return std::get<1>(state_); }
+  const Fault& fault() const& LIFETIMEBOUND { return std::get<1>(state_); }
+  Fault&& fault() && LIFETIMEBOUND { return std::move(std::get<1>(state_)); }
 
  private:
   std::variant<T, Fault> state_;

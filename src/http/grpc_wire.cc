@@ -175,9 +175,10 @@ std::optional<Duration> parse_grpc_timeout(std::string_view text) {
                                  [&](const Unit& one) { return one.letter == text.back(); });
   if (unit == units.end()) return std::nullopt;
   std::int64_t count = 0;
-  const char* last = text.data() + text.size() - 1;
-  const auto [end, error] = std::from_chars(text.data(), last, count);
-  if (error != std::errc() || end != last || count < 0) return std::nullopt;
+  const std::string_view digits = text.substr(0, text.size() - 1);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), count);
+  if (error != std::errc() || end != digits.data() + digits.size() || count < 0)
+    return std::nullopt;
   constexpr auto longest = std::chrono::hours(24 * 365);  // further away is for ever
   if (count > longest / unit->length) return longest;
   return count * unit->length;

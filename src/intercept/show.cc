@@ -14,7 +14,6 @@ namespace {
 
 using nft::Base;
 using nft::Chain;
-using nft::Count;
 using nft::Expression;
 using nft::Field;
 using nft::Hook;
