@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -45,5 +46,29 @@ enum class UnknownStaticFields : std::uint8_t { reject, list };
 [[nodiscard]] config::Snapshot snapshot_of(const Bootstrap& bootstrap);
 // The static part alone: world "static", number 0. Inline routes and endpoints stay inside their
 // listeners and clusters.
+
+// What a mesh's sidecar starts with: who it is, where its control plane is, what it answers by
+// itself.
+struct SidecarBootstrap {
+  std::string pod;         // "reviews-v1-7d4f", or a VM's name
+  std::string name_space;  // "default"
+  std::string service_account = "default";
+  std::string cluster;                        // empty: "POD.NAMESPACE"
+  std::vector<IpAddress> addresses;           // of the pod; the first names it
+  std::map<std::string, std::string> labels;  // of the pod
+  std::string region;                         // of its node; empty: not known
+  std::string zone;
+  std::string control_host;  // an address or a name; empty: no control plane
+  std::uint16_t control_port = 15010;
+  SocketAddress admin{IpAddress::v4({127, 0, 0, 1}), 15000};
+  std::uint16_t metrics_port = 15090;  // GET /stats/prometheus, on every address; 0: none
+  std::uint16_t health_port = 15021;   // GET /healthz/ready, on every address; 0: none
+};
+
+[[nodiscard]] std::string sidecar_id(const SidecarBootstrap& sidecar);
+// "sidecar~10.244.1.2~reviews-v1-7d4f.default~default.svc.cluster.local"
+
+[[nodiscard]] std::string write_bootstrap(const SidecarBootstrap& sidecar);
+// The bootstrap file, JSON: the same for a real Envoy and for us.
 
 }  // namespace fairlead::xds
