@@ -36,9 +36,8 @@ struct Workload {
   std::vector<std::string> containers;  // names, in order; init_containers the same
   std::vector<std::string> init_containers;
   Sidecar sidecar = Sidecar::none;
-  std::string
-      capture_include_outbound;  // traffic.sidecar.istio.io/* as written; empty: the default
-  std::string capture_exclude_outbound;
+  std::map<std::string, std::string> capture;
+  // The annotations traffic.sidecar.istio.io/* as written: "includeOutboundIPRanges" to its value.
   bool ready = false;
   bool terminating = false;
   Origin origin;

@@ -1,0 +1,123 @@
+// Where a call goes, and why: the way of a request through names, kernels and proxies, told by the
+// functions that do the work (dns/zone, nft/trace over the very rulesets, control/compile,
+// proxy/decide). Pure: no socket, no clock, no chance; where chance decides, the answer is the set
+// of choices with their shares.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/lifetime.h"
+#include "base/result.h"
+#include "config/snapshot.h"
+#include "explain/hop.h"
+#include "mesh/world.h"
+#include "nft/ruleset.h"
+
+namespace fairlead::explain {
+
+// ── the question ────────────────────────────────────────────────────────────────────────────────
+
+enum class Scheme : std::uint8_t {
+  http,
+  tcp,
+  declared,  // not said: HTTP where the port declares it or nothing, else TCP
+};
+
+struct Target {
+  Scheme scheme = Scheme::declared;
+  std::string host;  // a name as an app would write it, or an address
+  std::uint16_t port = 80;
+  std::string path = "/";  // with its query
+  bool operator==(const Target&) const = default;
+};
+
+[[nodiscard]] Result<Target> parse_target(std::string_view text);
+// "http://reviews:9080/reviews/0", "tcp://10.96.0.12:9080", "reviews:9080", "[fd00::1]:80".
+
+// Who calls: a pod, a VM, or a process on a node.
+struct Caller {
+  const mesh::Workload* workload = nullptr;  // one of the two is there
+  const mesh::Node* node = nullptr;
+  std::size_t siblings = 0;  // how many other pods the same word would have meant
+
+  [[nodiscard]] std::string name() const;        // "default/productpage-v1-6f9", "node-1"
+  [[nodiscard]] std::string name_space() const;  // whose short names it understands
+};
+// Points into the world: good as long as it.
+
+[[nodiscard]] Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND,
+                                         std::string_view text);
+// A pod's or VM's name, the name of what owns pods ("productpage-v1", "productpage"), a node's, or
+// NAMESPACE/NAME of the first three. Fault: missing, with the names that are nearest, or invalid,
+// when several namespaces have one.
+
+struct Call {
+  Caller from;
+  Target to;
+  std::string method = "GET";
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+// ── what the answer rests on ────────────────────────────────────────────────────────────────────
+
+// A world, and what programs would make of it. What was read from a running program or kernel may
+// be put in the place of what would be made: then the path tells that instead.
+class Knowledge {
+ public:
+  explicit Knowledge(mesh::WorldPointer world);
+  ~Knowledge();
+  Knowledge(Knowledge&&) noexcept;
+  Knowledge& operator=(Knowledge&&) noexcept;
+
+  [[nodiscard]] const mesh::World& world() const LIFETIMEBOUND;
+
+  void put_snapshot(const mesh::Workload& workload, config::SnapshotPointer snapshot);
+  void put_capture(const mesh::Workload& workload, nft::Ruleset rules);
+  void put_node_rules(const mesh::Node& node, nft::Ruleset rules);
+
+  // As put, else made once. Each good as long as *this.
+  [[nodiscard]] const config::Snapshot& snapshot_of(const mesh::Workload& workload) LIFETIMEBOUND;
+  [[nodiscard]] Result<const nft::Ruleset*> capture_of(const mesh::Workload& workload)
+      LIFETIMEBOUND;
+  // Empty without a sidecar. Fault: an annotation that cannot be understood.
+  [[nodiscard]] const nft::Ruleset& node_rules_of(const mesh::Node& node) LIFETIMEBOUND;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// ── the answer ──────────────────────────────────────────────────────────────────────────────────
+
+// What becomes of the request at one endpoint.
+struct Branch {
+  double share = 1;
+  std::string workload;   // "namespace/name"; empty: nobody that is known
+  std::string address;    // "10.244.1.5:9080"
+  std::vector<Hop> hops;  // from the arrival to the app
+  std::string failure;    // of its hops; empty: arrives
+};
+
+struct Path {
+  std::string from;    // "default/productpage-v1-6f9"
+  std::string to;      // as asked: "http://reviews:9080/reviews/0"
+  std::string scheme;  // "http" or "tcp": what was decided
+  std::string world;
+  std::vector<Hop> hops;           // what all requests have in common
+  std::vector<Branch> branches;    // one an endpoint that may be chosen; none: it ends before
+  std::string failure;             // the cause, when no request arrives
+  std::vector<std::string> notes;  // what the reader should know beside
+
+  [[nodiscard]] bool arrives() const { return failure.empty(); }
+};
+
+[[nodiscard]] Path explain(Knowledge& knowledge, const Call& call);
+
+}  // namespace fairlead::explain
