@@ -1,0 +1,265 @@
+#include "lab/places.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace fairlead::lab {
+namespace {
+
+using nlohmann::json;
+namespace fs = std::filesystem;
+
+std::string base_path() {
+  if (::geteuid() == 0) return "/run/fairlead";
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  if (runtime != nullptr && *runtime == '/') {
+    struct stat found{};
+    if (::stat(runtime, &found) == 0 && found.st_uid == ::geteuid()) {
+      return std::string(runtime) + "/fairlead";
+    }
+  }
+  return fmt::format("/tmp/fairlead-{}", ::geteuid());
+}
+
+bool is_locked(const std::string& path) {
+  const Descriptor lock(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  return lock.valid() && ::flock(lock.number(), LOCK_EX | LOCK_NB) != 0;
+}
+
+json to_value(const MachineRecord& machine) {
+  return {{"name", machine.name}, {"addresses", machine.addresses}};
+}
+
+MachineRecord machine_from(const json& value) {
+  MachineRecord machine;
+  machine.name = value.value("name", "");
+  for (const json& address : value.value("addresses", json::array())) {
+    if (address.is_string()) machine.addresses.push_back(address.get<std::string>());
+  }
+  return machine;
+}
+
+std::vector<MachineRecord> machines_from(const json& value, const char* name) {
+  std::vector<MachineRecord> machines;
+  for (const json& machine : value.value(name, json::array())) {
+    machines.push_back(machine_from(machine));
+  }
+  return machines;
+}
+
+// The number of single letters to add, drop, change or swap with a neighbour.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
+  for (std::size_t j = 0; j <= b.size(); ++j) cost[0][j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1,
+                             cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return cost[a.size()][b.size()];
+}
+
+}  // namespace
+
+Result<std::string> base_directory() {
+  std::string path = base_path();
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    return from_errno(errno, fmt::format("making the state directory {}", path));
+  }
+  struct stat found{};
+  if (::lstat(path.c_str(), &found) != 0) {
+    return from_errno(errno, fmt::format("looking at the state directory {}", path));
+  }
+  if (!S_ISDIR(found.st_mode) || found.st_uid != ::geteuid() || (found.st_mode & 022) != 0) {
+    return Fault{.kind = FaultKind::denied,
+                 .message = fmt::format("{} must be a directory of this user that nobody else can "
+                                        "write to, and it is not: remove it",
+                                        path)};
+  }
+  return path;
+}
+
+Result<> check_name(std::string_view name) {
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  };
+  const bool sound = !name.empty() && name.size() <= 40 && name.front() != '-' &&
+                     name.back() != '-' && std::all_of(name.begin(), name.end(), allowed);
+  if (sound) return done();
+  return invalid(
+      fmt::format("'{}' is no name for a lab: small letters, digits and dashes inside, "
+                  "at most 40",
+                  name));
+}
+
+std::string Places::node_socket(std::string_view node) const {
+  return fmt::format("{}/nodes/{}.sock", directory(), node);
+}
+
+std::string Places::log_of(std::string_view name_space, std::string_view pod,
+                           std::string_view container) const {
+  return fmt::format("{}/{}_{}_{}.log", logs(), name_space, pod, container);
+}
+
+std::string Places::log_of(std::string_view program) const {
+  return fmt::format("{}/{}.log", logs(), program);
+}
+
+std::string to_json(const Record& record) {
+  json value = {{"name", record.name},
+                {"rootless", record.rootless},
+                {"guardian", record.guardian},
+                {"init", record.init},
+                {"started", record.started},
+                {"manifests", record.manifests},
+                {"control", to_value(record.control)},
+                {"nodes", json::array()},
+                {"vms", json::array()}};
+  for (const MachineRecord& node : record.nodes) value["nodes"].push_back(to_value(node));
+  for (const MachineRecord& vm : record.vms) value["vms"].push_back(to_value(vm));
+  return value.dump(1) + "\n";
+}
+
+Result<Record> read_record(std::string_view text) {
+  const json value = json::parse(text, nullptr, false);
+  if (!value.is_object()) return invalid("lab.json holds no JSON object");
+  try {
+    Record record;
+    record.name = value.value("name", "");
+    record.rootless = value.value("rootless", false);
+    record.guardian = value.value("guardian", 0);
+    record.init = value.value("init", 0);
+    record.started = value.value("started", "");
+    record.manifests = value.value("manifests", std::vector<std::string>{});
+    record.control = machine_from(value.value("control", json::object()));
+    record.nodes = machines_from(value, "nodes");
+    record.vms = machines_from(value, "vms");
+    return record;
+  } catch (const json::exception& error) {
+    return invalid(fmt::format("lab.json is not what this program writes: {}", error.what()));
+  }
+}
+
+Result<std::vector<Found>> living_labs(const std::string& base) {
+  std::vector<Found> labs;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(base, error)) {
+    Found found{.places = {.base = base, .name = entry.path().filename().string()}};
+    if (!check_name(found.places.name) || !entry.is_directory(error)) continue;
+    if (!is_locked(found.places.lock())) {
+      remove_directory(found.places);
+      continue;
+    }
+    found.record.name = found.places.name;
+    if (const Result<std::string> text = read_file(found.places.record())) {
+      if (Result<Record> record = read_record(*text)) found.record = std::move(*record);
+    }
+    labs.push_back(std::move(found));
+  }
+  if (error) return from_errno(error.value(), fmt::format("reading {}", base));
+  std::sort(labs.begin(), labs.end(),
+            [](const Found& a, const Found& b) { return a.places.name < b.places.name; });
+  return labs;
+}
+
+Result<Found> find_lab(const std::string& base, const std::string& name) {
+  Result<std::vector<Found>> labs = living_labs(base);
+  if (!labs) return std::move(labs).fault();
+  std::vector<std::string> names;
+  for (Found& lab : *labs) {
+    if (lab.places.name == name || (name.empty() && labs->size() == 1)) return std::move(lab);
+    names.push_back(lab.places.name);
+  }
+  if (!name.empty()) {
+    return missing(fmt::format("no lab is called '{}'{}", name, near_ones(name, names)));
+  }
+  if (names.empty()) return missing("no lab is up: `fairlead lab up FILE…` brings one up");
+  return missing(
+      fmt::format("several labs are up, say which with --name: {}", fmt::join(names, ", ")));
+}
+
+Result<Descriptor> claim(const Places& places) {
+  if (::mkdir(places.directory().c_str(), 0700) != 0 && errno != EEXIST) {
+    return from_errno(errno, fmt::format("making {}", places.directory()));
+  }
+  Descriptor lock(::open(places.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock.valid()) return from_errno(errno, fmt::format("opening {}", places.lock()));
+  if (::flock(lock.number(), LOCK_EX | LOCK_NB) != 0) {
+    return Fault{.kind = FaultKind::exhausted,
+                 .message = fmt::format("a lab called '{0}' is up already: `fairlead lab down "
+                                        "--name {0}` ends it, --name gives this one another name",
+                                        places.name)};
+  }
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(places.directory(), error)) {
+    if (entry.path() != places.lock()) fs::remove_all(entry.path(), error);
+  }
+  for (const std::string& folder : {places.logs(), places.directory() + "/nodes"}) {
+    if (::mkdir(folder.c_str(), 0700) != 0) return from_errno(errno, "making " + folder);
+  }
+  return lock;
+}
+
+void remove_directory(const Places& places) {
+  std::error_code ignored;
+  fs::remove_all(places.directory(), ignored);
+}
+
+Result<> write_file(const std::string& path, std::string_view text) {
+  const std::string temporary = path + ".new";
+  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file.valid()) return from_errno(errno, "writing " + temporary);
+  while (!text.empty()) {
+    const ssize_t written = ::write(file.number(), text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return from_errno(errno, "writing " + temporary);
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  file.close();
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return from_errno(errno, "writing " + path);
+  return done();
+}
+
+Result<std::string> read_file(const std::string& path) {
+  const std::ifstream file(path, std::ios::binary);
+  if (!file) return from_errno(errno, "reading " + path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return std::move(text).str();
+}
+
+std::string near_ones(const std::string& wanted, const std::vector<std::string>& names) {
+  if (names.empty()) return "; there are none";
+  std::vector<std::pair<std::size_t, std::string>> near;
+  for (const std::string& name : names) {
+    const std::size_t far = distance(wanted, name);
+    const bool holds = !wanted.empty() && name.find(wanted) != std::string::npos;
+    if (far <= std::max<std::size_t>(2, wanted.size() / 3) || holds) near.emplace_back(far, name);
+  }
+  std::sort(near.begin(), near.end());
+  std::vector<std::string> shown;
+  for (auto& [far, name] : near) shown.push_back(name);
+  const char* word = shown.empty() ? "there are" : "near ones";
+  if (shown.empty()) shown = names;
+  const bool cut = shown.size() > 8;
+  if (cut) shown.resize(8);
+  return fmt::format("; {}: {}{}", word, fmt::join(shown, ", "), cut ? ", …" : "");
+}
+
+}  // namespace fairlead::lab

@@ -1,0 +1,97 @@
+// Where labs keep their files, and which labs there are. One directory a lab:
+//
+//   BASE/NAME/lock           held as long as the lab lives: a directory whose lock is free is stale
+//            lab.json        who and where: see Record
+//            objects.json    the cluster as ordinary Kubernetes JSON (kind: List)
+//            command.sock    what `fairlead lab exec` and the others speak to: see talk.h
+//            nodes/NODE.sock the status of a node's agent
+//            logs/NAMESPACE_POD_CONTAINER.log, logs/lab.log, logs/control.log, logs/node-NODE.log
+//
+// BASE is /run/fairlead for root, else $XDG_RUNTIME_DIR/fairlead, else /tmp/fairlead-UID.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "lab/descriptor.h"
+
+namespace fairlead::lab {
+
+[[nodiscard]] Result<std::string> base_directory();
+// Makes it when needed, for this user alone. Fault: denied when it belongs to somebody else.
+
+[[nodiscard]] Result<> check_name(std::string_view name);
+// A lab's name becomes a folder and a host name: letters, digits and dashes, at most 40.
+
+// The paths of one lab.
+struct Places {
+  std::string base;
+  std::string name;
+
+  [[nodiscard]] std::string directory() const { return base + "/" + name; }
+  [[nodiscard]] std::string lock() const { return directory() + "/lock"; }
+  [[nodiscard]] std::string record() const { return directory() + "/lab.json"; }
+  [[nodiscard]] std::string objects() const { return directory() + "/objects.json"; }
+  [[nodiscard]] std::string command_socket() const { return directory() + "/command.sock"; }
+  [[nodiscard]] std::string node_socket(std::string_view node) const;
+  [[nodiscard]] std::string logs() const { return directory() + "/logs"; }
+  [[nodiscard]] std::string log_of(std::string_view name_space, std::string_view pod,
+                                   std::string_view container) const;
+  [[nodiscard]] std::string log_of(std::string_view program) const;
+};
+
+// One machine of the lab that is no pod: a node, a VM, or control's own.
+struct MachineRecord {
+  std::string name;
+  std::vector<std::string> addresses;
+  bool operator==(const MachineRecord&) const = default;
+};
+
+// What lab.json says.
+struct Record {
+  std::string name;
+  bool rootless = false;
+  pid_t guardian = 0;  // the process outside; it ends when the lab does
+  pid_t init = 0;      // pid 1 inside, as the host numbers it: nsenter -t INIT
+  std::vector<MachineRecord> nodes;
+  std::vector<MachineRecord> vms;
+  MachineRecord control;
+  std::string started;  // RFC 3339
+  std::vector<std::string> manifests;
+  bool operator==(const Record&) const = default;
+};
+
+[[nodiscard]] std::string to_json(const Record& record);
+[[nodiscard]] Result<Record> read_record(std::string_view json);
+
+struct Found {
+  Places places;
+  Record record;  // as far as it could be read
+};
+
+[[nodiscard]] Result<std::vector<Found>> living_labs(const std::string& base);
+// Sorted by name. Directories of labs that are no more are removed on the way.
+
+[[nodiscard]] Result<Found> find_lab(const std::string& base, const std::string& name);
+// The living lab of that name; an empty name means the only one there is. Fault: missing, naming
+// those that there are.
+
+[[nodiscard]] Result<Descriptor> claim(const Places& places);
+// Makes the directory and holds its lock; what a dead lab left there is removed first. Fault:
+// exhausted when a living lab has the name.
+
+void remove_directory(const Places& places);
+
+[[nodiscard]] Result<> write_file(const std::string& path, std::string_view text);
+// By a temporary name and a rename, so that no reader sees half of it.
+[[nodiscard]] Result<std::string> read_file(const std::string& path);
+
+[[nodiscard]] std::string near_ones(const std::string& wanted,
+                                    const std::vector<std::string>& names);
+// "; near ones: a, b" or, when none is near, "; there are: a, b, c" or "; there are none".
+
+}  // namespace fairlead::lab
