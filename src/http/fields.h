@@ -1,0 +1,109 @@
+// The fields of a message's head or trailer section (RFC 9110 §5): in order, names compared without
+// regard to case, repeated names kept apart. A field is two views; whose bytes they are is said by
+// the way in which it was added.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/lifetime.h"
+
+namespace fairlead::http {
+
+// Names that the proxy itself acts on, so that looking one up compares a byte.
+enum class FieldName : std::uint8_t {
+  other,
+  connection,
+  content_length,
+  expect,
+  host,
+  http2_settings,
+  keep_alive,
+  proxy_connection,
+  te,
+  trailer,
+  transfer_encoding,
+  upgrade,
+  user_agent,
+  x_envoy_attempt_count,
+  x_envoy_upstream_service_time,
+  x_fairlead_undelivered,
+  x_forwarded_for,
+  x_forwarded_proto,
+  x_request_id,
+  server,
+  date,
+  grpc_status,
+};
+
+[[nodiscard]] FieldName field_name(std::string_view name);
+// `other` for what is not listed. Without regard to case.
+
+[[nodiscard]] bool same_name(std::string_view left, std::string_view right);
+// ASCII without regard to case.
+
+struct Field {
+  std::string_view name;
+  std::string_view value;
+  FieldName known = FieldName::other;
+};
+
+class Fields {
+ public:
+  Fields() = default;
+  Fields(Fields&&) noexcept = default;
+  Fields& operator=(Fields&&) noexcept = default;
+  // Moving leaves every view good, of fields and of kept text alike. Copying would not: see
+  // clone().
+  [[nodiscard]] Fields clone() const;
+  // Owns all of its bytes.
+
+  void add(std::string_view name, std::string_view value);
+  // At the end. Views only: the caller's bytes must live as long as these fields.
+  void add(const Field& field) { fields_.push_back(field); }
+  void add_copy(std::string_view name, std::string_view value);
+  // The same, with bytes of our own.
+  void set_copy(std::string_view name, std::string_view value);
+  // In the place of the first of this name, or at the end; others of this name go.
+  std::size_t remove(std::string_view name);
+  std::size_t remove(FieldName name);
+  // How many there were.
+  void clear();
+  // Also forgets kept text. Memory stays, for the next message.
+  void release();
+  // clear(), and memory goes too.
+
+  std::string_view keep(std::string_view text) LIFETIMEBOUND;
+  // A copy of `text` that lives until clear(), release() or the end of these fields.
+  char* keep_space(std::size_t size) LIFETIMEBOUND;
+  // Room for so many bytes, that live as long.
+
+  [[nodiscard]] const Field* find(std::string_view name) const LIFETIMEBOUND;
+  [[nodiscard]] const Field* find(FieldName name) const LIFETIMEBOUND;
+  // The first; null when there is none. Good until the fields change.
+  [[nodiscard]] std::string_view value(std::string_view name) const;
+  [[nodiscard]] std::string_view value(FieldName name) const;
+  // Of the first; empty when there is none.
+  [[nodiscard]] bool has(std::string_view name) const { return find(name) != nullptr; }
+  [[nodiscard]] bool has(FieldName name) const { return find(name) != nullptr; }
+
+  [[nodiscard]] std::size_t size() const { return fields_.size(); }
+  [[nodiscard]] bool empty() const { return fields_.empty(); }
+  [[nodiscard]] const Field& operator[](std::size_t at) const LIFETIMEBOUND { return fields_[at]; }
+  [[nodiscard]] const Field* begin() const LIFETIMEBOUND { return fields_.data(); }
+  [[nodiscard]] const Field* end() const LIFETIMEBOUND { return fields_.data() + fields_.size(); }
+
+ private:
+  struct Chunk {
+    std::unique_ptr<char[]> bytes;
+    std::size_t size = 0;
+  };
+  std::vector<Field> fields_;
+  std::vector<Chunk> chunks_;  // text fills the last one
+  std::size_t used_ = 0;       // of the last chunk
+};
+
+}  // namespace fairlead::http

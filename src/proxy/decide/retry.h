@@ -1,0 +1,80 @@
+// Whether a request that failed is tried again. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "config/route.h"
+#include "http/message.h"
+
+namespace fairlead::proxy {
+
+// A config::RetryPolicy made ready.
+struct RetryRules {
+  enum : std::uint32_t {
+    connect_failure = 1U << 0,
+    refused_stream = 1U << 1,
+    reset = 1U << 2,
+    reset_before_request = 1U << 3,
+    server_error = 1U << 4,   // "5xx"
+    gateway_error = 1U << 5,  // 502, 503, 504
+    retriable_4xx = 1U << 6,  // 409
+    status_codes = 1U << 7,   // `codes`
+    grpc_cancelled = 1U << 8,
+    grpc_deadline_exceeded = 1U << 9,
+    grpc_internal = 1U << 10,
+    grpc_resource_exhausted = 1U << 11,
+    grpc_unavailable = 1U << 12,
+  };
+  std::uint32_t on = 0;  // of the above; 0: no policy
+  std::uint32_t retries = 0;
+  bool avoid_previous_hosts = false;
+  std::vector<std::uint32_t> codes;
+};
+
+[[nodiscard]] RetryRules retry_rules(const config::RetryPolicy& policy);
+// Words that are not Envoy's are passed over.
+
+// How one attempt ended.
+enum class Outcome : std::uint8_t {
+  connect_failed,  // no connection: refused, unreachable, timed out while connecting
+  refused,         // HTTP/2: the peer says that it did not look at it
+  reset,           // the connection ended before the first byte of a response
+  try_timed_out,   // the time of one attempt was up
+  responded,       // a response head came
+};
+
+struct Attempt {
+  Outcome outcome = Outcome::responded;
+  bool connection_reused = false;  // it had carried a request before
+  bool request_sent = false;       // at least one byte of the request was written
+  std::uint16_t status = 0;        // responded
+  bool undelivered = false;        // responded: 503 with x-fairlead-undelivered
+  int grpc_status = -1;            // responded: of the head; -1: none
+};
+
+struct RetrySituation {
+  std::uint32_t retries_made = 0;       // of this request, so far
+  std::uint32_t retries_in_flight = 0;  // of the cluster, in this process
+  std::uint32_t max_retries = 3;        // the cluster's budget
+  bool safe_method = false;             // http::is_safe
+  bool body_sent = false;               // some of the body is gone and cannot be sent again
+  bool response_started = false;        // downstream has bytes of a response
+};
+
+enum class Retry : std::uint8_t { yes, no, limit_reached, over_budget };
+struct RetryVerdict {
+  Retry retry = Retry::no;
+  std::string_view why;  // static: "connection refused before the request was sent"
+};
+
+[[nodiscard]] RetryVerdict should_retry(const RetryRules& rules, const Attempt& attempt,
+                                        const RetrySituation& situation);
+// With a policy, what is in `on` as Envoy understands it, and beyond it, because nothing can
+// happen twice: a connect failure; a 503 that the far fairlead proxy marks as never delivered; a
+// reset before the first response byte of a safe request without body. Without a policy, only that
+// last one, once, and only on a reused connection: the peer closed it as we wrote. `limit_reached`
+// is Envoy's flag URX, `over_budget` UO.
+
+}  // namespace fairlead::proxy

@@ -1,0 +1,23 @@
+// How long a request may take. Pure.
+#pragma once
+
+#include <optional>
+
+#include "base/clock.h"
+#include "config/listener.h"
+#include "config/route.h"
+
+namespace fairlead::proxy {
+
+struct Timeouts {
+  std::optional<Duration> whole;    // from the request's end to the response's; with all retries
+  std::optional<Duration> attempt;  // of one try, until the response's head
+  std::optional<Duration> idle;     // without a byte in either direction
+};
+
+[[nodiscard]] Timeouts timeouts_of(const config::RouteAction& action,
+                                   const config::HttpConnectionManager& manager);
+// Envoy's: 15 s for a route that says nothing, none for one that says 0; an upgraded connection has
+// no `whole`.
+
+}  // namespace fairlead::proxy
