@@ -1,0 +1,104 @@
+#include "proxy/records.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace fairlead::proxy {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+const char* name_of(config::Direction direction) {
+  switch (direction) {
+    case config::Direction::inbound:
+      return "inbound";
+    case config::Direction::outbound:
+      return "outbound";
+    case config::Direction::unspecified:
+      return "unspecified";
+  }
+  return "unspecified";
+}
+
+std::int64_t microseconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
+}
+
+void set(Json& json, const char* key, std::string_view text) {
+  if (!text.empty()) json[key] = std::string(text);
+}
+
+void set(Json& json, const char* key, const std::optional<SocketAddress>& address) {
+  if (address) json[key] = address->text();
+}
+
+void set_endpoint(Json& json, const Record& record) {
+  if (record.upstream_remote) json["endpoint"] = record.upstream_remote->text();
+  if (!record.endpoint) return;
+  set(json, "workload", record.endpoint->workload);
+  if (record.endpoint->origin.known()) json["origin"] = record.endpoint->origin.encode();
+}
+
+Json json_of(const Record& record) {
+  Json json;
+  set(json, "id", record.id.view());
+  json["started"] = microseconds(record.started.time_since_epoch());
+  json["direction"] = name_of(record.direction);
+  set(json, "method", record.method.view());
+  set(json, "path", record.path.view());
+  json["downstreamRemote"] = record.downstream_remote.text();
+  json["downstreamLocal"] = record.downstream_local.text();
+  json["originalDestination"] = record.original_destination.text();
+  set(json, "upstreamLocal", record.upstream_local);
+  set(json, "upstreamRemote", record.upstream_remote);
+  set(json, "listener", record.listener);
+  set(json, "filterChain", record.filter_chain);
+  set(json, "virtualHost", record.virtual_host);
+  set(json, "route", record.route);
+  set(json, "cluster", record.cluster);
+  set_endpoint(json, record);
+  json["attempts"] = record.attempts;
+  if (record.pooled) json["pooledMilliseconds"] = microseconds(*record.pooled) / 1000;
+  json["status"] = record.status;
+  std::string flags;
+  append_short(flags, record.flags);
+  json["flags"] = flags;
+  json["bytesReceived"] = record.bytes_received;
+  json["bytesSent"] = record.bytes_sent;
+  json["microseconds"] = microseconds(record.duration);
+  set(json, "world", record.world);
+  return json;
+}
+
+}  // namespace
+
+Record& Records::add() LIFETIMEBOUND {
+  const std::size_t place = added_++ % limit_;
+  if (records_.size() < limit_) return records_.emplace_back();
+  return records_[place] = Record();
+}
+
+std::vector<Record> Records::with_id(std::string_view id) const {
+  std::vector<Record> found = last(records_.size());
+  std::erase_if(found, [&](const Record& record) { return record.id.view() != id; });
+  return found;
+}
+
+std::vector<Record> Records::last(std::size_t count) const {
+  count = std::min(count, records_.size());
+  std::vector<Record> found;
+  found.reserve(count);
+  for (std::uint64_t number = added_ - count; number < added_; ++number) {
+    found.push_back(records_[number % limit_]);
+  }
+  return found;
+}
+
+std::string records_json(const std::vector<Record>& records) {
+  Json all = Json::array();
+  for (const Record& record : records) all.push_back(json_of(record));
+  // A path may hold any bytes: what is not UTF-8 is replaced, never an error.
+  return Json{{"records", std::move(all)}}.dump(1, ' ', false, Json::error_handler_t::replace);
+}
+
+}  // namespace fairlead::proxy

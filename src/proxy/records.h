@@ -1,0 +1,98 @@
+// The last requests and connections, each with the way it went: what /fairlead/records tells and
+// `fairlead path --live` lays beside its prediction. One ring a worker, touched by its thread
+// alone.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/lifetime.h"
+#include "config/cluster.h"
+#include "config/listener.h"
+#include "proxy/flags.h"
+
+namespace fairlead::proxy {
+
+// A short text in place: what is longer is cut.
+template <std::size_t size>
+class ShortText {
+ public:
+  ShortText() = default;
+  explicit ShortText(std::string_view text) { *this = text; }
+  ShortText& operator=(std::string_view text) {
+    length_ = static_cast<std::uint8_t>(text.size() < size ? text.size() : size);
+    text.copy(text_.data(), length_);
+    return *this;
+  }
+  [[nodiscard]] std::string_view view() const LIFETIMEBOUND { return {text_.data(), length_}; }
+
+ private:
+  static_assert(size < 256);
+  std::uint8_t length_ = 0;
+  std::array<char, size> text_;  // NOLINT: only what length_ says is read
+};
+
+// Texts that come from the configuration are views into what `pin` holds.
+struct Record {
+  std::shared_ptr<const void> pin;  // the snapshot by which this was decided
+  ShortText<63> id;                 // x-request-id; empty for TCP
+  ShortText<15> method;
+  ShortText<127> path;
+  WallTime started;
+  Duration duration{};
+  config::Direction direction = config::Direction::unspecified;
+  SocketAddress downstream_remote;
+  SocketAddress downstream_local;      // of the accepted socket, before capture was undone
+  SocketAddress original_destination;  // what the client dialled
+  std::optional<SocketAddress> upstream_local;
+  std::optional<SocketAddress> upstream_remote;
+  std::string_view listener;
+  std::string_view filter_chain;
+  std::string_view virtual_host;
+  std::string_view route;
+  std::string_view cluster;
+  const config::LbEndpoint* endpoint = nullptr;  // null where the cluster has none of its own
+  std::string_view world;
+  std::optional<Duration> pooled;  // age of the connection upstream; absent: made for this one
+  std::uint32_t attempts = 0;
+  std::uint32_t status = 0;
+  Flag flags = Flag::none;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t bytes_sent = 0;
+};
+
+class Records {
+ public:
+  explicit Records(std::size_t limit = 1024) : limit_(limit) {}
+
+  Record& add() LIFETIMEBOUND;
+  // A blank one, in the place of the oldest when the ring is full. Good until the next add().
+
+  [[nodiscard]] std::vector<Record> with_id(std::string_view id) const;
+  [[nodiscard]] std::vector<Record> last(std::size_t count) const;
+  // Copies, oldest first.
+
+  [[nodiscard]] std::size_t size() const { return records_.size(); }
+  [[nodiscard]] std::uint64_t added() const { return added_; }
+
+ private:
+  std::size_t limit_;
+  std::uint64_t added_ = 0;
+  std::vector<Record> records_;  // a place a record, in turns
+};
+
+[[nodiscard]] std::string records_json(const std::vector<Record>& records);
+// {"records":[{"id","started","direction":"outbound","method","path","downstreamRemote",
+//   "downstreamLocal","originalDestination","upstreamLocal","upstreamRemote","listener",
+//   "filterChain","virtualHost","route","cluster","endpoint","workload","origin","attempts",
+//   "pooledMilliseconds","status","flags","bytesReceived","bytesSent","microseconds","world"}]}
+// Addresses as "10.0.0.1:80", what is not there is left out; `started` in microseconds since 1970.
+
+}  // namespace fairlead::proxy
