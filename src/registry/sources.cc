@@ -1,0 +1,191 @@
+#include "registry/sources.h"
+
+#include <dirent.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include "registry/facts.h"
+
+namespace fairlead::registry {
+namespace {
+
+constexpr std::array<std::string_view, 3> endings{".yaml", ".yml", ".json"};
+
+bool is_manifest(std::string_view name) {
+  return !name.starts_with('.') &&
+         std::any_of(endings.begin(), endings.end(),
+                     [&](std::string_view ending) { return name.ends_with(ending); });
+}
+
+bool is_directory(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+Result<std::vector<std::string>> manifests_in(const std::string& directory) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(directory.c_str()), &::closedir);
+  if (!open) return from_errno(errno, directory);
+  std::vector<std::string> paths;
+  while (const dirent* entry = ::readdir(open.get())) {  // NOLINT(concurrency-mt-unsafe): our own
+    const std::string path = directory + '/' + static_cast<const char*>(entry->d_name);
+    if (is_manifest(static_cast<const char*>(entry->d_name)) && !is_directory(path)) {
+      paths.push_back(path);
+    }
+  }
+  std::sort(paths.begin(), paths.end());
+  return paths;
+}
+
+Result<std::string> text_of(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
+                                                             &std::fclose);
+  if (!file) return from_errno(errno, path);
+  std::string text;
+  std::array<char, 65536> piece{};
+  while (const std::size_t got = std::fread(piece.data(), 1, piece.size(), file.get())) {
+    text.append(piece.data(), got);
+  }
+  if (std::ferror(file.get()) != 0) return from_errno(errno, path);
+  return text;
+}
+
+std::string parent_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+std::string digest_of(const std::vector<std::string>& texts) {
+  XXH64_hash_t hash = 0;
+  for (const std::string& text : texts) hash = XXH64(text.data(), text.size(), hash + 1);
+  return fmt::format("{:012x}", hash >> 16U);
+}
+
+mesh::WorldPointer world_from(const kube::Objects& objects,
+                              const std::vector<kube::Ignored>& ignored, std::string version) {
+  mesh::World world = world_of(objects);
+  world.version = std::move(version);
+  std::vector<mesh::Ignored> all;
+  for (const kube::Ignored& each : ignored) {
+    all.push_back({.origin = each.origin, .field = each.field, .reason = each.reason});
+  }
+  std::move(world.ignored.begin(), world.ignored.end(), std::back_inserter(all));
+  world.ignored = std::move(all);
+  return std::make_shared<const mesh::World>(std::move(world));
+}
+
+std::vector<std::string> Sources::directories() const {
+  std::set<std::string> directories;
+  for (const std::string& path : paths_) {
+    directories.insert(is_directory(path) ? path : parent_of(path));
+  }
+  return {directories.begin(), directories.end()};
+}
+
+// Keeps what is known of files that are still there. One that was named itself stays when it is
+// gone: that is a broken file, not a smaller world.
+void Sources::list_files(std::vector<std::string>& problems) {
+  std::vector<std::string> paths;
+  for (const std::string& path : paths_) {
+    if (!is_directory(path)) {
+      paths.push_back(path);
+      continue;
+    }
+    Result<std::vector<std::string>> inside = manifests_in(path);
+    if (!inside) {
+      problems.push_back(inside.fault().describe());
+      continue;
+    }
+    std::move(inside->begin(), inside->end(), std::back_inserter(paths));
+  }
+  std::vector<File> files;
+  for (std::string& path : paths) {
+    const auto known = std::find_if(files_.begin(), files_.end(),
+                                    [&](const File& file) { return file.path == path; });
+    files.push_back(known == files_.end() ? File{.path = std::move(path)} : std::move(*known));
+  }
+  files_ = std::move(files);
+}
+
+void Sources::read_file(File& file) {
+  Result<std::string> text = text_of(file.path);
+  if (!text) {
+    file.tried = false;
+    file.error = text.fault().describe();
+    return;
+  }
+  if (file.tried && *text == file.text) return;
+  file.tried = true;
+  file.text = std::move(*text);
+  Result<std::vector<document::Document>> documents = document::parse(file.text, file.path);
+  if (!documents) {
+    file.error = documents.fault().describe();
+    return;
+  }
+  const std::vector<Fault> faults = kube::faults_of(*documents);
+  if (!faults.empty()) {
+    file.error = faults.front().describe();
+    if (faults.size() > 1) file.error += fmt::format(" (and {} more)", faults.size() - 1);
+    return;
+  }
+  file.error.clear();
+  file.ever_good = true;
+  file.good = file.text;
+  file.documents = std::move(*documents);
+}
+
+std::string Sources::version(const kube::Objects& objects) const {
+  if (files_.size() == 1 && !objects.resource_version.empty()) return objects.resource_version;
+  std::vector<std::string> texts;
+  for (const File& file : files_) texts.push_back(file.good);
+  return digest_of(texts);
+}
+
+void Sources::make_world(std::vector<std::string>& problems) {
+  std::vector<document::Document> documents;
+  for (const File& file : files_) {
+    documents.insert(documents.end(), file.documents.begin(), file.documents.end());
+  }
+  Result<kube::Reading> reading = kube::read(documents);
+  if (!reading) {
+    problems.push_back(reading.fault().describe());
+    return;
+  }
+  mesh::WorldPointer made =
+      world_from(reading->objects, reading->ignored, version(reading->objects));
+  if (world_ && *made == *world_) return;
+  world_ = std::move(made);
+  objects_ = std::move(reading->objects);
+}
+
+bool Sources::refresh() {
+  const mesh::WorldPointer before = world_;
+  std::vector<std::string> problems;
+  list_files(problems);
+  for (File& file : files_) {
+    read_file(file);
+    if (!file.error.empty()) problems.push_back(file.error);
+  }
+  const bool whole =
+      std::all_of(files_.begin(), files_.end(), [](const File& file) { return file.ever_good; });
+  // Until everything could be read once, half of the files would be a mesh that lost the other
+  // half.
+  if (whole && (world_ || problems.empty())) make_world(problems);
+  const bool changed = world_ != before || problems != broken_;
+  broken_ = std::move(problems);
+  return changed;
+}
+
+}  // namespace fairlead::registry
