@@ -152,6 +152,7 @@ Result<> Netlink::add_wire(const std::string& here, const std::string& there, in
 }
 
 Result<> Netlink::remove_link(const std::string& interface) {
+  indexes_.erase(interface);
   Request request(RTM_DELLINK, 0, ifinfomsg{});
   request.add(IFLA_IFNAME, interface);
   return tell(std::move(request).finish(), fmt::format("removing {}", interface));

@@ -1,0 +1,37 @@
+// What a container sees as its files: a folder in memory in which the host's top-level entries are
+// bound, read-only; /tmp, /var, /run and the mount paths are its own, and so are /etc/hosts and
+// /etc/resolv.conf. No sandbox: it keeps a program from writing to the host, not from reading it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace fairlead::lab {
+
+inline constexpr const char* program_folder = "/run/fairlead/bin";
+// In every container: holds this very program under the name fairlead, for whoever runs as a user
+// that could not reach it where it is.
+
+struct Bind {
+  std::string source;  // on the lab's side
+  std::string target;  // in the container; folders on the way are made
+  bool read_only = false;
+};
+
+struct Root {
+  std::string scratch;  // an empty folder of the lab to build in; may be shared
+  std::vector<Bind> binds;
+};
+
+[[nodiscard]] Result<> change_root(const Root& root);
+// For a process between fork and exec, in a mount namespace of its own: makes `root` its file
+// system. Afterwards its working directory is /.
+
+[[nodiscard]] Result<std::string> find_program(const std::string& word, const std::string& path,
+                                               const std::string& working_directory);
+// Where `word` would be found by execvp in this process's file system: itself when it holds a
+// slash, else the first executable in the folders of `path`. Fault: missing.
+
+}  // namespace fairlead::lab
