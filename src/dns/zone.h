@@ -11,10 +11,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/address.h"
@@ -69,11 +70,14 @@ class Zone {
   [[nodiscard]] bool synced() const { return synced_; }
 
   void set_namespaces(const std::vector<std::string>& namespaces);
+  // Those of entries exist without being said.
   void put(Entry entry);  // replaces the one of that namespace and name
   void remove(std::string_view name_space, std::string_view name);
   void put(Host host);
   void remove_host(const Name& name);
   void set_serial(std::uint32_t serial) { serial_ = serial; }
+  void set_servers(std::vector<IpAddress> servers) { servers_ = std::move(servers); }
+  // Where this DNS answers: the addresses of ns.dns.DOMAIN.
 
   // Null when there is none; good until the zone is changed.
   [[nodiscard]] const Entry* entry(std::string_view name_space,
@@ -84,20 +88,23 @@ class Zone {
   [[nodiscard]] bool has_namespace(std::string_view name) const;
   [[nodiscard]] const Name& domain() const LIFETIMEBOUND { return domain_; }
   [[nodiscard]] std::uint32_t serial() const { return serial_; }
+  [[nodiscard]] const std::vector<IpAddress>& servers() const LIFETIMEBOUND { return servers_; }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:
-  using Key = std::string;  // "NAMESPACE/NAME" in lower case
-  void index(const Entry& entry);
-  void unindex(const Entry& entry);
+  void index(const Entry& entry, int by);
 
   Name domain_;
   bool synced_ = false;
   std::uint32_t serial_ = 1;
-  std::unordered_map<std::string, std::size_t> namespaces_;  // and how many entries hold it
-  std::unordered_map<Key, Entry> entries_;
-  std::unordered_map<std::string, Host> hosts_;  // by Name::key()
-  std::unordered_map<IpAddress, std::vector<Key>> by_address_;
+  std::vector<IpAddress> servers_;
+  // Entries by "NAMESPACE/NAME", namespaces by name, all in lower case; how many entries are in a
+  // namespace, and whether it is there without them; hosts by Name::key().
+  std::unordered_map<std::string, Entry> entries_;
+  std::unordered_map<std::string, int> inhabitants_;
+  std::unordered_set<std::string> namespaces_;
+  std::unordered_map<std::string, Host> hosts_;
+  std::unordered_map<IpAddress, std::vector<std::string>> by_address_;
 };
 
 // Why an answer is what it is.
