@@ -1,0 +1,125 @@
+#include "xds/decode.h"
+
+#include <fmt/format.h>
+
+#include "document/document.h"
+#include "xds/decode_parts.h"
+#include "xds/text.h"
+
+namespace fairlead::xds {
+namespace {
+
+// What each type is called in reports, and where its name is.
+const char* kind_of(const wire::cluster::Cluster&) {
+  return "Cluster";
+}
+const char* kind_of(const wire::endpoint::ClusterLoadAssignment&) {
+  return "ClusterLoadAssignment";
+}
+const char* kind_of(const wire::listener::Listener&) {
+  return "Listener";
+}
+const char* kind_of(const wire::route::RouteConfiguration&) {
+  return "RouteConfiguration";
+}
+template <class Message>
+std::string name_of(const Message& message) {
+  return message.name();
+}
+std::string name_of(const wire::endpoint::ClusterLoadAssignment& message) {
+  return message.cluster_name();
+}
+
+template <class Value, class Message>
+Result<Decoded<Value>> decode(std::string_view bytes) {
+  Message message;
+  Report report;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return invalid(fmt::format("{}: the bytes are no such message", kind_of(message)));
+  }
+  report.name(fmt::format("{} {}", kind_of(message), name_of(message)));
+  Result<Value> value = read_resource<Value>(message, Place(report));
+  if (!value.ok()) return std::move(value).fault();
+  return Decoded<Value>{std::move(value).value(), report.unhonoured()};
+}
+
+// One resource of a list in text.
+template <class Value, class Message>
+Result<> add(std::vector<Value>& into, Resources& all, const document::Node& node) {
+  Message message;
+  Report report(node);
+  const Place place(report);
+  Result<> text = read_message(node, message, place);
+  if (!text.ok()) return text;
+  report.name(fmt::format("{} {}", kind_of(message), name_of(message)));
+  Result<Value> value = read_resource<Value>(message, place);
+  if (!value.ok()) return std::move(value).fault();
+  into.push_back(std::move(value).value());
+  for (config::Unhonoured& field : report.unhonoured()) all.unhonoured.push_back(std::move(field));
+  return done();
+}
+
+Result<> add(Resources& all, const document::Node& node) {
+  const Result<std::string> type = type_of_resource(node);
+  if (!type.ok()) return type.fault();
+  const std::optional<ResourceType> known = resource_type_from(*type);
+  if (!known) {
+    all.unhonoured.push_back(
+        {*type, fmt::format("the whole resource ({}:{})", node.file(), node.line())});
+    return done();
+  }
+  switch (*known) {
+    case ResourceType::cluster:
+      return add<config::Cluster, wire::cluster::Cluster>(all.clusters, all, node);
+    case ResourceType::endpoint:
+      return add<config::ClusterLoadAssignment, wire::endpoint::ClusterLoadAssignment>(
+          all.endpoints, all, node);
+    case ResourceType::listener:
+      return add<config::Listener, wire::listener::Listener>(all.listeners, all, node);
+    case ResourceType::route:
+      return add<config::RouteConfiguration, wire::route::RouteConfiguration>(all.routes, all,
+                                                                              node);
+  }
+  return done();
+}
+
+}  // namespace
+
+Result<Decoded<config::Cluster>> decode_cluster(std::string_view bytes) {
+  return decode<config::Cluster, wire::cluster::Cluster>(bytes);
+}
+
+Result<Decoded<config::ClusterLoadAssignment>> decode_cluster_load_assignment(
+    std::string_view bytes) {
+  return decode<config::ClusterLoadAssignment, wire::endpoint::ClusterLoadAssignment>(bytes);
+}
+
+Result<Decoded<config::Listener>> decode_listener(std::string_view bytes) {
+  return decode<config::Listener, wire::listener::Listener>(bytes);
+}
+
+Result<Decoded<config::RouteConfiguration>> decode_route_configuration(std::string_view bytes) {
+  auto made = decode<config::RouteConfiguration, wire::route::RouteConfiguration>(bytes);
+  if (made.ok() && made->value.name.empty()) {
+    return invalid("RouteConfiguration: name: is needed");
+  }
+  return made;
+}
+
+Result<Resources> decode_resources(std::string_view text, const std::string& source) {
+  const Result<std::vector<document::Document>> documents = document::parse(text, source);
+  if (!documents.ok()) return documents.fault();
+  Resources all;
+  for (const document::Document& document : *documents) {
+    const document::Node root = document.root();
+    Result<> list = root.as_list();
+    if (!list.ok()) return std::move(list).fault();
+    for (const document::Node& node : root.children()) {
+      Result<> added = add(all, node);
+      if (!added.ok()) return std::move(added).fault();
+    }
+  }
+  return all;
+}
+
+}  // namespace fairlead::xds

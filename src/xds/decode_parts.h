@@ -1,0 +1,72 @@
+// Messages of Envoy's API made into config values. For this room alone.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/address.h"
+#include "base/origin.h"
+#include "base/result.h"
+#include "config/snapshot.h"
+#include "xds/place.h"
+#include "xds/wire.h"
+
+namespace fairlead::xds {
+
+// Each takes the message and the place where it stands. Unknown fields are for read_resource().
+[[nodiscard]] Result<config::Cluster> read(const wire::cluster::Cluster& cluster,
+                                           const Place& place);
+[[nodiscard]] Result<config::ClusterLoadAssignment> read(
+    const wire::endpoint::ClusterLoadAssignment& endpoints, const Place& place,
+    bool names_allowed = false);
+[[nodiscard]] Result<config::Listener> read(const wire::listener::Listener& listener,
+                                            const Place& place);
+[[nodiscard]] Result<config::RouteConfiguration> read(const wire::route::RouteConfiguration& routes,
+                                                      const Place& place);
+
+// A whole resource: what it says, and every field in it that is not in our subset.
+template <class Value, class Message>
+[[nodiscard]] Result<Value> read_resource(const Message& message, const Place& place) {
+  place.note_unknown(message);
+  return read(message, place);
+}
+
+[[nodiscard]] Result<SocketAddress> read_address(const wire::core::SocketAddress& address,
+                                                 const Place& place);
+[[nodiscard]] Result<SocketAddress> read_address(const wire::core::Address& address,
+                                                 const Place& place);
+[[nodiscard]] Result<config::Milliseconds> read_duration(const google::protobuf::Duration& duration,
+                                                         const Place& place);
+// Rounded up, so that only zero is zero.
+[[nodiscard]] Result<std::vector<config::AccessLog>> read_access_logs(
+    const google::protobuf::RepeatedPtrField<wire::log::AccessLog>& logs, const Place& place);
+[[nodiscard]] Result<std::string> read_text(const wire::core::DataSource& source,
+                                            const Place& place);
+void check_config_source(const wire::core::ConfigSource& source, const Place& place);
+// Notes what is not aggregated discovery, version 3.
+
+[[nodiscard]] Origin origin_in(const wire::core::Metadata& metadata);
+// As we write it, else what Istio says of a resource.
+[[nodiscard]] std::string workload_in(const wire::core::Metadata& metadata);
+void note_metadata(const wire::core::Metadata& metadata, const Place& place);
+// Metadata of other filters, which nobody here reads.
+
+template <class Message>
+[[nodiscard]] Result<Message> unpack(const wire::Any& any, const Place& place) {
+  Message message;
+  if (!any.UnpackTo(&message)) return place.refused("is not what its type says");
+  place.note_unknown(message);
+  return message;
+}
+
+template <class T>
+[[nodiscard]] Result<> take(T& into, Result<T> from) {
+  if (!from.ok()) return std::move(from).fault();
+  into = std::move(from).value();
+  return done();
+}
+// into = from, or from's fault.
+
+}  // namespace fairlead::xds

@@ -1,0 +1,413 @@
+#include <fmt/format.h>
+#include <google/protobuf/unknown_field_set.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <limits>
+#include <set>
+
+#include "xds/decode_parts.h"
+
+namespace fairlead::xds {
+namespace {
+
+using config::StringMatch;
+
+std::string lower(std::string_view text) {
+  std::string made(text);
+  for (char& c : made) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return made;
+}
+
+bool has_unknown(const wire::Message& message) {
+  return !message.GetReflection()->GetUnknownFields(message).empty();
+}
+
+// ── Matching ─────────────────────────────────────────────────────────────────────────────────────
+
+Result<StringMatch> read(const wire::matcher::StringMatcher& matcher, const Place& place) {
+  using Message = wire::matcher::StringMatcher;
+  StringMatch made{.ignore_case = matcher.ignore_case()};
+  switch (matcher.match_pattern_case()) {
+    case Message::kExact:
+      made.value = matcher.exact();
+      return made;
+    case Message::kPrefix:
+      made.kind = StringMatch::Kind::prefix;
+      made.value = matcher.prefix();
+      break;
+    case Message::kSuffix:
+      made.kind = StringMatch::Kind::suffix;
+      made.value = matcher.suffix();
+      break;
+    case Message::kContains:
+      made.kind = StringMatch::Kind::contains;
+      made.value = matcher.contains();
+      break;
+    case Message::kSafeRegex:
+      made.kind = StringMatch::Kind::regex;
+      made.value = matcher.safe_regex().regex();
+      break;
+    case Message::MATCH_PATTERN_NOT_SET:
+      return place.refused("expected exact, prefix, suffix, contains or safe_regex");
+  }
+  if (made.value.empty()) return place.refused("is empty, and would match everything");
+  return made;
+}
+
+StringMatch match_of(StringMatch::Kind kind, std::string value) {
+  return {.kind = kind, .value = std::move(value)};
+}
+
+Result<config::HeaderMatch> read(const wire::route::HeaderMatcher& header, const Place& place) {
+  using Message = wire::route::HeaderMatcher;
+  config::HeaderMatch made{.name = lower(header.name()), .invert = header.invert_match()};
+  if (made.name.empty()) return place.in("name").refused("is needed");
+  switch (header.header_match_specifier_case()) {
+    case Message::kExactMatch:
+      if (!header.exact_match().empty()) {  // an empty one asks for presence, as in Envoy
+        made.value = match_of(StringMatch::Kind::exact, header.exact_match());
+      }
+      break;
+    case Message::kPrefixMatch:
+      made.value = match_of(StringMatch::Kind::prefix, header.prefix_match());
+      break;
+    case Message::kSuffixMatch:
+      made.value = match_of(StringMatch::Kind::suffix, header.suffix_match());
+      break;
+    case Message::kContainsMatch:
+      made.value = match_of(StringMatch::Kind::contains, header.contains_match());
+      break;
+    case Message::kSafeRegexMatch:
+      made.value = match_of(StringMatch::Kind::regex, header.safe_regex_match().regex());
+      break;
+    case Message::kStringMatch: {
+      Result<StringMatch> match = read(header.string_match(), place.in("string_match"));
+      if (!match.ok()) return std::move(match).fault();
+      made.value = std::move(match).value();
+      break;
+    }
+    case Message::kPresentMatch:
+      if (!header.present_match()) made.invert = !made.invert;
+      break;
+    case Message::HEADER_MATCH_SPECIFIER_NOT_SET:
+      break;  // presence is asked
+  }
+  return made;
+}
+
+Result<config::PathMatch> read_path(const wire::route::RouteMatch& match, const Place& place) {
+  using Message = wire::route::RouteMatch;
+  using Kind = config::PathMatch::Kind;
+  config::PathMatch made{.case_sensitive =
+                             !match.has_case_sensitive() || match.case_sensitive().value()};
+  switch (match.path_specifier_case()) {
+    case Message::kPrefix:
+      made.value = match.prefix();
+      return made;
+    case Message::kPath:
+      made.kind = Kind::exact;
+      made.value = match.path();
+      return made;
+    case Message::kSafeRegex:
+      made.kind = Kind::regex;
+      made.value = match.safe_regex().regex();
+      if (made.value.empty()) return place.in("safe_regex").refused("is empty");
+      return made;
+    case Message::kPathSeparatedPrefix:
+      made.kind = Kind::path_separated_prefix;
+      made.value = match.path_separated_prefix();
+      if (!made.value.starts_with('/') || made.value.ends_with('/') ||
+          made.value.find_first_of("?#") != std::string::npos) {
+        return place.in("path_separated_prefix").refused("expected a path without a final slash");
+      }
+      return made;
+    case Message::PATH_SPECIFIER_NOT_SET:
+      break;
+  }
+  return place.refused("expected prefix, path, safe_regex or path_separated_prefix");
+}
+
+Result<> read_match(config::Route& made, const wire::route::RouteMatch& match, const Place& place) {
+  for (int i = 0; i < match.headers_size(); ++i) {
+    Result<config::HeaderMatch> header = read(match.headers(i), place.in("headers", i));
+    if (!header.ok()) return std::move(header).fault();
+    made.headers.push_back(std::move(header).value());
+  }
+  return take(made.path, read_path(match, place));
+}
+
+// ── What is done ─────────────────────────────────────────────────────────────────────────────────
+
+std::vector<std::string> words_of(std::string_view list) {
+  std::vector<std::string> words;
+  while (!list.empty()) {
+    std::string_view word = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(list.size(), word.size() + 1));
+    while (word.starts_with(' ')) word.remove_prefix(1);
+    while (word.ends_with(' ')) word.remove_suffix(1);
+    if (!word.empty()) words.emplace_back(word);
+  }
+  return words;
+}
+
+Result<config::RetryPolicy> read(const wire::route::RetryPolicy& policy, const Place& place) {
+  config::RetryPolicy made{.retry_on = words_of(policy.retry_on())};
+  if (policy.has_num_retries()) made.retries = policy.num_retries().value();
+  if (policy.has_per_try_timeout()) {
+    Result<> read = take(made.per_try_timeout,
+                         read_duration(policy.per_try_timeout(), place.in("per_try_timeout")));
+    if (!read.ok()) return std::move(read).fault();
+  }
+  for (int i = 0; i < policy.retry_host_predicate_size(); ++i) {
+    const auto& predicate = policy.retry_host_predicate(i);
+    if (predicate.typed_config().Is<wire::PreviousHostsPredicate>()) {
+      made.avoid_previous_hosts = true;
+    } else {
+      place.in("retry_host_predicate", i).note(predicate.name());
+    }
+  }
+  // host_selection_retry_max_attempts is how hard Envoy looks for another host. We see them all.
+  made.retriable_status_codes.assign(policy.retriable_status_codes().begin(),
+                                     policy.retriable_status_codes().end());
+  return made;
+}
+
+Result<std::vector<config::WeightedCluster>> read(const wire::route::WeightedCluster& weighted,
+                                                  const Place& place) {
+  std::vector<config::WeightedCluster> made;
+  std::uint64_t total = 0;
+  for (int i = 0; i < weighted.clusters_size(); ++i) {
+    const auto& cluster = weighted.clusters(i);
+    if (cluster.name().empty()) return place.in("clusters", i).in("name").refused("is needed");
+    made.push_back({.cluster = cluster.name(), .weight = cluster.weight().value()});
+    total += cluster.weight().value();
+  }
+  if (total == 0) return place.in("clusters").refused("the weights add up to 0");
+  if (total > std::numeric_limits<std::uint32_t>::max()) {
+    return place.in("clusters").refused("the weights add up to more than 4294967295");
+  }
+  if (weighted.has_total_weight() && weighted.total_weight().value() != total) {
+    return place.in("total_weight").refused(fmt::format("the weights add up to {}", total));
+  }
+  return made;
+}
+
+Result<> read_clusters(config::RouteAction& made, const wire::route::RouteAction& action,
+                       const Place& place) {
+  switch (action.cluster_specifier_case()) {
+    case wire::route::RouteAction::kCluster:
+      if (action.cluster().empty()) return place.in("cluster").refused("is empty");
+      made.clusters = {{.cluster = action.cluster()}};
+      return done();
+    case wire::route::RouteAction::kWeightedClusters:
+      return take(made.clusters, read(action.weighted_clusters(), place.in("weighted_clusters")));
+    case wire::route::RouteAction::CLUSTER_SPECIFIER_NOT_SET:
+      break;
+  }
+  return place.refused("expected cluster or weighted_clusters");
+}
+
+Result<config::RouteAction> read(const wire::route::RouteAction& action, const Place& place) {
+  config::RouteAction made{.prefix_rewrite = action.prefix_rewrite(),
+                           .host_rewrite = action.host_rewrite_literal()};
+  Result<> read_part = read_clusters(made, action, place);
+  if (read_part.ok() && action.has_timeout()) {
+    Result<config::Milliseconds> timeout = read_duration(action.timeout(), place.in("timeout"));
+    if (!timeout.ok()) return std::move(timeout).fault();
+    made.timeout = *timeout;
+  }
+  if (read_part.ok() && action.has_retry_policy()) {
+    Result<config::RetryPolicy> retry = read(action.retry_policy(), place.in("retry_policy"));
+    if (!retry.ok()) return std::move(retry).fault();
+    made.retry = std::move(retry).value();
+  }
+  if (!read_part.ok()) return std::move(read_part).fault();
+  return made;
+}
+
+Result<config::RedirectAction> read(const wire::route::RedirectAction& redirect,
+                                    const Place& place) {
+  constexpr std::array<std::uint32_t, 5> statuses{301, 302, 303, 307, 308};
+  const auto code = static_cast<std::size_t>(redirect.response_code());
+  if (code >= statuses.size()) {
+    return place.in("response_code").refused(fmt::format("{} is none that we know", code));
+  }
+  return config::RedirectAction{.host = redirect.host_redirect(),
+                                .path = redirect.path_redirect(),
+                                .status = statuses.at(code),
+                                .https = redirect.https_redirect()};
+}
+
+Result<config::DirectResponse> read(const wire::route::DirectResponseAction& direct,
+                                    const Place& place) {
+  config::DirectResponse made{.status = direct.status()};
+  if (made.status < 200 || made.status > 599) {
+    return place.in("status").refused(fmt::format("{} is no final status", made.status));
+  }
+  if (!direct.has_body()) return made;
+  Result<> read = take(made.body, read_text(direct.body(), place.in("body")));
+  if (!read.ok()) return std::move(read).fault();
+  return made;
+}
+
+using HeaderOptions = google::protobuf::RepeatedPtrField<wire::core::HeaderValueOption>;
+
+Result<bool> read_append(const wire::core::HeaderValueOption& option, const Place& place) {
+  if (option.has_append()) return option.append().value();
+  switch (option.append_action()) {
+    case wire::core::HeaderValueOption::APPEND_IF_EXISTS_OR_ADD:
+      return true;
+    case wire::core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD:
+      return false;
+    case wire::core::HeaderValueOption::ADD_IF_ABSENT:
+      place.in("append_action").note("ADD_IF_ABSENT: appended");
+      return true;
+    case wire::core::HeaderValueOption::OVERWRITE_IF_EXISTS:
+      place.in("append_action").note("OVERWRITE_IF_EXISTS: added if absent");
+      return false;
+    default:
+      break;
+  }
+  return place.in("append_action").refused("is none that we know");
+}
+
+Result<std::vector<config::HeaderToAdd>> read(const HeaderOptions& options, const Place& place,
+                                              const char* field) {
+  std::vector<config::HeaderToAdd> made;
+  for (int i = 0; i < options.size(); ++i) {
+    const Place here = place.in(field, i);
+    const Result<bool> append = read_append(options[i], here);
+    if (!append.ok()) return append.fault();
+    if (options[i].header().key().empty()) return here.in("header").in("key").refused("is needed");
+    made.push_back({options[i].header().key(), options[i].header().value(), *append});
+  }
+  return made;
+}
+
+using Names = google::protobuf::RepeatedPtrField<std::string>;
+
+std::vector<std::string> list_of(const Names& names) {
+  return {names.begin(), names.end()};
+}
+
+Result<> read_headers(config::Route& made, const wire::route::Route& route, const Place& place) {
+  made.request_headers_to_remove = list_of(route.request_headers_to_remove());
+  made.response_headers_to_remove = list_of(route.response_headers_to_remove());
+  Result<> read_part = take(made.request_headers_to_add,
+                            read(route.request_headers_to_add(), place, "request_headers_to_add"));
+  if (!read_part.ok()) return read_part;
+  return take(made.response_headers_to_add,
+              read(route.response_headers_to_add(), place, "response_headers_to_add"));
+}
+
+Result<> read_action(config::Route& made, const wire::route::Route& route, const Place& place) {
+  switch (route.action_case()) {
+    case wire::route::Route::kRoute:
+      return take(made.forward, read(route.route(), place.in("route")));
+    case wire::route::Route::kRedirect:
+      made.kind = config::Route::Kind::redirect;
+      return take(made.redirect, read(route.redirect(), place.in("redirect")));
+    case wire::route::Route::kDirectResponse:
+      made.kind = config::Route::Kind::direct;
+      return take(made.direct, read(route.direct_response(), place.in("direct_response")));
+    case wire::route::Route::ACTION_NOT_SET:
+      break;
+  }
+  return place.refused("expected route, redirect or direct_response");
+}
+
+// Whether a route matches or acts by something outside our subset alone. Such a route cannot be
+// had; what it would have taken goes on to the next.
+bool is_beyond_us(const wire::route::Route& route) {
+  using wire::route::RouteAction;
+  if (route.match().path_specifier_case() == wire::route::RouteMatch::PATH_SPECIFIER_NOT_SET &&
+      has_unknown(route.match())) {
+    return true;
+  }
+  if (route.action_case() == wire::route::Route::ACTION_NOT_SET) return has_unknown(route);
+  return route.has_route() && has_unknown(route.route()) &&
+         route.route().cluster_specifier_case() == RouteAction::CLUSTER_SPECIFIER_NOT_SET;
+}
+
+Result<config::Route> read(const wire::route::Route& route, const Place& place) {
+  config::Route made{.name = route.name(), .origin = origin_in(route.metadata())};
+  note_metadata(route.metadata(), place);
+  Result<> read_part = read_match(made, route.match(), place.in("match"));
+  if (read_part.ok()) read_part = read_action(made, route, place);
+  if (read_part.ok()) read_part = read_headers(made, route, place);
+  if (!read_part.ok()) return std::move(read_part).fault();
+  return made;
+}
+
+// ── Virtual hosts ────────────────────────────────────────────────────────────────────────────────
+
+Result<> read_routes(config::VirtualHost& made, const wire::route::VirtualHost& host,
+                     const Place& place) {
+  for (int i = 0; i < host.routes_size(); ++i) {
+    const Place here = place.in("routes", i);
+    if (is_beyond_us(host.routes(i))) {
+      here.note("the whole route is left out");
+      continue;
+    }
+    Result<config::Route> route = read(host.routes(i), here);
+    if (!route.ok()) return std::move(route).fault();
+    made.routes.push_back(std::move(route).value());
+  }
+  return done();
+}
+
+Result<config::VirtualHost> read(const wire::route::VirtualHost& host, const Place& place) {
+  config::VirtualHost made{.name = host.name(),
+                           .domains = list_of(host.domains()),
+                           .origin = origin_in(host.metadata())};
+  note_metadata(host.metadata(), place);
+  if (made.name.empty()) return place.in("name").refused("is needed");
+  if (made.domains.empty()) return place.in("domains").refused("expected at least one");
+  if (host.has_retry_policy()) {
+    Result<config::RetryPolicy> retry = read(host.retry_policy(), place.in("retry_policy"));
+    if (!retry.ok()) return std::move(retry).fault();
+    made.retry = std::move(retry).value();
+  }
+  Result<> read_part = read_routes(made, host, place);
+  if (!read_part.ok()) return std::move(read_part).fault();
+  return made;
+}
+
+Result<> check_domains(const config::RouteConfiguration& made, const Place& place) {
+  std::set<std::string> domains;
+  for (std::size_t i = 0; i < made.virtual_hosts.size(); ++i) {
+    for (const std::string& domain : made.virtual_hosts[i].domains) {
+      if (domains.insert(lower(domain)).second) continue;
+      return place.in("virtual_hosts", static_cast<int>(i))
+          .in("domains")
+          .refused(fmt::format("\"{}\" is there twice", domain));
+    }
+  }
+  return done();
+}
+
+}  // namespace
+
+Result<config::RouteConfiguration> read(const wire::route::RouteConfiguration& routes,
+                                        const Place& place) {
+  config::RouteConfiguration made{
+      .name = routes.name(),
+      .ignore_port_in_host_matching = routes.ignore_port_in_host_matching(),
+      .origin = origin_in(routes.metadata())};
+  note_metadata(routes.metadata(), place);
+  if (routes.validate_clusters().value()) {
+    place.in("validate_clusters").note("a route to a missing cluster answers 503");
+  }
+  for (int i = 0; i < routes.virtual_hosts_size(); ++i) {
+    Result<config::VirtualHost> host = read(routes.virtual_hosts(i), place.in("virtual_hosts", i));
+    if (!host.ok()) return std::move(host).fault();
+    made.virtual_hosts.push_back(std::move(host).value());
+  }
+  Result<> checked = check_domains(made, place);
+  if (!checked.ok()) return std::move(checked).fault();
+  return made;
+}
+
+}  // namespace fairlead::xds

@@ -1,0 +1,37 @@
+// Config values made into messages of Envoy's API. For this room alone.
+#pragma once
+
+#include <string>
+
+#include "base/address.h"
+#include "base/origin.h"
+#include "config/snapshot.h"
+#include "xds/wire.h"
+
+namespace fairlead::xds {
+
+void write(const config::Cluster& cluster, wire::cluster::Cluster& into);
+void write(const config::ClusterLoadAssignment& endpoints,
+           wire::endpoint::ClusterLoadAssignment& into);
+void write(const config::Listener& listener, wire::listener::Listener& into);
+void write(const config::RouteConfiguration& routes, wire::route::RouteConfiguration& into);
+
+void write(const SocketAddress& address, wire::core::SocketAddress& into);
+void write(config::Milliseconds duration, google::protobuf::Duration& into);
+void write_ads(wire::core::ConfigSource& into);
+// Aggregated discovery, without a limit on the first fetch: as Istio has it.
+void write_access_logs(const std::vector<config::AccessLog>& logs,
+                       google::protobuf::RepeatedPtrField<wire::log::AccessLog>& into);
+
+void write_text_field(wire::core::Metadata& into, const char* key, const std::string& text);
+// filter_metadata["fairlead"][key] = text
+template <class Message>
+void write_origin(const Origin& origin, Message& into) {
+  if (origin != Origin{}) write_text_field(*into.mutable_metadata(), "origin", origin.encode());
+}
+
+[[nodiscard]] std::string bytes_of(const wire::Message& message);
+// The same message gives the same bytes.
+void pack(const wire::Message& message, wire::Any& into);
+
+}  // namespace fairlead::xds

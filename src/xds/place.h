@@ -1,0 +1,75 @@
+// Where in a resource a reader stands, and what it found there that is not honoured. For this room
+// alone.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/lifetime.h"
+#include "base/result.h"
+#include "config/snapshot.h"
+#include "document/document.h"
+
+namespace google::protobuf {
+class Message;
+}
+
+namespace fairlead::xds {
+
+// What was found in one resource.
+class Report {
+ public:
+  Report() = default;
+  explicit Report(document::Node root) : root_(std::move(root)) {}
+  // With the text that the resource was read from, so that places are lines of it.
+
+  void name(std::string resource) { resource_ = std::move(resource); }
+  // "Listener virtualOutbound"
+  void note(const std::string& path, std::string_view what);
+  [[nodiscard]] Fault refused(const std::string& path, std::string_view why) const;
+  // "Listener a: filter_chains[0]: WHY", or "FILE:LINE: filter_chains[0]: WHY".
+
+  struct Note {
+    std::string path;
+    std::string what;  // empty: the field as such
+  };
+  [[nodiscard]] const std::vector<Note>& notes() const LIFETIMEBOUND { return notes_; }
+  [[nodiscard]] std::vector<config::Unhonoured> unhonoured() const;
+
+ private:
+  std::string resource_;
+  document::Node root_;  // absent when there is no text
+  std::vector<Note> notes_;
+};
+
+// A frame for each message on the way down; a path is made only when somebody asks.
+class Place {
+ public:
+  explicit Place(Report& report LIFETIMEBOUND) : report_(&report) {}
+  [[nodiscard]] Place in(std::string_view field) const LIFETIMEBOUND {
+    return {*report_, this, field, -1};
+  }
+  [[nodiscard]] Place in(std::string_view field, int position) const LIFETIMEBOUND {
+    return {*report_, this, field, position};
+  }
+
+  [[nodiscard]] std::string path() const;
+  [[nodiscard]] Fault refused(std::string_view why) const;
+  void note(std::string_view what = {}) const;
+  // What is here is not honoured.
+  void note_unknown(const google::protobuf::Message& message) const;
+  // Everything in `message` and below it that is not in our subset. What an Any holds is for
+  // whoever unpacks it.
+
+ private:
+  Place(Report& report, const Place* above, std::string_view field, int position)
+      : report_(&report), above_(above), field_(field), position_(position) {}
+
+  Report* report_;
+  const Place* above_ = nullptr;
+  std::string_view field_;
+  int position_ = -1;
+};
+
+}  // namespace fairlead::xds
