@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/lifetime.h"
@@ -44,67 +45,86 @@ class H1Parser {
   [[nodiscard]] const H1Error& error() const LIFETIMEBOUND { return error_; }
   [[nodiscard]] bool between_messages() const;
   // Nothing of a message has come yet: a connection may be closed here without loss.
-  [[nodiscard]] std::uint64_t head_size() const { return head_size_; }
+  [[nodiscard]] std::size_t head_size() const { return head_size_; }
   // Bytes of the last complete head on the wire.
 
  protected:
-  explicit H1Parser(const Limits& limits) : limits_(limits) {}
+  explicit H1Parser(const Limits& limits, std::uint16_t status)
+      : limits_(limits), status_(status) {}
 
   enum class Stage : std::uint8_t {
+    idle,        // responses: none is expected
     start,       // before a start line
-    fields,      // among the head's field lines
+    fields,      // after it, among the head's field lines
     sized,       // in a body of known length
     chunk_size,  // before a chunk's first line
     chunk_data,
-    chunk_end,  // the line end after a chunk's bytes
+    chunk_cr,  // before the line end after a chunk's bytes
+    chunk_lf,
     trailers,
     until_close,
     ending,  // the body is complete, `end` not yet told
-    idle,    // responses: none is expected
     dead,    // failed
   };
-  // A field line while its head is still being gathered: offsets, because the bytes may move.
+  // What became of an attempt to read a line.
+  enum class Step : std::uint8_t { line, section_end, incomplete, failed };
+  // A field line while its section is still being gathered: offsets, because the bytes may move.
   struct Line {
     std::uint32_t name = 0, name_size = 0, value = 0, value_size = 0;
     FieldName known = FieldName::other;
   };
-  enum class Step : std::uint8_t { line, section_end, incomplete, failed };
 
   H1Event fail(std::uint16_t status, std::string why);
-  bool gather(std::string_view& bytes, std::size_t limit);
-  void give_back(std::string_view& bytes, std::size_t before);
-  Step field_line(std::size_t most_bytes, std::size_t most_fields);
-  Step whole_line(std::size_t& line_end);
-  void settle(Fields& fields);
+  H1Event fail(std::string why) { return fail(status_, std::move(why)); }
+
+  void gather(std::string_view bytes, std::size_t limit);
+  void take_section(std::string_view& bytes);
+  H1Event wait_for_more(std::string_view& bytes);
+  [[nodiscard]] const char* here() const { return section_ + line_start_; }
+  [[nodiscard]] const char* section_end() const { return section_ + section_size_; }
+
+  bool line_may_be_whole();
+  Step line_incomplete(std::size_t limit, std::uint16_t status, std::string_view what);
+  Step bad_line(std::size_t limit, std::uint16_t status, std::string_view what, std::string why);
+  Step field_line(std::size_t limit, std::size_t most, std::string_view what);
+  Step end_of_section(std::size_t limit, std::uint16_t too_large, std::string_view what);
+  void settle(Fields& fields, char* text);
+  [[nodiscard]] std::string describe_bad_field(const char* at) const;
+
   H1Event body(std::string_view& bytes);
+  H1Event counted(std::string_view& bytes, Stage then);
   H1Event chunk_line(std::string_view& bytes);
-  H1Event chunk_close(std::string_view& bytes);
+  Step chunk_size();
+  bool extensions_are_good(std::string_view extensions);
+  H1Event after_chunk(std::string_view& bytes);
   H1Event trailer_lines(std::string_view& bytes);
   void enter_body(const BodyFraming& framing);
 
   Limits limits_;
+  std::uint16_t status_;  // of an ordinary failure
   Stage stage_ = Stage::start;
   std::string_view data_;
   H1Error error_;
   Fields trailers_;
-  std::uint64_t head_size_ = 0;
-  std::uint64_t body_left_ = 0;
+  std::size_t head_size_ = 0;
+  std::uint64_t left_ = 0;  // of the body or the chunk
   std::size_t extension_bytes_ = 0;
 
   // The section being read (a head, a chunk's line, trailers): in the caller's bytes when they hold
   // all of it, else gathered in `pending_`.
   std::string pending_;
+  std::size_t gathered_before_ = 0;  // bytes of pending_ that came with earlier calls
   const char* section_ = nullptr;
   std::size_t section_size_ = 0;
   std::size_t line_start_ = 0;  // of the line to read next
-  std::size_t searched_ = 0;    // no line end before here, beyond line_start_
+  std::size_t searched_ = 0;    // an earlier call found no line end before here
   std::vector<Line> lines_;
 };
 
 // The server's side: requests, one after the other, until the connection's end.
 class H1RequestParser : public H1Parser {
  public:
-  explicit H1RequestParser(const Limits& limits = {}) : H1Parser(limits) {}
+  explicit H1RequestParser(const Limits& limits = {}) : H1Parser(limits, 400) {}
 
   H1Event next(std::string_view& bytes);
   // Takes bytes from the front, up to the next event. After `end` of a request that asks for an
@@ -122,14 +142,16 @@ class H1RequestParser : public H1Parser {
   // To change it (a rewritten path), or to move it out.
 
  private:
-  H1Event start(std::string_view& bytes);
   H1Event read_head(std::string_view& bytes);
-  bool request_line(std::size_t end);
-  bool target_form();
-  bool understand();
+  bool first_bytes();
+  Step request_line();
+  bool understand_target();
+  bool understand_fields();
   bool understand_body();
+  H1Event head_complete(std::string_view& bytes);
 
   RequestHead head_;
+  std::uint32_t line_offset_ = 0;  // of the request line in its section
   std::uint32_t method_size_ = 0;
   std::uint32_t target_size_ = 0;
   bool skipped_line_ = false;
@@ -138,7 +160,9 @@ class H1RequestParser : public H1Parser {
 // The client's side: responses to requests that were sent.
 class H1ResponseParser : public H1Parser {
  public:
-  explicit H1ResponseParser(const Limits& limits = {}) : H1Parser(limits) { stage_ = Stage::idle; }
+  explicit H1ResponseParser(const Limits& limits = {}) : H1Parser(limits, 502) {
+    stage_ = Stage::idle;
+  }
 
   struct Asked {
     bool head = false;     // HEAD: no body comes, whatever the fields say
@@ -159,10 +183,12 @@ class H1ResponseParser : public H1Parser {
   [[nodiscard]] ResponseHead& head() LIFETIMEBOUND { return head_; }
 
  private:
-  H1Event start(std::string_view& bytes);
   H1Event read_head(std::string_view& bytes);
-  bool status_line(std::size_t end);
-  bool understand();
+  bool first_bytes();
+  Step status_line();
+  bool understand_fields();
+  bool understand_body();
+  H1Event head_complete(std::string_view& bytes);
 
   ResponseHead head_;
   Asked asked_;

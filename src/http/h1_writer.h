@@ -19,11 +19,12 @@ struct H1WriteOptions {
   bool pass_upgrade = true;               // `head.upgrade` goes on to the peer; else it is dropped
 };
 
-// All of these append to `out`. What they write parses again, by our parser, to the same parts.
+// All of these append to `out`. What they write parses again, by our parser, to the same parts, as
+// long as names and values are good (validate.h): what a parser gave is.
 void write_request(std::string& out, const RequestHead& head, const H1WriteOptions& options);
 // Origin form, from method, path and authority; CONNECT as authority form. Not written: Host,
 // framing and hop fields of `head.fields`, and those that its Connection names. "TE: trailers"
-// stays, "Expect" stays.
+// stays, Trailer stays with a chunked body, Expect stays.
 void write_response(std::string& out, const ResponseHead& head, const H1WriteOptions& options);
 // The same. A status that cannot have a body (1xx, 204) gets no framing fields; 304 and responses
 // to HEAD: give `sized` to say a length without sending it.
@@ -34,8 +35,5 @@ void write_chunk_start(std::string& out, std::uint64_t size);
 // The size line alone, for data sent from where it lies; "\r\n" must follow the data.
 void write_last_chunk(std::string& out, const Fields* trailers = nullptr);
 // Without those that trailers may not have, and without hop fields.
-
-[[nodiscard]] bool forwardable(const Field& field, std::string_view connection);
-// Whether a proxy passes this field on; `connection` is the Connection field's value.
 
 }  // namespace fairlead::http

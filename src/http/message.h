@@ -22,7 +22,7 @@ struct BodyFraming {
     tunnel,       // not HTTP any more: after 101, or 2xx to CONNECT
   };
   Kind kind = Kind::none;
-  std::uint64_t size = 0;  // sized; also what a response to HEAD says that GET would get
+  std::uint64_t size = 0;  // sized
   bool operator==(const BodyFraming&) const = default;
 
   [[nodiscard]] static BodyFraming none() { return {}; }
@@ -63,8 +63,9 @@ struct ResponseHead {
   std::string_view reason;  // as received; empty: a writer puts the usual words
   Version version = Version::http11;
   BodyFraming body;
-  bool keep_alive = true;    // the server would use the connection again
-  std::string_view upgrade;  // with 101: what the connection became
+  bool body_omitted = false;  // to HEAD, or 304: `body` says what GET would bring; nothing comes
+  bool keep_alive = true;     // the server would use the connection again
+  std::string_view upgrade;   // with 101: what the connection became
   Fields fields;
 
   [[nodiscard]] bool interim() const { return status >= 100 && status < 200 && status != 101; }

@@ -1,0 +1,182 @@
+#include "http/fields.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace fairlead::http {
+namespace {
+
+constexpr std::size_t first_chunk = 1024;
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+}
+
+FieldName either(std::string_view name, std::string_view text, FieldName known) {
+  return same_name(name, text) ? known : FieldName::other;
+}
+
+FieldName by_initial(std::string_view name) {
+  switch (lower(name.front())) {
+    case 'c':
+      return name.size() == 10 ? either(name, "connection", FieldName::connection)
+                               : either(name, "content-length", FieldName::content_length);
+    case 'd':
+      return either(name, "date", FieldName::date);
+    case 'e':
+      return either(name, "expect", FieldName::expect);
+    case 'g':
+      return either(name, "grpc-status", FieldName::grpc_status);
+    case 'h':
+      return name.size() == 4 ? either(name, "host", FieldName::host)
+                              : either(name, "http2-settings", FieldName::http2_settings);
+    case 'k':
+      return either(name, "keep-alive", FieldName::keep_alive);
+    case 'p':
+      return either(name, "proxy-connection", FieldName::proxy_connection);
+    case 's':
+      return either(name, "server", FieldName::server);
+    case 't':
+      switch (name.size()) {
+        case 2:
+          return either(name, "te", FieldName::te);
+        case 7:
+          return either(name, "trailer", FieldName::trailer);
+        default:
+          return either(name, "transfer-encoding", FieldName::transfer_encoding);
+      }
+    case 'u':
+      return name.size() == 7 ? either(name, "upgrade", FieldName::upgrade)
+                              : either(name, "user-agent", FieldName::user_agent);
+    case 'x':
+      switch (name.size()) {
+        case 12:
+          return either(name, "x-request-id", FieldName::x_request_id);
+        case 15:
+          return either(name, "x-forwarded-for", FieldName::x_forwarded_for);
+        case 17:
+          return either(name, "x-forwarded-proto", FieldName::x_forwarded_proto);
+        case 21:
+          return either(name, "x-envoy-attempt-count", FieldName::x_envoy_attempt_count);
+        case 22:
+          return either(name, "x-fairlead-undelivered", FieldName::x_fairlead_undelivered);
+        default:
+          return either(name, "x-envoy-upstream-service-time",
+                        FieldName::x_envoy_upstream_service_time);
+      }
+    default:
+      return FieldName::other;
+  }
+}
+
+// The sizes of the names that by_initial() knows, as bits.
+constexpr std::uint32_t known_sizes = 1U << 2 | 1U << 4 | 1U << 6 | 1U << 7 | 1U << 10 | 1U << 11 |
+                                      1U << 12 | 1U << 14 | 1U << 15 | 1U << 16 | 1U << 17 |
+                                      1U << 21 | 1U << 22 | 1U << 29;
+
+}  // namespace
+
+bool same_name(std::string_view left, std::string_view right) {
+  if (left.size() != right.size()) return false;
+  for (std::size_t at = 0; at < left.size(); ++at) {
+    if (left[at] != right[at] && lower(left[at]) != lower(right[at])) return false;
+  }
+  return true;
+}
+
+FieldName field_name(std::string_view name) {
+  if (name.size() >= 32 || (known_sizes >> name.size() & 1U) == 0) return FieldName::other;
+  return by_initial(name);
+}
+
+Fields Fields::clone() const {
+  Fields copy;
+  copy.fields_.reserve(fields_.size());
+  for (const Field& field : fields_) {
+    copy.fields_.push_back({copy.keep(field.name), copy.keep(field.value), field.known});
+  }
+  return copy;
+}
+
+void Fields::add(std::string_view name, std::string_view value) {
+  fields_.push_back({name, value, field_name(name)});
+}
+
+void Fields::add_copy(std::string_view name, std::string_view value) {
+  add(keep(name), keep(value));
+}
+
+void Fields::set_copy(std::string_view name, std::string_view value) {
+  const auto same = [&](const Field& field) { return same_name(field.name, name); };
+  const auto first = std::find_if(fields_.begin(), fields_.end(), same);
+  if (first == fields_.end()) {
+    add_copy(name, value);
+    return;
+  }
+  first->value = keep(value);
+  fields_.erase(std::remove_if(first + 1, fields_.end(), same), fields_.end());
+}
+
+std::size_t Fields::remove(std::string_view name) {
+  return std::erase_if(fields_, [&](const Field& field) { return same_name(field.name, name); });
+}
+
+std::size_t Fields::remove(FieldName name) {
+  return std::erase_if(fields_, [&](const Field& field) { return field.known == name; });
+}
+
+void Fields::clear() {
+  fields_.clear();
+  if (chunks_.size() > 1) chunks_.resize(1);
+  used_ = 0;
+}
+
+void Fields::release() {
+  fields_ = std::vector<Field>();
+  chunks_ = std::vector<Chunk>();
+  used_ = 0;
+}
+
+char* Fields::keep_space(std::size_t size) LIFETIMEBOUND {
+  if (chunks_.empty() || chunks_.back().size - used_ < size) {
+    const std::size_t made = std::max(size, first_chunk);
+    chunks_.push_back({std::unique_ptr<char[]>(new char[made]), made});
+    used_ = 0;
+  }
+  char* space = chunks_.back().bytes.get() + used_;
+  used_ += size;
+  return space;
+}
+
+std::string_view Fields::keep(std::string_view text) LIFETIMEBOUND {
+  if (text.empty()) return {};
+  char* space = keep_space(text.size());
+  std::memcpy(space, text.data(), text.size());
+  return {space, text.size()};
+}
+
+const Field* Fields::find(std::string_view name) const LIFETIMEBOUND {
+  for (const Field& field : fields_) {
+    if (same_name(field.name, name)) return &field;
+  }
+  return nullptr;
+}
+
+const Field* Fields::find(FieldName name) const LIFETIMEBOUND {
+  for (const Field& field : fields_) {
+    if (field.known == name) return &field;
+  }
+  return nullptr;
+}
+
+std::string_view Fields::value(std::string_view name) const {
+  const Field* field = find(name);
+  return field ? field->value : std::string_view{};
+}
+
+std::string_view Fields::value(FieldName name) const {
+  const Field* field = find(name);
+  return field ? field->value : std::string_view{};
+}
+
+}  // namespace fairlead::http

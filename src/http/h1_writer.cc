@@ -1,0 +1,207 @@
+#include "http/h1_writer.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <initializer_list>
+
+#include "http/validate.h"
+
+namespace fairlead::http {
+namespace {
+
+constexpr std::size_t most_added =
+    192;  // framing, Connection and the line ends, without their values
+
+// Writes into room that was made before; never asks how much is left.
+struct Pen {
+  char* at;
+  void put(std::string_view text) {
+    if (text.empty()) return;
+    std::memcpy(at, text.data(), text.size());
+    at += text.size();
+  }
+  void put(char c) { *at++ = c; }
+  void line(std::string_view name, std::string_view value) {
+    put(name);
+    put(": ");
+    put(value);
+    put("\r\n");
+  }
+  void number(std::uint64_t value) { at = std::to_chars(at, at + 20, value).ptr; }
+};
+
+constexpr std::uint32_t bit(FieldName name) {
+  return 1U << static_cast<unsigned>(name);
+}
+
+// RFC 9110 §7.6.1, and what frames a message or is written in another way.
+constexpr std::uint32_t hop_fields = bit(FieldName::connection) | bit(FieldName::content_length) |
+                                     bit(FieldName::http2_settings) | bit(FieldName::keep_alive) |
+                                     bit(FieldName::proxy_connection) | bit(FieldName::te) |
+                                     bit(FieldName::transfer_encoding) | bit(FieldName::upgrade);
+
+// Which of a head's fields stay behind on this hop.
+class HopFilter {
+ public:
+  HopFilter(const Fields& fields, std::uint32_t also)
+      : fields_(fields), dropped_(hop_fields | also) {
+    for (const Field& field : fields) {
+      if (field.known == FieldName::connection) nominates_ |= names_others(field.value);
+    }
+  }
+
+  [[nodiscard]] bool passes(const Field& field) const {
+    return (dropped_ & bit(field.known)) == 0 && (!nominates_ || !nominated(field.name));
+  }
+
+ private:
+  static bool names_others(std::string_view list) {
+    return !same_name(list, "keep-alive") && !same_name(list, "close") &&
+           !same_name(list, "upgrade") && !same_name(list, "te");
+  }
+  [[nodiscard]] bool nominated(std::string_view name) const {
+    return std::any_of(fields_.begin(), fields_.end(), [&](const Field& field) {
+      return field.known == FieldName::connection && list_names(field.value, name);
+    });
+  }
+
+  const Fields& fields_;
+  std::uint32_t dropped_;
+  bool nominates_ = false;
+};
+
+std::size_t room_for(const Fields& fields) {
+  std::size_t size = 0;
+  for (const Field& field : fields) size += field.name.size() + field.value.size() + 4;
+  return size;
+}
+
+Pen begin(std::string& out, std::size_t room) {
+  const std::size_t before = out.size();
+  out.resize(before + room);
+  return {out.data() + before};
+}
+
+void finish(std::string& out, const Pen& pen) {
+  out.resize(static_cast<std::size_t>(pen.at - out.data()));
+}
+
+void write_fields(Pen& pen, const Fields& fields, std::uint32_t also_dropped) {
+  const HopFilter hop(fields, also_dropped);
+  for (const Field& field : fields) {
+    if (hop.passes(field)) pen.line(field.name, field.value);
+  }
+}
+
+void write_framing(Pen& pen, const BodyFraming& body) {
+  if (body.kind == BodyFraming::Kind::sized) {
+    pen.put("content-length: ");
+    pen.number(body.size);
+    pen.put("\r\n");
+  } else if (body.kind == BodyFraming::Kind::chunked) {
+    pen.put("transfer-encoding: chunked\r\n");
+  }
+}
+
+// "connection: a, b", from those that apply.
+void write_connection(Pen& pen, std::initializer_list<std::string_view> words) {
+  bool first = true;
+  for (const std::string_view word : words) {
+    if (word.empty()) continue;
+    pen.put(first ? "connection: " : ", ");
+    pen.put(word);
+    first = false;
+  }
+  if (!first) pen.put("\r\n");
+}
+
+bool has_no_body(std::uint16_t status) {
+  return status < 200 || status == 204;
+}
+
+}  // namespace
+
+void write_request(std::string& out, const RequestHead& head, const H1WriteOptions& options) {
+  const std::string_view target = head.is_connect() ? head.authority : head.path;
+  const std::string_view upgrade = options.pass_upgrade ? head.upgrade : std::string_view{};
+  Pen pen = begin(out, head.method.size() + target.size() + head.authority.size() + upgrade.size() +
+                           room_for(head.fields) + most_added);
+  pen.put(head.method);
+  pen.put(' ');
+  pen.put(target);
+  pen.put(" HTTP/1.1\r\nhost: ");
+  pen.put(head.authority);
+  pen.put("\r\n");
+
+  const bool chunked = options.body.kind == BodyFraming::Kind::chunked;
+  write_fields(pen, head.fields, bit(FieldName::host) | (chunked ? 0U : bit(FieldName::trailer)));
+  write_framing(pen, options.body);
+  const Field* const te = head.fields.find(FieldName::te);
+  const bool trailers = te && list_names(te->value, "trailers");
+  if (trailers) pen.put("te: trailers\r\n");
+  if (!upgrade.empty()) pen.line("upgrade", upgrade);
+  write_connection(pen, {upgrade.empty() ? "" : "upgrade", trailers ? "te" : "",
+                         options.persist == Persist::close ? "close" : ""});
+  pen.put("\r\n");
+  finish(out, pen);
+}
+
+void write_response(std::string& out, const ResponseHead& head, const H1WriteOptions& options) {
+  const std::string_view reason = head.reason.empty() ? reason_of(head.status) : head.reason;
+  const std::string_view upgrade =
+      options.pass_upgrade && head.status == 101 ? head.upgrade : std::string_view{};
+  Pen pen = begin(out, reason.size() + upgrade.size() + room_for(head.fields) + most_added);
+  pen.put("HTTP/1.1 ");
+  pen.number(head.status);
+  pen.put(' ');
+  pen.put(reason);
+  pen.put("\r\n");
+
+  const bool chunked = options.body.kind == BodyFraming::Kind::chunked;
+  write_fields(pen, head.fields, chunked ? 0U : bit(FieldName::trailer));
+  if (!has_no_body(head.status)) {
+    const bool empty = options.body.kind == BodyFraming::Kind::none && !head.body_omitted;
+    write_framing(pen, empty ? BodyFraming::sized(0) : options.body);
+  }
+  if (!upgrade.empty()) pen.line("upgrade", upgrade);
+  const bool close =
+      options.persist == Persist::close || options.body.kind == BodyFraming::Kind::until_close;
+  const bool say_keep_alive = !close && options.peer == Version::http10 && !head.interim();
+  write_connection(pen, {upgrade.empty() ? "" : "upgrade", close && upgrade.empty() ? "close" : "",
+                         say_keep_alive ? "keep-alive" : ""});
+  pen.put("\r\n");
+  finish(out, pen);
+}
+
+void write_chunk_start(std::string& out, std::uint64_t size) {
+  std::array<char, 18> text{};
+  char* const end = std::to_chars(text.data(), text.data() + 16, size, 16).ptr;
+  end[0] = '\r';
+  end[1] = '\n';
+  out.append(text.data(), static_cast<std::size_t>(end - text.data()) + 2);
+}
+
+void write_chunk(std::string& out, std::string_view data) {
+  if (data.empty()) return;
+  write_chunk_start(out, data.size());
+  out += data;
+  out += "\r\n";
+}
+
+void write_last_chunk(std::string& out, const Fields* trailers) {
+  out += "0\r\n";
+  if (trailers) {
+    for (const Field& field : *trailers) {
+      if (forbidden_in_trailers(field.name)) continue;
+      out += field.name;
+      out += ": ";
+      out += field.value;
+      out += "\r\n";
+    }
+  }
+  out += "\r\n";
+}
+
+}  // namespace fairlead::http
