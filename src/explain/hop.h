@@ -25,7 +25,7 @@ enum class Stage : std::uint8_t {
   app,       // who answers
 };
 
-[[nodiscard]] const char* name_of(Stage stage);  // "capture"
+[[nodiscard]] const char* name_of(Stage stage);  // "capture"; "from" for the caller
 
 // One place where the request may go from here.
 struct Choice {
@@ -68,6 +68,8 @@ struct Seen {
   std::string text;
   bool operator==(const Seen&) const = default;
 };
+
+[[nodiscard]] const char* name_of(Seen::Verdict verdict);
 
 struct Hop {
   Stage stage = Stage::caller;

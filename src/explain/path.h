@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "config/snapshot.h"
 #include "explain/hop.h"
+#include "explain/knowledge.h"
 #include "mesh/world.h"
 #include "nft/ruleset.h"
 
@@ -63,35 +64,6 @@ struct Call {
   Target to;
   std::string method = "GET";
   std::vector<std::pair<std::string, std::string>> headers;
-};
-
-// ── what the answer rests on ────────────────────────────────────────────────────────────────────
-
-// A world, and what programs would make of it. What was read from a running program or kernel may
-// be put in the place of what would be made: then the path tells that instead.
-class Knowledge {
- public:
-  explicit Knowledge(mesh::WorldPointer world);
-  ~Knowledge();
-  Knowledge(Knowledge&&) noexcept;
-  Knowledge& operator=(Knowledge&&) noexcept;
-
-  [[nodiscard]] const mesh::World& world() const LIFETIMEBOUND;
-
-  void put_snapshot(const mesh::Workload& workload, config::SnapshotPointer snapshot);
-  void put_capture(const mesh::Workload& workload, nft::Ruleset rules);
-  void put_node_rules(const mesh::Node& node, nft::Ruleset rules);
-
-  // As put, else made once. Each good as long as *this.
-  [[nodiscard]] const config::Snapshot& snapshot_of(const mesh::Workload& workload) LIFETIMEBOUND;
-  [[nodiscard]] Result<const nft::Ruleset*> capture_of(const mesh::Workload& workload)
-      LIFETIMEBOUND;
-  // Empty without a sidecar. Fault: an annotation that cannot be understood.
-  [[nodiscard]] const nft::Ruleset& node_rules_of(const mesh::Node& node) LIFETIMEBOUND;
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
 };
 
 // ── the answer ──────────────────────────────────────────────────────────────────────────────────

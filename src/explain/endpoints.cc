@@ -1,0 +1,114 @@
+#include "explain/endpoints.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+namespace fairlead::explain {
+namespace {
+
+std::string why_left_out(const mesh::Endpoint& endpoint, const mesh::ServicePort& port) {
+  if (!mesh::port_of(endpoint, port)) {
+    return fmt::format("offers no port {}",
+                       port.name.empty() ? std::to_string(port.port) : '"' + port.name + '"');
+  }
+  if (endpoint.terminating) {
+    return endpoint.serving ? "going away, and others are ready" : "going away";
+  }
+  if (!endpoint.ready) return "not ready";
+  return "not chosen";
+}
+
+std::string selector_text(const mesh::Service& service) {
+  std::vector<std::string> parts;
+  for (const auto& [key, value] : service.selector) parts.push_back(key + '=' + value);
+  return fmt::format("{}", fmt::join(parts, ","));
+}
+
+}  // namespace
+
+std::vector<Refusal> left_out(const mesh::Service& service, const mesh::ServicePort& port,
+                              const std::vector<Choice>& taken, std::optional<Family> family) {
+  std::set<std::string> addresses;
+  std::set<std::string> told;  // workloads
+  for (const Choice& choice : taken) {
+    addresses.insert(choice.address);
+    if (!choice.name.empty()) told.insert(choice.name);
+  }
+  std::vector<Refusal> refused;
+  for (const mesh::Endpoint& endpoint : service.endpoints) {
+    if (family && endpoint.address.family() != *family) continue;
+    const mesh::EndpointPort* target = mesh::port_of(endpoint, port);
+    const std::string address =
+        target ? SocketAddress{endpoint.address, target->port}.text() : endpoint.address.text();
+    if (addresses.contains(address)) continue;
+    if (!endpoint.workload.empty() && !told.insert(endpoint.workload).second) continue;
+    refused.push_back({.name = endpoint.workload,
+                       .address = address,
+                       .why = why_left_out(endpoint, port),
+                       .origin = endpoint.origin});
+  }
+  return refused;
+}
+
+std::string why_nobody(const mesh::Service& service, const mesh::ServicePort& port) {
+  const std::vector<Refusal> refused = left_out(service, port, {});
+  if (refused.empty() && service.selector.empty()) {
+    return fmt::format("{} has no endpoint: it has no selector, and nobody gives any",
+                       called(service));
+  }
+  if (refused.empty()) {
+    return fmt::format("{} has no endpoint: no pod has the labels {}", called(service),
+                       selector_text(service));
+  }
+  std::vector<std::string> reasons;
+  for (const Refusal& each : refused) {
+    reasons.push_back(
+        fmt::format("{} is {}", each.name.empty() ? each.address : each.name, each.why));
+    if (reasons.size() == 2 && refused.size() > 3) break;
+  }
+  const std::size_t more = refused.size() - reasons.size();
+  return fmt::format("{} has no endpoint that is ready: {}{}", called(service),
+                     fmt::join(reasons, ", "),
+                     more > 0 ? fmt::format(", and {} more", more) : std::string());
+}
+
+std::string why_no_port(const mesh::Service& service, std::uint16_t port) {
+  std::vector<std::string> ports;
+  for (const mesh::ServicePort& each : service.ports) {
+    const std::string transport =
+        each.transport == mesh::Transport::tcp ? "" : std::string(" ") + name_of(each.transport);
+    ports.push_back(each.name.empty() ? fmt::format("{}{}", each.port, transport)
+                                      : fmt::format("{} ({}){}", each.port, each.name, transport));
+  }
+  if (ports.empty()) return fmt::format("{} has no port {}", called(service), port);
+  return fmt::format("{} has no port {}, only {}", called(service), port, fmt::join(ports, ", "));
+}
+
+const mesh::ServicePort* port_numbered(const mesh::Service& service, std::uint16_t port) {
+  const auto found =
+      std::find_if(service.ports.begin(), service.ports.end(), [&](const mesh::ServicePort& each) {
+        return each.port == port && each.transport == mesh::Transport::tcp;
+      });
+  return found == service.ports.end() ? nullptr : &*found;
+}
+
+std::string called(const mesh::Service& service) {
+  const bool entry = service.kind == mesh::ServiceKind::external;
+  const std::string& name = entry && service.origin.known() ? service.origin.name : service.name;
+  return fmt::format("{} {}/{}", entry ? "ServiceEntry" : "Service", service.name_space, name);
+}
+
+std::string called(const mesh::Workload& workload) {
+  const char* kind = workload.kind == mesh::WorkloadKind::vm ? "VM" : "Pod";
+  return fmt::format("{} {}/{}", kind, workload.name_space, workload.name);
+}
+
+std::string host_and_port(const std::string& host, std::uint16_t port) {
+  const bool v6 = host.find(':') != std::string::npos;
+  return v6 ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+}  // namespace fairlead::explain

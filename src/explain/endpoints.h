@@ -1,0 +1,38 @@
+// Who of a service's endpoints gets nothing, and why, in words. Pure, and of this room alone.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "explain/hop.h"
+#include "mesh/world.h"
+
+namespace fairlead::explain {
+
+[[nodiscard]] std::vector<Refusal> left_out(const mesh::Service& service,
+                                            const mesh::ServicePort& port,
+                                            const std::vector<Choice>& taken,
+                                            std::optional<Family> family = {});
+// The endpoints (of that family) that are not among `taken`. Another address of a workload that is
+// taken is not left out.
+
+[[nodiscard]] std::string why_nobody(const mesh::Service& service, const mesh::ServicePort& port);
+// "Service default/reviews has no endpoint that is ready: 2 are not ready".
+
+[[nodiscard]] std::string why_no_port(const mesh::Service& service, std::uint16_t port);
+// "Service default/reviews has no port 9081, only 9080 (http)".
+
+[[nodiscard]] const mesh::ServicePort* port_numbered(const mesh::Service& service,
+                                                     std::uint16_t port);
+// Of TCP; null when there is none. Good as long as `service`.
+
+[[nodiscard]] std::string called(const mesh::Service& service);  // "Service default/reviews"
+[[nodiscard]] std::string called(const mesh::Workload& workload);
+// "Pod default/reviews-v1-5d8f6", "VM default/ratings-vm"
+
+[[nodiscard]] std::string host_and_port(const std::string& host, std::uint16_t port);
+// With brackets around an IPv6 address.
+
+}  // namespace fairlead::explain

@@ -1,0 +1,97 @@
+#include "explain/knowledge.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "control/compile/compile.h"
+#include "dns/zone.h"
+#include "explain/capture.h"
+#include "node/plan/names.h"
+#include "node/plan/services.h"
+
+namespace fairlead::explain {
+namespace {
+
+std::string key_of(const mesh::Workload& workload) {
+  return workload.name_space + '/' + workload.name;
+}
+
+}  // namespace
+
+std::vector<SocketAddress> cluster_dns() {
+  return {{IpAddress::v4({10, 96, 0, 10}), 53},
+          {IpAddress::v6({0xfd, 0, 0, 0x10, 0, 0x96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0a}), 53}};
+}
+
+struct Knowledge::State {
+  mesh::WorldPointer world;
+  control::Compiler compiler;
+  std::optional<dns::Zone> zone;
+  std::map<std::string, config::SnapshotPointer> snapshots;
+  std::map<std::string, Result<nft::Ruleset>> captures;
+  std::map<std::string, nft::Ruleset> node_rules;
+};
+
+Knowledge::Knowledge(mesh::WorldPointer world) : state_(std::make_unique<State>()) {
+  state_->world = std::move(world);
+  state_->compiler.use(state_->world);
+}
+Knowledge::~Knowledge() = default;
+Knowledge::Knowledge(Knowledge&&) noexcept = default;
+Knowledge& Knowledge::operator=(Knowledge&&) noexcept = default;
+
+const mesh::World& Knowledge::world() const {
+  return *state_->world;
+}
+
+void Knowledge::put_snapshot(const mesh::Workload& workload, config::SnapshotPointer snapshot) {
+  state_->snapshots.insert_or_assign(key_of(workload), std::move(snapshot));
+}
+
+void Knowledge::put_capture(const mesh::Workload& workload, nft::Ruleset rules) {
+  state_->captures.insert_or_assign(key_of(workload), Result<nft::Ruleset>(std::move(rules)));
+}
+
+void Knowledge::put_node_rules(const mesh::Node& node, nft::Ruleset rules) {
+  state_->node_rules.insert_or_assign(node.name, std::move(rules));
+}
+
+const config::Snapshot& Knowledge::snapshot_of(const mesh::Workload& workload) {
+  config::SnapshotPointer& snapshot = state_->snapshots[key_of(workload)];
+  if (!snapshot) snapshot = state_->compiler.snapshot_for(control::audience_of(workload));
+  return *snapshot;
+}
+
+Result<const nft::Ruleset*> Knowledge::capture_of(const mesh::Workload& workload) {
+  const std::string key = key_of(workload);
+  auto found = state_->captures.find(key);
+  if (found == state_->captures.end()) {
+    Result<nft::Ruleset> made = nft::Ruleset{};
+    if (workload.sidecar != mesh::Sidecar::none) {
+      Result<intercept::Settings> settings = capture_settings(workload);
+      made = settings ? Result<nft::Ruleset>(intercept::capture_rules(*settings))
+                      : Result<nft::Ruleset>(std::move(settings).fault());
+    }
+    found = state_->captures.emplace(key, std::move(made)).first;
+  }
+  if (!found->second) return found->second.fault();
+  return &*found->second;
+}
+
+const nft::Ruleset& Knowledge::node_rules_of(const mesh::Node& node) {
+  auto found = state_->node_rules.find(node.name);
+  if (found == state_->node_rules.end()) {
+    const node::Self self{.node = node.name, .dns = cluster_dns()};
+    found = state_->node_rules.emplace(node.name, node::service_rules(*state_->world, self)).first;
+  }
+  return found->second;
+}
+
+const dns::Zone& Knowledge::zone() {
+  if (!state_->zone) state_->zone.emplace(node::zone_of(*state_->world));
+  return *state_->zone;
+}
+
+}  // namespace fairlead::explain

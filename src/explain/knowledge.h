@@ -1,0 +1,50 @@
+// What a path is explained from: a world, and what programs make of it. Pure.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/address.h"
+#include "base/lifetime.h"
+#include "base/result.h"
+#include "config/snapshot.h"
+#include "dns/zone.h"
+#include "mesh/world.h"
+#include "nft/ruleset.h"
+
+namespace fairlead::explain {
+
+[[nodiscard]] std::vector<SocketAddress> cluster_dns();
+// Where pods ask for names: one address a family, the same on every node.
+
+// A world, and what programs would make of it. What was read from a running program or kernel may
+// be put in the place of what would be made: then the path tells that instead.
+class Knowledge {
+ public:
+  explicit Knowledge(mesh::WorldPointer world);
+  ~Knowledge();
+  Knowledge(Knowledge&&) noexcept;
+  Knowledge& operator=(Knowledge&&) noexcept;
+
+  [[nodiscard]] const mesh::World& world() const LIFETIMEBOUND;
+
+  void put_snapshot(const mesh::Workload& workload, config::SnapshotPointer snapshot);
+  void put_capture(const mesh::Workload& workload, nft::Ruleset rules);
+  void put_node_rules(const mesh::Node& node, nft::Ruleset rules);
+
+  // As put, else made once. Each good as long as *this.
+  [[nodiscard]] const config::Snapshot& snapshot_of(const mesh::Workload& workload) LIFETIMEBOUND;
+  [[nodiscard]] Result<const nft::Ruleset*> capture_of(const mesh::Workload& workload)
+      LIFETIMEBOUND;
+  // Empty without a sidecar. Fault: an annotation that cannot be understood.
+  [[nodiscard]] const nft::Ruleset& node_rules_of(const mesh::Node& node) LIFETIMEBOUND;
+
+  [[nodiscard]] const dns::Zone& zone() LIFETIMEBOUND;
+  // What a node's DNS says.
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace fairlead::explain

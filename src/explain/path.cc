@@ -1,0 +1,81 @@
+#include "explain/path.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "explain/endpoints.h"
+#include "explain/walk.h"
+
+namespace fairlead::explain {
+namespace {
+
+std::string text_of(const Target& target, bool http) {
+  std::string text =
+      fmt::format("{}://{}", http ? "http" : "tcp", host_and_port(target.host, target.port));
+  if (http) text += target.path;
+  return text;
+}
+
+std::size_t common_hops(const std::vector<Leaf>& leaves) {
+  std::size_t common = leaves.front().hops.size();
+  for (const Leaf& leaf : leaves) {
+    const auto& first = leaves.front().hops;
+    std::size_t same = 0;
+    while (same < common && same < leaf.hops.size() && first[same] == leaf.hops[same]) ++same;
+    common = same;
+  }
+  return common;
+}
+
+std::string cause_of(const std::vector<Leaf>& leaves) {
+  const bool some_arrives = std::any_of(leaves.begin(), leaves.end(),
+                                        [](const Leaf& leaf) { return leaf.failure.empty(); });
+  return some_arrives || leaves.empty() ? std::string() : leaves.front().failure;
+}
+
+void warn_of_losses(const std::vector<Leaf>& leaves, Path& path) {
+  double lost = 0;
+  std::string why;
+  for (const Leaf& leaf : leaves) {
+    if (leaf.failure.empty()) continue;
+    lost += leaf.share;
+    why = leaf.failure;
+  }
+  if (lost > 0) {
+    path.notes.push_back(
+        fmt::format("{} % of the requests do not arrive: {}", std::lround(lost * 100), why));
+  }
+}
+
+}  // namespace
+
+Path explain(Knowledge& knowledge, const Call& call) {
+  Walk walk(knowledge, call);
+  std::vector<Leaf> leaves = walk.from_the_caller();
+  Path path{.from = call.from.name(),
+            .to = text_of(call.to, walk.http()),
+            .scheme = walk.http() ? "http" : "tcp",
+            .world = knowledge.world().version,
+            .failure = cause_of(leaves),
+            .notes = walk.notes()};
+  if (leaves.empty()) return path;
+  const std::size_t common = common_hops(leaves);
+  path.hops.assign(leaves.front().hops.begin(),
+                   leaves.front().hops.begin() + static_cast<std::ptrdiff_t>(common));
+  const bool ends_there = leaves.size() == 1 && !leaves.front().failure.empty();
+  if (ends_there) return path;
+  if (path.failure.empty()) warn_of_losses(leaves, path);
+  for (Leaf& leaf : leaves) {
+    leaf.hops.erase(leaf.hops.begin(), leaf.hops.begin() + static_cast<std::ptrdiff_t>(common));
+    path.branches.push_back({.share = leaf.share,
+                             .workload = std::move(leaf.workload),
+                             .address = std::move(leaf.address),
+                             .hops = std::move(leaf.hops),
+                             .failure = std::move(leaf.failure)});
+  }
+  return path;
+}
+
+}  // namespace fairlead::explain

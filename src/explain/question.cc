@@ -1,0 +1,210 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <utility>
+
+#include "explain/near.h"
+#include "explain/path.h"
+
+namespace fairlead::explain {
+namespace {
+
+// ── where to ────────────────────────────────────────────────────────────────────────────────────
+
+Result<std::uint16_t> port_from(std::string_view text, std::string_view whole) {
+  std::uint16_t port = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc{} || stop != text.data() + text.size() || port == 0) {
+    return invalid(fmt::format("'{}': '{}' is no port from 1 to 65535", whole, text));
+  }
+  return port;
+}
+
+// "host", "host:port", "[v6]", "[v6]:port", or a bare v6 address.
+Result<> read_authority(std::string_view authority, std::string_view whole, Target& target,
+                        bool& has_port) {
+  std::string_view port;
+  if (authority.starts_with('[')) {
+    const std::size_t end = authority.find(']');
+    if (end == std::string_view::npos) {
+      return invalid(fmt::format("'{}': the bracket of the address is never closed", whole));
+    }
+    target.host = authority.substr(1, end - 1);
+    if (!IpAddress::parse(target.host)) {
+      return invalid(fmt::format("'{}': '{}' is no IPv6 address", whole, target.host));
+    }
+    const std::string_view rest = authority.substr(end + 1);
+    if (!rest.empty() && !rest.starts_with(':')) {
+      return invalid(fmt::format("'{}': a colon and a port are expected after ']'", whole));
+    }
+    has_port = !rest.empty();
+    port = rest.empty() ? rest : rest.substr(1);
+  } else if (IpAddress::parse(authority)) {
+    target.host = authority;  // IPv6 without brackets: all colons are its own
+  } else {
+    const std::size_t colon = authority.rfind(':');
+    has_port = colon != std::string_view::npos;
+    target.host = authority.substr(0, colon);
+    if (has_port) port = authority.substr(colon + 1);
+  }
+  if (target.host.empty()) return invalid(fmt::format("'{}' names no host", whole));
+  if (!has_port) return done();
+  Result<std::uint16_t> number = port_from(port, whole);
+  if (!number) return std::move(number).fault();
+  target.port = *number;
+  return done();
+}
+
+// ── from where ──────────────────────────────────────────────────────────────────────────────────
+
+using Workloads = std::vector<const mesh::Workload*>;
+
+template <class Means>
+Workloads workloads_where(const mesh::World& world, std::string_view name_space, Means means) {
+  Workloads found;
+  for (const mesh::Workload& workload : world.workloads) {
+    if ((name_space.empty() || workload.name_space == name_space) && means(workload)) {
+      found.push_back(&workload);
+    }
+  }
+  return found;
+}
+
+bool labelled(const mesh::Workload& workload, std::string_view name) {
+  return std::any_of(workload.labels.begin(), workload.labels.end(), [&](const auto& label) {
+    return (label.first == "app" || label.first == "app.kubernetes.io/name") &&
+           label.second == name;
+  });
+}
+
+bool behind_service(const mesh::World& world, const mesh::Workload& workload,
+                    std::string_view name) {
+  const mesh::Service* service = mesh::find_service(world, workload.name_space, name);
+  if (!service) return false;
+  const std::string full_name = workload.name_space + '/' + workload.name;
+  return std::any_of(
+      service->endpoints.begin(), service->endpoints.end(),
+      [&](const mesh::Endpoint& endpoint) { return endpoint.workload == full_name; });
+}
+
+// What a word may mean, the most exact reading first.
+Workloads meant_by(const mesh::World& world, std::string_view name_space, std::string_view name) {
+  Workloads found = workloads_where(
+      world, name_space, [&](const mesh::Workload& workload) { return workload.name == name; });
+  if (found.empty()) {
+    found = workloads_where(world, name_space,
+                            [&](const mesh::Workload& workload) { return workload.owner == name; });
+  }
+  if (found.empty()) {
+    found = workloads_where(world, name_space, [&](const mesh::Workload& workload) {
+      return labelled(workload, name);
+    });
+  }
+  if (found.empty()) {
+    found = workloads_where(world, name_space, [&](const mesh::Workload& workload) {
+      return behind_service(world, workload, name);
+    });
+  }
+  return found;
+}
+
+bool runs(const mesh::Workload& workload) {
+  return workload.ready && !workload.terminating && !workload.addresses.empty();
+}
+
+std::vector<std::string> all_names(const mesh::World& world, bool with_namespace) {
+  std::vector<std::string> names;
+  for (const mesh::Workload& workload : world.workloads) {
+    const std::string prefix = with_namespace ? workload.name_space + '/' : std::string();
+    names.push_back(prefix + workload.owner);
+    if (workload.owner != workload.name) names.push_back(prefix + workload.name);
+  }
+  if (!with_namespace) {
+    for (const mesh::Node& node : world.nodes) names.push_back(node.name);
+  }
+  return names;
+}
+
+Result<Caller> one_of(const Workloads& found, std::string_view text) {
+  std::set<std::string> namespaces;
+  for (const mesh::Workload* workload : found) namespaces.insert(workload->name_space);
+  const bool in_default = namespaces.contains("default");
+  if (namespaces.size() > 1 && !in_default) {
+    std::string choices;
+    for (const std::string& name_space : namespaces) {
+      choices += fmt::format("{}{}/{}", choices.empty() ? "" : ", ", name_space, text);
+    }
+    return invalid(fmt::format("'{}' is there in several namespaces: say {}", text, choices));
+  }
+  Workloads candidates;
+  for (const mesh::Workload* workload : found) {
+    const bool here = namespaces.size() == 1 || workload->name_space == "default";
+    if (here) candidates.push_back(workload);
+  }
+  const auto running = std::find_if(candidates.begin(), candidates.end(),
+                                    [](const mesh::Workload* each) { return runs(*each); });
+  return Caller{.workload = running == candidates.end() ? candidates.front() : *running,
+                .siblings = candidates.size() - 1};
+}
+
+}  // namespace
+
+Result<Target> parse_target(std::string_view text) {
+  Target target;
+  std::string_view rest = text;
+  const std::size_t scheme_end = text.find("://");
+  if (scheme_end != std::string_view::npos) {
+    const std::string_view scheme = text.substr(0, scheme_end);
+    if (scheme == "http") {
+      target.scheme = Scheme::http;
+    } else if (scheme == "tcp") {
+      target.scheme = Scheme::tcp;
+    } else {
+      return unsupported(
+          fmt::format("'{}': only http:// and tcp:// are known, not {}://", text, scheme));
+    }
+    rest.remove_prefix(scheme_end + 3);
+  }
+  const std::size_t path = rest.find_first_of("/?#");
+  bool has_port = false;
+  if (Result<> read = read_authority(rest.substr(0, path), text, target, has_port); !read) {
+    return std::move(read).fault();
+  }
+  if (target.scheme == Scheme::tcp && !has_port) {
+    return invalid(
+        fmt::format("'{}': tcp:// takes a port, as in tcp://{}:9080", text, target.host));
+  }
+  if (path == std::string_view::npos) return target;
+  if (target.scheme == Scheme::tcp && rest.substr(path) != "/") {
+    return invalid(fmt::format("'{}': tcp:// has no path", text));
+  }
+  const std::string_view with_query = rest.substr(path, rest.find('#') - path);
+  target.path = with_query.starts_with('/') ? with_query : "/" + std::string(with_query);
+  return target;
+}
+
+std::string Caller::name() const {
+  return workload ? workload->name_space + '/' + workload->name : node ? node->name : "";
+}
+
+std::string Caller::name_space() const {
+  return workload ? workload->name_space : "default";
+}
+
+Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND, std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const bool with_namespace = slash != std::string_view::npos;
+  const std::string_view name_space = with_namespace ? text.substr(0, slash) : "";
+  const std::string_view name = with_namespace ? text.substr(slash + 1) : text;
+  if (!with_namespace) {
+    if (const mesh::Node* node = mesh::find_node(world, name)) return Caller{.node = node};
+  }
+  const Workloads found = meant_by(world, name_space, name);
+  if (!found.empty()) return one_of(found, name);
+  return missing(fmt::format("there is no pod, workload, VM or node '{}'{}", text,
+                             did_you_mean(text, all_names(world, with_namespace))));
+}
+
+}  // namespace fairlead::explain

@@ -1,0 +1,362 @@
+#include "explain/render.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace fairlead::explain {
+namespace {
+
+constexpr std::size_t stage_column = 2;
+constexpr std::size_t text_column = 12;
+constexpr std::size_t most_choices = 10;
+constexpr std::size_t most_refusals = 5;
+
+// ── text on a terminal ──────────────────────────────────────────────────────────────────────────
+
+enum class Ink : std::uint8_t { plain, bold, dim, red, green, yellow, cyan };
+
+std::string_view code_of(Ink ink) {
+  switch (ink) {
+    case Ink::plain:
+      return "";
+    case Ink::bold:
+      return "\x1b[1m";
+    case Ink::dim:
+      return "\x1b[2m";
+    case Ink::red:
+      return "\x1b[31m";
+    case Ink::green:
+      return "\x1b[32m";
+    case Ink::yellow:
+      return "\x1b[33m";
+    case Ink::cyan:
+      return "\x1b[36m";
+  }
+  return "";
+}
+
+// How many columns UTF-8 text takes; what we write has no wide letters.
+std::size_t columns(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char letter) {
+    return (static_cast<unsigned char>(letter) & 0xC0U) != 0x80U;
+  }));
+}
+
+std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
+  std::vector<std::string> lines;
+  std::string line;
+  std::size_t at = 0;
+  while (at <= text.size()) {
+    const std::size_t space = std::min(text.find(' ', at), text.size());
+    const std::string_view word = text.substr(at, space - at);
+    if (!line.empty() && columns(line) + 1 + columns(word) > width) {
+      lines.push_back(std::move(line));
+      line.clear();
+    }
+    if (!line.empty()) line += ' ';
+    line += word;
+    at = space + 1;
+  }
+  lines.push_back(std::move(line));
+  return lines;
+}
+
+class Page {
+ public:
+  explicit Page(const Style& style) : style_(style) {}
+
+  [[nodiscard]] std::string inked(std::string_view text, Ink ink) const {
+    if (!style_.colour || ink == Ink::plain || text.empty()) return std::string(text);
+    return fmt::format("{}{}\x1b[0m", code_of(ink), text);
+  }
+
+  // `text` from `column` on, wrapped; lines after the first two columns further in.
+  void paragraph(std::size_t column, std::string_view text, Ink ink) {
+    const std::size_t room = style_.width > column + 20 ? style_.width - column : 20;
+    const bool fits = columns(text) <= room;
+    bool first = true;
+    for (const std::string& line : wrapped(text, fits ? room : room - 2)) {
+      text_ += std::string(column + (first ? 0 : 2), ' ') + inked(line, ink) + '\n';
+      first = false;
+    }
+  }
+
+  void blank() { text_ += '\n'; }
+  void raw(std::string_view text) { text_ += text; }
+  [[nodiscard]] std::size_t width() const { return style_.width; }
+  [[nodiscard]] std::string take() && { return std::move(text_); }
+
+ private:
+  Style style_;
+  std::string text_;
+};
+
+std::string padded(std::string_view text, std::size_t width) {
+  const std::size_t taken = columns(text);
+  return std::string(text) + std::string(width > taken ? width - taken : 0, ' ');
+}
+
+// ── a hop ───────────────────────────────────────────────────────────────────────────────────────
+
+std::string describe(const Origin& origin) {
+  return origin.kind == "built-in" ? "built into fairlead" : origin.describe();
+}
+
+std::string describe(const KernelRule& rule) {
+  const std::string place = fmt::format("nft {}, chain {}", rule.table, rule.chain);
+  if (rule.rule == 0) return place + ", policy: no rule takes it";
+  return fmt::format("{}, rule {}: {}", place, rule.rule, rule.text);
+}
+
+// The first line of a hop: stage, what happens, and at the right edge whose world it speaks.
+void first_line(Page& page, const Hop& hop) {
+  const std::size_t world = hop.world.empty() ? 0 : columns(hop.world) + 2;
+  const std::size_t room =
+      page.width() > text_column + world + 10 ? page.width() - text_column - world : page.width();
+  const std::vector<std::string> lines = wrapped(hop.says, room);
+  const std::string lead =
+      std::string(stage_column, ' ') +
+      page.inked(padded(name_of(hop.stage), text_column - stage_column), Ink::cyan);
+  page.raw(lead);
+  page.raw(padded(lines.front(), room));
+  if (!hop.world.empty()) page.raw("  " + page.inked(hop.world, Ink::dim));
+  page.raw("\n");
+  for (std::size_t i = 1; i < lines.size(); ++i) {
+    page.raw(std::string(text_column + 2, ' ') + lines[i] + '\n');
+  }
+}
+
+struct Row {
+  std::vector<std::string> cells;
+  Ink ink = Ink::plain;
+};
+
+// Rows in columns as wide as their widest cell; the last cell may wrap.
+void table(Page& page, const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths;
+  for (const Row& row : rows) {
+    widths.resize(std::max(widths.size(), row.cells.size()));
+    for (std::size_t i = 0; i < row.cells.size(); ++i) {
+      widths[i] = std::max(widths[i], columns(row.cells[i]));
+    }
+  }
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.cells.size(); ++i) {
+      if (widths[i] == 0) continue;
+      const bool last = i + 1 == row.cells.size();
+      line += last ? row.cells[i] : padded(row.cells[i], widths[i]) + "  ";
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    // A line of a table stays whole where it can: wrapping would take the columns apart.
+    if (columns(line) + text_column <= page.width()) {
+      page.raw(std::string(text_column, ' ') + page.inked(line, row.ink) + '\n');
+    } else {
+      page.paragraph(text_column, line, row.ink);
+    }
+  }
+}
+
+void choices(Page& page, const Hop& hop) {
+  std::vector<Row> rows;
+  const std::size_t shown =
+      hop.choices.size() > most_choices + 1 ? most_choices : hop.choices.size();
+  for (std::size_t i = 0; i < shown; ++i) {
+    const Choice& choice = hop.choices[i];
+    rows.push_back({{fraction(choice.share), choice.address, choice.name}, Ink::plain});
+  }
+  const bool endpoints = hop.stage == Stage::endpoint || hop.stage == Stage::kernel;
+  const std::size_t refused = !endpoints                               ? 0
+                              : hop.refused.size() > most_refusals + 1 ? most_refusals
+                                                                       : hop.refused.size();
+  for (std::size_t i = 0; i < refused; ++i) {
+    const Refusal& refusal = hop.refused[i];
+    const std::string name = refusal.name.empty() ? refusal.why : refusal.name + ": " + refusal.why;
+    rows.push_back({{"not", refusal.address, name}, Ink::yellow});
+  }
+  table(page, rows);
+  if (shown < hop.choices.size()) {
+    page.paragraph(text_column, fmt::format("and {} more", hop.choices.size() - shown), Ink::plain);
+  }
+  if (endpoints && refused < hop.refused.size()) {
+    page.paragraph(text_column, fmt::format("and {} more not", hop.refused.size() - refused),
+                   Ink::yellow);
+  }
+}
+
+void refused_names(Page& page, const Hop& hop) {
+  if (hop.stage != Stage::name || hop.failure.empty()) return;
+  for (const Refusal& refusal : hop.refused) {
+    page.paragraph(text_column, fmt::format("{}: {}", refusal.name, refusal.why), Ink::dim);
+  }
+}
+
+void seen_lines(Page& page, const Hop& hop) {
+  for (const Seen& seen : hop.seen) {
+    switch (seen.verdict) {
+      case Seen::Verdict::agrees:
+        page.paragraph(text_column, "✓ " + seen.text, Ink::green);
+        break;
+      case Seen::Verdict::differs:
+        page.paragraph(text_column, "✗ " + seen.text, Ink::red);
+        break;
+      case Seen::Verdict::shown:
+        page.paragraph(text_column, "· " + seen.text, Ink::dim);
+        break;
+      case Seen::Verdict::missing:
+        page.paragraph(text_column, "? " + seen.text, Ink::yellow);
+        break;
+    }
+  }
+}
+
+void hop_lines(Page& page, const Hop& hop) {
+  first_line(page, hop);
+  for (const std::string& detail : hop.details) page.paragraph(text_column, detail, Ink::plain);
+  choices(page, hop);
+  refused_names(page, hop);
+  for (const KernelRule& rule : hop.rules) {
+    page.paragraph(text_column, describe(rule), Ink::dim);
+    if (!rule.comment.empty()) {
+      page.paragraph(text_column, fmt::format("\"{}\"", rule.comment), Ink::dim);
+    }
+  }
+  if (hop.origin.known()) page.paragraph(text_column, describe(hop.origin), Ink::dim);
+  if (!hop.failure.empty()) page.paragraph(text_column, "ends here: " + hop.failure, Ink::red);
+  seen_lines(page, hop);
+}
+
+void hops_by_place(Page& page, const std::vector<Hop>& hops, std::string place,
+                   const std::string& share) {
+  for (const Hop& hop : hops) {
+    if (hop.place != place) {
+      page.blank();
+      page.raw(page.inked(hop.place, Ink::bold) + share + '\n');
+      place = hop.place;
+    }
+    hop_lines(page, hop);
+  }
+}
+
+// ── branches ────────────────────────────────────────────────────────────────────────────────────
+
+std::string name_of_end(const Branch& branch) {
+  return branch.workload.empty() ? branch.address : branch.workload;
+}
+
+// Two branches that go the same way, but for the names and addresses in it.
+bool alike(const Branch& left, const Branch& right) {
+  const auto same = [](const Hop& a, const Hop& b) {
+    const bool rules = std::equal(a.rules.begin(), a.rules.end(), b.rules.begin(), b.rules.end(),
+                                  [](const KernelRule& x, const KernelRule& y) {
+                                    return x.chain == y.chain && x.rule == y.rule;
+                                  });
+    return a.stage == b.stage && rules && a.failure == b.failure && a.seen == b.seen &&
+           a.details.size() == b.details.size();
+  };
+  return left.failure == right.failure &&
+         std::equal(left.hops.begin(), left.hops.end(), right.hops.begin(), right.hops.end(), same);
+}
+
+void branches(Page& page, const Path& path) {
+  std::vector<bool> told(path.branches.size());
+  const std::string last_place = path.hops.empty() ? std::string() : path.hops.back().place;
+  for (std::size_t i = 0; i < path.branches.size(); ++i) {
+    if (told[i]) continue;
+    const Branch& branch = path.branches[i];
+    const bool certain = path.branches.size() == 1;
+    hops_by_place(page, branch.hops, certain ? last_place : "",
+                  certain ? "" : "  " + page.inked(fraction(branch.share), Ink::yellow));
+    std::string others;
+    for (std::size_t j = i + 1; j < path.branches.size(); ++j) {
+      if (told[j] || !alike(branch, path.branches[j])) continue;
+      told[j] = true;
+      others += fmt::format("{}{} ({})", others.empty() ? "" : ", ", name_of_end(path.branches[j]),
+                            fraction(path.branches[j].share));
+    }
+    if (!others.empty()) {
+      page.blank();
+      page.paragraph(0, "and in the same way at " + others, Ink::plain);
+    }
+  }
+}
+
+// ── the first lines ─────────────────────────────────────────────────────────────────────────────
+
+std::string ends_of(const Path& path) {
+  std::vector<std::string> ends;
+  for (const Branch& branch : path.branches) {
+    if (!branch.failure.empty()) continue;
+    const std::string name = name_of_end(branch);
+    const bool certain = path.branches.size() == 1;
+    ends.push_back(certain ? name : fmt::format("{} ({})", name, fraction(branch.share)));
+  }
+  std::string text;
+  const std::size_t shown = ends.size() > 5 ? 4 : ends.size();
+  for (std::size_t i = 0; i < shown; ++i) {
+    if (i > 0) text += i + 1 == shown && shown == ends.size() ? " or " : ", ";
+    text += ends[i];
+  }
+  if (shown < ends.size()) text += fmt::format(" or {} more", ends.size() - shown);
+  return text;
+}
+
+void headline(Page& page, const Path& path, const Judgement* judgement) {
+  if (judgement && !judgement->difference.empty()) {
+    return page.paragraph(0, "not as predicted: " + judgement->difference, Ink::red);
+  }
+  if (judgement && !judgement->arrived) {
+    const std::string why = judgement->cause.empty() ? path.failure : judgement->cause;
+    return page.paragraph(0, "did not arrive: " + why, Ink::red);
+  }
+  if (!path.arrives()) return page.paragraph(0, "does not arrive: " + path.failure, Ink::red);
+  if (judgement) {
+    return page.paragraph(0, fmt::format("arrived at {}, as predicted", ends_of(path)), Ink::green);
+  }
+  page.paragraph(0, "arrives at " + ends_of(path), Ink::green);
+}
+
+void question_line(Page& page, const Path& path) {
+  const std::string question = fmt::format("{} → {}", path.from, path.to);
+  const std::string world = "world " + path.world;
+  const std::size_t taken = columns(question) + columns(world) + 2;
+  if (taken <= page.width()) {
+    page.raw(page.inked(question, Ink::bold) + std::string(page.width() - taken + 2, ' ') +
+             page.inked(world, Ink::dim) + '\n');
+    return;
+  }
+  page.paragraph(0, question, Ink::bold);
+  page.paragraph(0, world, Ink::dim);
+}
+
+}  // namespace
+
+std::string fraction(double share) {
+  if (share > 1 - 1e-9) return "all";
+  for (int parts = 2; parts <= 60; ++parts) {
+    const double count = share * parts;
+    if (std::abs(count - std::round(count)) < 1e-6 && std::round(count) >= 1) {
+      return fmt::format("{}/{}", static_cast<int>(std::round(count)), parts);
+    }
+  }
+  return share < 0.01 ? fmt::format("{:.2f} %", share * 100)
+                      : fmt::format("{} %", std::lround(share * 100));
+}
+
+std::string render(const Path& path, const Style& style, const Judgement* judgement) {
+  Page page(style);
+  headline(page, path, judgement);
+  question_line(page, path);
+  hops_by_place(page, path.hops, "", "");
+  branches(page, path);
+  if (!path.notes.empty()) page.blank();
+  for (const std::string& note : path.notes) page.paragraph(0, "note: " + note, Ink::yellow);
+  return std::move(page).take();
+}
+
+}  // namespace fairlead::explain

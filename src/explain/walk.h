@@ -1,0 +1,104 @@
+// Follows a call from its sender to every app that may get it. Pure, and of this room alone.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/route.h"
+#include "dns/message.h"
+#include "explain/path.h"
+#include "http/message.h"
+#include "nft/trace.h"
+#include "proxy/decide/filter_chain.h"
+
+namespace fairlead::explain {
+
+// One way to the end, with its share of all requests.
+struct Leaf {
+  double share = 1;
+  std::vector<Hop> hops;
+  std::string workload;
+  std::string address;
+  std::string failure;
+};
+
+inline constexpr std::uint32_t proxy_user = 1337;
+inline constexpr std::uint16_t some_port = 40000;  // of a connection that does not exist yet
+inline constexpr int most_proxies = 6;
+
+[[nodiscard]] KernelRule rule_of(const nft::Ruleset& rules, const nft::Trace& trace);
+// The rule behind its fate, in nft's words.
+[[nodiscard]] std::string pod_of(const mesh::Workload& workload);    // "default/reviews-v1-5d8f6"
+[[nodiscard]] std::string proxy_of(const mesh::Workload& workload);  // "..., its proxy"
+
+class Walk {
+ public:
+  Walk(Knowledge& knowledge, const Call& call);
+  std::vector<Leaf> from_the_caller();
+  [[nodiscard]] bool http() const { return http_; }
+  [[nodiscard]] const std::vector<std::string>& notes() const LIFETIMEBOUND { return notes_; }
+
+ private:
+  // How far a request has come.
+  struct Way {
+    std::vector<Hop> hops;
+    double share = 1;
+  };
+  // A proxy that holds the connection.
+  struct AtProxy {
+    const mesh::Workload* workload = nullptr;
+    const config::Snapshot* snapshot = nullptr;
+    const config::Listener* listener = nullptr;
+    SocketAddress source;   // the connection's
+    SocketAddress dialled;  // before capture
+    [[nodiscard]] bool inbound() const { return listener->direction == config::Direction::inbound; }
+  };
+
+  Hop& add(Way& way, Stage stage, std::string place, std::string says) const;
+  void fail(Way way, std::string failure);
+  void end(Way way, const mesh::Workload* workload, const SocketAddress& address);
+  void note(std::string text);
+
+  void resolve(Way way);
+  bool ask(Hop& hop, const std::string& candidate, std::vector<IpAddress>& found);
+  std::string why_no_name(const std::string& first_reason) const;
+  void dial_each(const Way& way, const std::vector<IpAddress>& addresses);
+  void dial(Way way, const IpAddress& address);
+  void leave(Way way, const SocketAddress& to, bool by_proxy, const mesh::Workload* sender);
+  void through_node(Way way, const mesh::Node& node, const nft::Packet& packet, bool by_proxy);
+  void translated(const Way& way, const nft::Trace& trace, const nft::Packet& packet);
+  void refused_by_node(Way way, const SocketAddress& to);
+  void arrive(Way way, const SocketAddress& to, const SocketAddress& source);
+  void arrive_nowhere(Way way, const SocketAddress& to);
+  void reach_app(Way way, const mesh::Workload& workload, const SocketAddress& at);
+
+  void enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t capture_port,
+                   const SocketAddress& source, const SocketAddress& dialled);
+  void choose_chain(Way way, const AtProxy& at);
+  void route(Way way, const AtProxy& at, const config::HttpConnectionManager& manager);
+  void forward(const Way& way, const AtProxy& at,
+               const std::vector<config::WeightedCluster>& clusters);
+  void to_cluster(Way way, const AtProxy& at, const std::string& name);
+  void to_endpoints(Way way, const AtProxy& at, const config::Cluster& cluster,
+                    const config::ClusterLoadAssignment& endpoints);
+  void to_dialled(Way way, const AtProxy& at, const config::Cluster& cluster);
+  void deliver(Way way, const AtProxy& at, const config::Cluster& cluster);
+  void send_out(Way way, const AtProxy& at, const SocketAddress& to);
+
+  [[nodiscard]] http::RequestHead head() const;
+  [[nodiscard]] IpAddress address_of(const mesh::Workload* workload, Family family) const;
+  [[nodiscard]] std::string name_at(const SocketAddress& address) const;
+  // "namespace/name" of the workload there; empty when there is none.
+  [[nodiscard]] const mesh::Node* node_of(const mesh::Workload* sender) const;
+
+  Knowledge& knowledge_;
+  const Call& call_;
+  const mesh::World& world_;
+  bool http_;
+  int depth_ = 0;  // of proxies, so that a circle ends
+  std::vector<Leaf> leaves_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace fairlead::explain

@@ -1,0 +1,341 @@
+// The walk through proxies: listener, filter chain, route, cluster, endpoint.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <variant>
+
+#include "explain/endpoints.h"
+#include "explain/walk.h"
+#include "proxy/decide/balance.h"
+#include "proxy/decide/match.h"
+#include "proxy/decide/rewrite.h"
+
+namespace fairlead::explain {
+namespace {
+
+std::vector<Refusal> told(const proxy::Refusals& refusals) {
+  std::vector<Refusal> all;
+  for (const proxy::Refusal& each : refusals) {
+    all.push_back({.name = each.what, .why = each.why, .origin = each.origin});
+  }
+  return all;
+}
+
+const config::Listener* bound_to(const config::Snapshot& snapshot, std::uint16_t port) {
+  for (const auto& [name, listener] : snapshot.listeners) {
+    if (listener->bind_to_port && listener->address.port == port) return listener.get();
+  }
+  return nullptr;
+}
+
+bool inspected(const config::Listener& listener, std::uint16_t port) {
+  const auto& without = listener.uninspected_ports;
+  return listener.http_inspector &&
+         std::find(without.begin(), without.end(), port) == without.end();
+}
+
+std::string_view word_for(config::BalancePolicy policy) {
+  switch (policy) {
+    case config::BalancePolicy::round_robin:
+      return "in turn";
+    case config::BalancePolicy::least_request:
+      return "the less busy of two at random";
+    case config::BalancePolicy::random:
+      return "at random";
+    case config::BalancePolicy::cluster_provided:
+      return "as the cluster says";
+  }
+  return "";
+}
+
+// "outbound|9080||reviews.default.svc.cluster.local": what istiod's names say.
+struct Named {
+  const mesh::Service* service = nullptr;
+  const mesh::ServicePort* port = nullptr;
+};
+
+Named service_behind(const mesh::World& world, const std::string& cluster) {
+  const std::size_t last = cluster.rfind('|');
+  const std::size_t first = cluster.find('|');
+  if (last == std::string::npos || first == last) return {};
+  const mesh::Service* service = mesh::find_service_by_host(world, cluster.substr(last + 1));
+  if (!service) return {};
+  for (const mesh::ServicePort& port : service->ports) {
+    const std::string number = std::to_string(port.port);
+    if (cluster.compare(first + 1, number.size() + 1, number + '|') == 0) return {service, &port};
+  }
+  return {service, nullptr};
+}
+
+}  // namespace
+
+http::RequestHead Walk::head() const {
+  http::RequestHead head;
+  head.method = head.fields.keep(call_.method);
+  head.path = head.fields.keep(call_.to.path);
+  head.target = head.path;
+  std::string shown = host_and_port(call_.to.host, call_.to.port);
+  if (call_.to.port == 80) shown.resize(shown.size() - 3);
+  for (const auto& [name, value] : call_.headers) {
+    if (http::same_name(name, "host")) shown = value;
+  }
+  head.authority = head.fields.keep(shown);
+  head.fields.add_copy("Host", shown);
+  for (const auto& [name, value] : call_.headers) {
+    if (!http::same_name(name, "host")) head.fields.add_copy(name, value);
+  }
+  return head;
+}
+
+void Walk::enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t capture_port,
+                       const SocketAddress& source, const SocketAddress& dialled) {
+  const config::Snapshot& snapshot = knowledge_.snapshot_of(workload);
+  const config::Listener* accepted = bound_to(snapshot, capture_port);
+  Hop& hop = add(way, Stage::listener, proxy_of(workload), "");
+  hop.world = snapshot.versions.listeners;
+  if (!accepted) {
+    hop.says = fmt::format("port {}", capture_port);
+    return fail(std::move(way), fmt::format("the proxy has no listener on port {}", capture_port));
+  }
+  if (depth_ == most_proxies) {
+    return fail(std::move(way), "the connection goes in a circle from proxy to proxy");
+  }
+  const config::Listener* listener = proxy::listener_for(snapshot, *accepted, dialled);
+  hop.says = listener->name;
+  if (listener != accepted) {
+    hop.details.push_back(
+        fmt::format("{} hands over what dialled {}", accepted->name, dialled.text()));
+  } else if (accepted->use_original_dst) {
+    hop.details.push_back(fmt::format("no listener is for {} in particular", dialled.text()));
+  }
+  hop.origin = listener->origin;
+  ++depth_;
+  choose_chain(std::move(way), {&workload, &snapshot, listener, source, dialled});
+  --depth_;
+}
+
+void Walk::choose_chain(Way way, const AtProxy& at) {
+  proxy::ConnectionFacts facts{.source = at.source, .destination = at.dialled};
+  const bool looks = inspected(*at.listener, at.dialled.port);
+  if (looks && http_) facts.application_protocols = {"http/1.1"};
+  proxy::Refusals refused;
+  const config::FilterChain* chain = proxy::choose_filter_chain(*at.listener, facts, &refused);
+  Hop& hop = add(way, Stage::chain, proxy_of(*at.workload), "");
+  hop.world = at.snapshot->versions.listeners;
+  hop.refused = told(refused);
+  if (!chain) {
+    hop.says = "none";
+    return fail(std::move(way), fmt::format("no filter chain of {} takes a connection to {}",
+                                            at.listener->name, at.dialled.text()));
+  }
+  hop.origin = chain->origin;
+  const bool as_http = std::holds_alternative<config::HttpConnectionManager>(chain->filter);
+  const char* treated = as_http ? "as HTTP" : "as TCP";
+  if (!looks) {
+    hop.says = fmt::format("{}, {}: the port declares it", chain->name, treated);
+  } else if (http_) {
+    hop.says = fmt::format("{}, {}: the first bytes are HTTP/1.1", chain->name, treated);
+  } else {
+    hop.says = fmt::format("{}, {}: the first bytes are not HTTP/1.1, or none come for {} ms",
+                           chain->name, treated, at.listener->listener_filters_timeout.count());
+  }
+  if (const auto* manager = std::get_if<config::HttpConnectionManager>(&chain->filter)) {
+    return route(std::move(way), at, *manager);
+  }
+  forward(way, at, std::get<config::TcpProxy>(chain->filter).clusters);
+}
+
+void Walk::route(Way way, const AtProxy& at, const config::HttpConnectionManager& manager) {
+  Hop& hop = add(way, Stage::route, proxy_of(*at.workload), "");
+  hop.world = at.snapshot->versions.routes;
+  std::shared_ptr<const config::RouteConfiguration> routes;
+  if (manager.routes) {
+    routes = std::make_shared<const config::RouteConfiguration>(*manager.routes);
+    hop.world = at.snapshot->versions.listeners;  // they came inside the listener
+  } else if (const auto found = at.snapshot->routes.find(manager.route_config_name);
+             found != at.snapshot->routes.end()) {
+    routes = found->second;
+  }
+  if (!routes) {
+    hop.says = manager.route_config_name;
+    return fail(std::move(way),
+                fmt::format("404 NR: the proxy has no routes named {}", manager.route_config_name));
+  }
+  const auto table = proxy::RouteTable::make(routes);
+  if (!table) return fail(std::move(way), table.fault().describe());
+  http::RequestHead request = head();
+  if (manager.normalize_path) {
+    if (Result<> normal = proxy::normalise_path(request); !normal) {
+      hop.says = std::string(request.path);
+      return fail(std::move(way), "400: " + normal.fault().message);
+    }
+  }
+  proxy::Refusals refused;
+  const proxy::Rule* rule = proxy::match(**table, request, &refused);
+  hop.refused = told(refused);
+  if (!rule) {
+    hop.says = routes->name;
+    return fail(std::move(way), fmt::format("404 NR: no route of {} takes {} {}", routes->name,
+                                            request.authority, request.path));
+  }
+  hop.says = fmt::format("{}, host {}, route {}", routes->name, rule->host->name,
+                         rule->route->name.empty() ? "without a name" : rule->route->name);
+  if (hop.says == fmt::format("{0}, host {0}, route default", routes->name))
+    hop.says = routes->name;
+  hop.origin = rule->route->origin;
+  switch (rule->route->kind) {
+    case config::Route::Kind::forward:
+      return forward(way, at, rule->route->forward.clusters);
+    case config::Route::Kind::redirect:
+      return fail(std::move(way),
+                  fmt::format("the proxy answers itself: {} to {}", rule->route->redirect.status,
+                              proxy::redirect_location(*rule, request)));
+    case config::Route::Kind::direct:
+      return fail(std::move(way),
+                  fmt::format("the proxy answers itself: {}", rule->route->direct.status));
+  }
+}
+
+void Walk::forward(const Way& way, const AtProxy& at,
+                   const std::vector<config::WeightedCluster>& clusters) {
+  const std::vector<proxy::ClusterShare> shares = proxy::cluster_shares(clusters);
+  Way whole = way;
+  if (shares.size() > 1) {
+    for (const proxy::ClusterShare& each : shares) {
+      whole.hops.back().choices.push_back({.name = each.cluster->cluster, .share = each.share});
+    }
+  }
+  for (const proxy::ClusterShare& each : shares) {
+    Way one = whole;
+    one.share *= each.share;
+    to_cluster(std::move(one), at, each.cluster->cluster);
+  }
+}
+
+void Walk::to_cluster(Way way, const AtProxy& at, const std::string& name) {
+  Hop& hop = add(way, Stage::cluster, proxy_of(*at.workload), name);
+  hop.world = at.snapshot->versions.clusters;
+  const auto found = at.snapshot->clusters.find(name);
+  if (found == at.snapshot->clusters.end()) {
+    return fail(std::move(way), fmt::format("503 NC: the proxy has no cluster {}", name));
+  }
+  const config::Cluster& cluster = *found->second;
+  hop.origin = cluster.origin;
+  switch (cluster.type) {
+    case config::ClusterType::original_dst:
+      return to_dialled(std::move(way), at, cluster);
+    case config::ClusterType::static_endpoints:
+      return to_endpoints(std::move(way), at, cluster, cluster.endpoints);
+    case config::ClusterType::eds: {
+      const std::string& wanted =
+          cluster.eds_service_name.empty() ? cluster.name : cluster.eds_service_name;
+      const auto endpoints = at.snapshot->endpoints.find(wanted);
+      if (endpoints == at.snapshot->endpoints.end()) {
+        return fail(std::move(way), fmt::format("503 UH: no endpoints of {} came", wanted));
+      }
+      return to_endpoints(std::move(way), at, cluster, *endpoints->second);
+    }
+    case config::ClusterType::strict_dns:
+      hop.details.push_back("the proxy resolves its names itself");
+      note("where a cluster of type STRICT_DNS leads is known to the proxy alone");
+      return end(std::move(way), nullptr, at.dialled);
+  }
+}
+
+void Walk::to_endpoints(Way way, const AtProxy& at, const config::Cluster& cluster,
+                        const config::ClusterLoadAssignment& endpoints) {
+  proxy::Refusals refused;
+  const std::vector<proxy::EligibleEndpoint> eligible = proxy::eligible(endpoints, &refused);
+  const Named named = service_behind(world_, cluster.name);
+  Hop& hop = add(way, Stage::endpoint, proxy_of(*at.workload), "");
+  hop.world = at.snapshot->versions.endpoints;
+  hop.origin = endpoints.origin;
+  for (const proxy::EligibleEndpoint& each : eligible) {
+    hop.choices.push_back({.name = each.endpoint->workload,
+                           .address = each.endpoint->address.text(),
+                           .share = each.share,
+                           .origin = each.endpoint->origin});
+  }
+  hop.refused = told(refused);
+  if (named.port) {
+    for (Refusal& each : left_out(*named.service, *named.port, hop.choices)) {
+      hop.refused.push_back(std::move(each));
+    }
+  }
+  if (eligible.empty()) {
+    hop.says = "nobody";
+    return fail(std::move(way),
+                named.port ? why_nobody(*named.service, *named.port)
+                           : fmt::format("{} has no endpoint that could be asked", cluster.name));
+  }
+  hop.says = eligible.size() == 1
+                 ? eligible.front().endpoint->address.text()
+                 : fmt::format("one of {}, {}", eligible.size(), word_for(cluster.balance));
+  const Way whole = way;
+  for (const proxy::EligibleEndpoint& each : eligible) {
+    Way one = whole;
+    one.share *= each.share;
+    send_out(std::move(one), at, each.endpoint->address);
+  }
+}
+
+void Walk::to_dialled(Way way, const AtProxy& at, const config::Cluster& cluster) {
+  if (at.inbound()) return deliver(std::move(way), at, cluster);
+  Hop& hop = add(way, Stage::endpoint, proxy_of(*at.workload),
+                 fmt::format("{}, the address that was dialled", at.dialled.text()));
+  hop.world = at.snapshot->versions.clusters;
+  hop.origin = cluster.origin;
+  send_out(std::move(way), at, at.dialled);
+}
+
+// The proxy's own connection on its way out of the pod.
+void Walk::send_out(Way way, const AtProxy& at, const SocketAddress& to) {
+  const mesh::Workload& workload = *at.workload;
+  const Result<const nft::Ruleset*> rules = knowledge_.capture_of(workload);
+  if (!rules) return fail(std::move(way), rules.fault().describe());
+  const auto& own = workload.addresses;
+  const bool local = std::find(own.begin(), own.end(), to.ip) != own.end();
+  const nft::Packet packet{.hook = nft::Hook::output,
+                           .source = {address_of(&workload, to.ip.family()), some_port},
+                           .destination = to,
+                           .out_interface = local ? "lo" : "eth0",
+                           .uid = proxy_user,
+                           .gid = proxy_user,
+                           .destination_is_local = local};
+  const nft::Trace trace = nft::trace(**rules, packet);
+  if (trace.fate != nft::Fate::redirected) return leave(std::move(way), to, true, &workload);
+  Hop& hop = add(way, Stage::capture, proxy_of(workload),
+                 fmt::format("the proxy's own connection is taken to port {}", trace.port));
+  hop.rules.push_back(rule_of(**rules, trace));
+  enter_proxy(std::move(way), workload, trace.port, packet.source, to);
+}
+
+// From the inbound side of a proxy to its app.
+void Walk::deliver(Way way, const AtProxy& at, const config::Cluster& cluster) {
+  const mesh::Workload& workload = *at.workload;
+  const Result<const nft::Ruleset*> rules = knowledge_.capture_of(workload);
+  if (!rules) return fail(std::move(way), rules.fault().describe());
+  const bool v4 = at.dialled.ip.is_v4();
+  const std::optional<IpAddress>& bound = v4 ? cluster.source_v4 : cluster.source_v6;
+  const IpAddress source = bound.value_or(address_of(&workload, at.dialled.ip.family()));
+  const nft::Packet packet{.hook = nft::Hook::output,
+                           .source = {source, some_port},
+                           .destination = at.dialled,
+                           .out_interface = "lo",
+                           .uid = proxy_user,
+                           .gid = proxy_user,
+                           .destination_is_local = true};
+  const nft::Trace trace = nft::trace(**rules, packet);
+  Hop& hop = add(way, Stage::delivery, proxy_of(workload),
+                 fmt::format("handed to the app at {}, from {}", at.dialled.text(), source.text()));
+  hop.world = at.snapshot->versions.clusters;
+  hop.origin = cluster.origin;
+  hop.rules.push_back(rule_of(**rules, trace));
+  if (trace.fate == nft::Fate::redirected) {
+    return enter_proxy(std::move(way), workload, trace.port, packet.source, at.dialled);
+  }
+  reach_app(std::move(way), workload, at.dialled);
+}
+
+}  // namespace fairlead::explain
