@@ -71,7 +71,8 @@ Digits split_integer(std::string_view text) {
 std::optional<std::uint64_t> magnitude_of(const Digits& split) {
   std::uint64_t value = 0;
   const char* const end = split.digits.data() + split.digits.size();
-  const auto [stop, error] = std::from_chars(split.digits.data(), end, value, split.base);
+  const char* const start = split.digits.data();
+  const auto [stop, error] = std::from_chars(start, end, value, split.base);
   if (split.digits.empty() || error != std::errc{} || stop != end) return std::nullopt;
   return value;
 }

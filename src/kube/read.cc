@@ -1,0 +1,219 @@
+#include "kube/read.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "kube/fields.h"
+#include "kube/reader.h"
+
+namespace fairlead::kube {
+namespace {
+
+const KnownKind* find_kind(std::string_view kind) {
+  for (const KnownKind& known : known_kinds()) {
+    if (kind == known.kind) return &known;
+  }
+  return nullptr;
+}
+
+bool is_version(const KnownKind& kind, std::string_view version) {
+  const std::string all = fmt::format(" {} {} ", kind.api_version, kind.also);
+  return all.find(fmt::format(" {} ", version)) != std::string::npos;
+}
+
+std::string_view group_of(std::string_view version) {
+  const std::size_t slash = version.find('/');
+  return slash == std::string_view::npos ? std::string_view{} : version.substr(0, slash);
+}
+
+// The same objects under a name that Kubernetes no longer serves: refused rather than unknown.
+bool is_outdated(const KnownKind& kind, std::string_view version) {
+  const std::string_view group = group_of(version);
+  return group == group_of(kind.api_version) ||
+         (group == "extensions" && group_of(kind.api_version) == "apps");
+}
+
+const Rule& name_rule(std::string_view kind) {
+  if (kind == "Service") return service_label;
+  if (kind == "Namespace") return dns_label;
+  return dns_name;
+}
+
+class Gatherer {
+ public:
+  explicit Gatherer(Reading& reading) : reading_(reading) {}
+
+  std::vector<Fault> faults;
+
+  void document(const document::Node& node, std::string_view kind_of_list = {}) {
+    if (!node.is_object()) {
+      faults.push_back(node.expected("an object with apiVersion and kind"));
+      return;
+    }
+    const document::Node kind = node.get("kind");
+    const document::Node version = node.get("apiVersion");
+    const bool named = kind.given() || kind_of_list.empty();
+    if (named && (kind.kind() != document::Kind::text || kind.text().empty())) {
+      faults.push_back(kind.expected("the kind of an object, like Service"));
+      return;
+    }
+    if (named && (version.kind() != document::Kind::text || version.text().empty())) {
+      faults.push_back(version.expected("the version of this kind, like v1 or apps/v1"));
+      return;
+    }
+    const std::string name = named ? kind.text() : std::string(kind_of_list);
+    if (is_list(name, node)) return list(node, name.substr(0, name.size() - 4));
+    object(node, name, named ? version.text() : "");
+  }
+
+ private:
+  static bool is_list(const std::string& kind, const document::Node& node) {
+    const bool ends = kind.size() >= 4 && kind.compare(kind.size() - 4, 4, "List") == 0;
+    return ends && (kind == "List" || node.get("items").present());
+  }
+
+  void list(const document::Node& node, const std::string& kind_of_items) {
+    Reader reader({"List", "", "", node.file(), node.line()}, reading_.ignored);
+    std::vector<document::Node> items;
+    {
+      Scope scope(reader, node, "List");
+      (void)scope.take("kind");
+      (void)scope.take("apiVersion");
+      Scope metadata(reader, scope.take("metadata"), "ListMeta");
+      metadata.text("resourceVersion", reading_.objects.resource_version);
+      if (node.get("items").given()) {
+        scope.each("items", [&](const document::Node& item) { items.push_back(item); });
+      } else {
+        (void)scope.take("items");
+      }
+    }
+    if (reader.failed()) {
+      faults.push_back(*reader.fault());
+      return;
+    }
+    for (const document::Node& item : items) document(item, kind_of_items);
+  }
+
+  void object(const document::Node& node, const std::string& kind, const std::string& version) {
+    const Origin origin = {kind, node.get("metadata").get("namespace").text(),
+                           node.get("metadata").get("name").text(), node.file(), node.line()};
+    const KnownKind* known = find_kind(kind);
+    const bool served = known != nullptr && (version.empty() || is_version(*known, version));
+    if (known != nullptr && !served && is_outdated(*known, version)) {
+      faults.push_back(node.get("apiVersion").expected(known->api_version));
+      return;
+    }
+    if (!served) {
+      const std::string shown = version.empty() ? "" : fmt::format(" of {}", version);
+      reading_.ignored.push_back(
+          {origin, "", fmt::format("{}{} is no kind that fairlead knows", kind, shown)});
+      return;
+    }
+    if (kind == "EndpointSlice" && node.get("addressType").text() == "FQDN") {
+      reading_.ignored.push_back({origin, "addressType", "slices of names are not followed"});
+      return;
+    }
+    dispatch(node, *known, origin);
+  }
+
+  void dispatch(const document::Node& node, const KnownKind& kind, const Origin& origin) {
+    Objects& all = reading_.objects;
+    const std::string_view name = kind.kind;
+    if (name == "Namespace") return read_one(node, kind, origin, all.namespaces);
+    if (name == "Node") return read_one(node, kind, origin, all.nodes);
+    if (name == "Pod") return read_one(node, kind, origin, all.pods);
+    if (name == "Deployment") return read_one(node, kind, origin, all.deployments);
+    if (name == "ReplicaSet") return read_one(node, kind, origin, all.replica_sets);
+    if (name == "StatefulSet") return read_one(node, kind, origin, all.stateful_sets);
+    if (name == "DaemonSet") return read_one(node, kind, origin, all.daemon_sets);
+    if (name == "Service") return read_one(node, kind, origin, all.services);
+    if (name == "Endpoints") return read_one(node, kind, origin, all.endpoints);
+    if (name == "EndpointSlice") return read_one(node, kind, origin, all.endpoint_slices);
+    if (name == "ServiceAccount") return read_one(node, kind, origin, all.service_accounts);
+    if (name == "ConfigMap") return read_one(node, kind, origin, all.config_maps);
+    if (name == "Secret") return read_one(node, kind, origin, all.secrets);
+    if (name == "ServiceEntry") return read_one(node, kind, origin, all.service_entries);
+    if (name == "WorkloadEntry") return read_one(node, kind, origin, all.workload_entries);
+  }
+
+  template <class Object>
+  void read_one(const document::Node& node, const KnownKind& kind, const Origin& origin,
+                std::vector<Object>& into) {
+    Reader reader(origin, reading_.ignored);
+    const std::size_t listed = reading_.ignored.size();
+    Object object;
+    {
+      Scope scope(reader, node, kind.kind);
+      (void)scope.take("kind");
+      (void)scope.take("apiVersion");
+      read_metadata(reader, scope.take("metadata"), kind.namespaced, name_rule(kind.kind),
+                    object.metadata);
+      settle_origin(reader, node, kind, object.metadata);
+      read_spec(scope, object);
+    }
+    std::sort(reading_.ignored.begin() + static_cast<std::ptrdiff_t>(listed),
+              reading_.ignored.end(), [](const Ignored& a, const Ignored& b) {
+                return std::tie(a.origin.line, a.field) < std::tie(b.origin.line, b.field);
+              });
+    if (!reader.failed()) check_unique(reader, node, kind, object.metadata);
+    if (reader.failed()) {
+      Fault fault = *reader.fault();
+      const std::string name = origin.name.empty() ? "without a name" : origin.name;
+      faults.push_back(std::move(fault.during(fmt::format("reading {} {}", kind.kind, name))));
+      return;
+    }
+    into.push_back(std::move(object));
+  }
+
+  static void settle_origin(Reader& reader, const document::Node& node, const KnownKind& kind,
+                            Metadata& metadata) {
+    metadata.origin = {kind.kind, metadata.name_space, metadata.name, node.file(), node.line()};
+    const auto given = metadata.annotations.find(origin_annotation);
+    if (given != metadata.annotations.end()) {
+      const Origin written = Origin::decode(given->second);
+      if (written.known()) {
+        metadata.origin = written;
+        reader.set_ours();
+      }
+      metadata.annotations.erase(given);
+    }
+    reader.set_origin(metadata.origin);
+  }
+
+  void check_unique(Reader& reader, const document::Node& node, const KnownKind& kind,
+                    const Metadata& metadata) {
+    const std::string place = fmt::format("{}:{}", node.file(), node.line());
+    const auto [first, fresh] = places_.emplace(
+        std::tuple(std::string(kind.kind), metadata.name_space, metadata.name), place);
+    if (!fresh) {
+      reader.fail(invalid(fmt::format("{}: metadata.name: {} {} is given twice, first in {}", place,
+                                      kind.kind, metadata.full_name(), first->second)));
+    }
+  }
+
+  Reading& reading_;
+  std::map<std::tuple<std::string, std::string, std::string>, std::string> places_;
+};
+
+}  // namespace
+
+Result<Reading> read(const std::vector<document::Document>& documents) {
+  Reading reading;
+  Gatherer gatherer(reading);
+  for (const document::Document& document : documents) gatherer.document(document.root());
+  if (!gatherer.faults.empty()) return gatherer.faults.front();
+  return reading;
+}
+
+std::vector<Fault> faults_of(const std::vector<document::Document>& documents) {
+  Reading reading;
+  Gatherer gatherer(reading);
+  for (const document::Document& document : documents) gatherer.document(document.root());
+  return std::move(gatherer.faults);
+}
+
+}  // namespace fairlead::kube
