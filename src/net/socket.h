@@ -1,0 +1,91 @@
+// What TCP and unix sockets have in common.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <string>
+
+#include "net/loop.h"
+#include "net/readiness.h"
+#include "net/stream.h"
+
+namespace fairlead::net {
+
+// A descriptor that closes itself.
+class Descriptor {
+ public:
+  Descriptor() = default;
+  explicit Descriptor(int number) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  ~Descriptor();
+  [[nodiscard]] int get() const { return number_; }
+  explicit operator bool() const { return number_ >= 0; }
+  [[nodiscard]] int release() { return std::exchange(number_, -1); }
+
+ private:
+  int number_ = -1;
+};
+
+class SocketStream : public Stream, protected Source {
+ public:
+  ~SocketStream() override = default;
+
+  Result<Taken> read_now(std::span<char> into) override;
+  Result<std::size_t> write_now(std::span<const std::string_view> pieces) override;
+  void shut() override;
+  void close() override;
+  void reset() override;
+  [[nodiscard]] Loop& loop() const override { return Source::loop(); }
+  using Source::descriptor;
+
+ protected:
+  enum class Kind : std::uint8_t { tcp, local };
+  SocketStream(Loop& loop, int descriptor, Kind kind) : Source(loop, descriptor), kind_(kind) {}
+  [[nodiscard]] Result<> register_now();
+
+ private:
+  void ready(std::uint32_t events) override;
+  void want_write() override;
+  Kind kind_;
+  bool hung_up_ = false;  // the kernel said that the peer ended: read on until the end is seen
+  bool failed_ = false;   // the kernel said that there is an error to fetch
+};
+
+// The kernel's form of an address.
+struct RawAddress {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof(sockaddr_storage);
+  [[nodiscard]] sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+[[nodiscard]] RawAddress raw_address(const SocketAddress& address);
+[[nodiscard]] RawAddress raw_mapped(const SocketAddress& address);
+// An IPv4 address as a dual-stack IPv6 socket wants it: ::ffff:a.b.c.d.
+[[nodiscard]] SocketAddress from_raw(const RawAddress& raw);
+// 0.0.0.0:0 for what is no IP address.
+
+// A listening socket.
+class ListenerSource : protected Source {
+ public:
+  using Source::descriptor;
+  [[nodiscard]] bool out_of_descriptors() const { return exhausted_; }
+  // Whether the last attempt to take a connection found none left (EMFILE and its like).
+
+ protected:
+  ListenerSource(Loop& loop, int descriptor) : Source(loop, descriptor) {}
+  ~ListenerSource() = default;
+
+  [[nodiscard]] Task<Result<Descriptor>> accept_next();
+  // A wait that ends when descriptors run out waits a moment and tries again.
+  void close_listener();
+
+ private:
+  void ready(std::uint32_t events) override;
+  Readiness readiness_;
+  bool exhausted_ = false;
+};
+
+[[nodiscard]] Result<> set_option(int descriptor, int level, int name, int value, const char* what);
+
+}  // namespace fairlead::net
