@@ -1,0 +1,26 @@
+// A cluster worked out from manifests alone, as if all of it were running: what `fairlead path
+// --files` follows where there is no lab. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "kube/inject.h"
+#include "kube/objects.h"
+
+namespace fairlead::kube {
+
+struct ClusterSettings {
+  int nodes = 2;  // when the manifests name none: node1, node2, …
+  InjectSettings injection;
+};
+
+[[nodiscard]] Result<Objects> as_if_running(const Objects& manifests,
+                                            const ClusterSettings& settings = {});
+// The manifests, with nodes, ReplicaSets, pods (placed, addressed, ready, with sidecars), cluster
+// IPs and EndpointSlices added where they are missing. Pods' addresses are those of a fresh lab's
+// ranges: 10.244.N.x and fd00:10:244:N::x. The same manifests give the same objects, names
+// included. Fault: a pod that fits no node, an address given twice.
+
+}  // namespace fairlead::kube
