@@ -1,0 +1,52 @@
+// Listeners, and one coroutine a connection: what every server here is.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/gate.h"
+#include "net/loop.h"
+#include "net/tcp.h"
+#include "net/unix.h"
+
+namespace fairlead::http {
+
+class Acceptor {
+ public:
+  using Serve = std::function<Task<>(net::StreamPointer stream)>;
+
+  Acceptor(net::Loop& loop, Serve serve)
+      : loop_(loop), serve_(std::move(serve)), closing_(&gate_.cancel()) {}
+  // Call close() before it dies, or end the loop first.
+
+  [[nodiscard]] Result<SocketAddress> listen(const SocketAddress& address,
+                                             const net::ListenOptions& options = {});
+  // Serves what connects there; gives the address, with the port that the kernel chose for 0.
+  [[nodiscard]] Result<> listen_unix(const std::string& path, unsigned mode = 0600);
+  void adopt(std::unique_ptr<net::TcpListener> listener);
+  void adopt(net::StreamPointer stream);  // a connection that somebody else accepted
+
+  [[nodiscard]] Cancel& closing() LIFETIMEBOUND { return closing_; }
+  // Cancelled when close() begins: connections end once they are idle.
+  [[nodiscard]] std::size_t connections() const { return gate_.inside() - listeners_; }
+  [[nodiscard]] net::Loop& loop() const { return loop_; }
+
+  [[nodiscard]] Task<> close(Duration grace = {});
+  // Listens no more; connections get `grace` to end, then they are cancelled. Returns when all are
+  // gone.
+
+ private:
+  Task<> accept_tcp(std::unique_ptr<net::TcpListener> listener);
+  Task<> accept_unix(std::unique_ptr<net::UnixListener> listener);
+  Task<Result<>> wait_until_empty();
+
+  net::Loop& loop_;
+  Serve serve_;
+  Gate gate_;
+  Cancel closing_;
+  std::size_t listeners_ = 0;
+};
+
+}  // namespace fairlead::http
