@@ -209,8 +209,8 @@ void Loop::at_turn_end(TurnEnd& what) {
   turn_ends_ = &what;
 }
 
-bool Loop::end_turn() {
-  if (turn_ends_ == nullptr) return false;
+void Loop::end_turn() {
+  if (turn_ends_ == nullptr) return;
   // Those that ask again during this go into the next round.
   TurnEnd* round = std::exchange(turn_ends_, nullptr);
   round->at_ = &round;
@@ -222,7 +222,6 @@ bool Loop::end_turn() {
     one->next_ = nullptr;
     one->turn_ended();
   }
-  return true;
 }
 
 // ── time ────────────────────────────────────────────────────────────────────────────────────────
