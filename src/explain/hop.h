@@ -73,8 +73,10 @@ struct Seen {
 
 struct Hop {
   Stage stage = Stage::caller;
-  std::string place;                 // where: "default/productpage-v1-6f9", "its proxy", "node-1"
-  std::string says;                  // what happens here, in a sentence without the final full stop
+  std::string place;  // where: "default/productpage-v1-6f9", "its proxy", "node-1"
+  std::string name;   // of the listener, chain, route or cluster
+  std::string to;     // where the connection goes from here, as an address, when that is certain
+  std::string says;   // what happens here, in a sentence without the final full stop
   std::vector<std::string> details;  // how it came to that, a line each
   std::vector<Choice> choices;
   std::vector<Refusal> refused;

@@ -68,6 +68,8 @@ Json list_of(const Things& things) {
 Json json_of(const Hop& hop) {
   return {{"stage", name_of(hop.stage)},
           {"place", hop.place},
+          {"name", hop.name},
+          {"to", hop.to},
           {"says", hop.says},
           {"details", hop.details},
           {"choices", list_of(hop.choices)},
@@ -277,9 +279,9 @@ Count count_from(const Json& json) {
 std::string render_json(const Path& path, const Evidence* evidence, const Judgement* judgement) {
   const char* verdict = path.arrives() ? "arrives" : "does not arrive";
   if (judgement) {
-    verdict = !judgement->difference.empty() ? "differs"
-              : judgement->arrived           ? "agrees"
-                                             : "did not arrive";
+    verdict = !judgement->arrived             ? "did not arrive"
+              : judgement->difference.empty() ? "agrees"
+                                              : "differs";
   }
   Json json{{"verdict", verdict},
             {"cause", judgement && !judgement->cause.empty() ? judgement->cause : path.failure},

@@ -166,7 +166,8 @@ void choices(Page& page, const Hop& hop) {
   std::vector<Row> rows;
   const std::size_t shown =
       hop.choices.size() > most_choices + 1 ? most_choices : hop.choices.size();
-  for (std::size_t i = 0; i < shown; ++i) {
+  const bool said = hop.stage == Stage::name && hop.choices.size() == 1;
+  for (std::size_t i = 0; i < shown && !said; ++i) {
     const Choice& choice = hop.choices[i];
     rows.push_back({{fraction(choice.share), choice.address, choice.name}, Ink::plain});
   }
@@ -307,12 +308,12 @@ std::string ends_of(const Path& path) {
 }
 
 void headline(Page& page, const Path& path, const Judgement* judgement) {
+  if (judgement && !judgement->arrived) {
+    const std::string& why = judgement->cause.empty() ? path.failure : judgement->cause;
+    return page.paragraph(0, "did not arrive: " + why, Ink::red);
+  }
   if (judgement && !judgement->difference.empty()) {
     return page.paragraph(0, "not as predicted: " + judgement->difference, Ink::red);
-  }
-  if (judgement && !judgement->arrived) {
-    const std::string why = judgement->cause.empty() ? path.failure : judgement->cause;
-    return page.paragraph(0, "did not arrive: " + why, Ink::red);
   }
   if (!path.arrives()) return page.paragraph(0, "does not arrive: " + path.failure, Ink::red);
   if (judgement) {

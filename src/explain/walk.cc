@@ -50,6 +50,12 @@ bool has_rules(const nft::Ruleset& rules) {
   return !rules.tables.empty();
 }
 
+// Where a redirected connection arrives that begins here.
+IpAddress loopback(Family family) {
+  if (family == Family::v4) return IpAddress::v4({127, 0, 0, 1});
+  return IpAddress::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+}
+
 bool holds(const std::vector<IpAddress>& addresses, const IpAddress& address) {
   return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
 }
@@ -312,6 +318,7 @@ void Walk::dial(Way way, const IpAddress& address) {
                  taken ? fmt::format("taken to the proxy, port {}", trace.port)
                        : "not taken: it goes past the proxy");
   hop.rules.push_back(rule_of(**rules, trace));
+  hop.to = taken ? SocketAddress{loopback(address.family()), trace.port}.text() : to.text();
   if (taken) return enter_proxy(std::move(way), *workload, trace.port, packet.source, to);
   leave(std::move(way), to, false, workload);
 }
@@ -364,7 +371,8 @@ void Walk::through_node(Way way, const mesh::Node& node, const nft::Packet& pack
   }
   if (!by_proxy) {
     add(way, Stage::kernel, "node " + node.name,
-        fmt::format("{} is no service's address: the node sends it on as it is", to.text()));
+        fmt::format("{} is no service's address: the node sends it on as it is", to.text()))
+        .to = to.text();
   }
   arrive(std::move(way), to, packet.source);
 }
@@ -423,6 +431,7 @@ void Walk::arrive(Way way, const SocketAddress& to, const SocketAddress& source)
                  taken ? fmt::format("taken to the proxy, port {}", trace.port)
                        : "not taken: it goes past the proxy");
   hop.rules.push_back(rule_of(**rules, trace));
+  hop.to = taken ? SocketAddress{to.ip, trace.port}.text() : to.text();
   if (!taken) return reach_app(std::move(way), *workload, to);
   enter_proxy(std::move(way), *workload, trace.port, source, to);
 }
@@ -473,6 +482,7 @@ void Walk::reach_app(Way way, const mesh::Workload& workload, const SocketAddres
   if (known && !declared->name.empty()) says += fmt::format(" ({})", declared->name);
   Hop& hop = add(way, Stage::app, pod_of(workload), "");
   hop.says = fmt::format("the app answers on {}", says);
+  hop.to = at.text();
   hop.origin = workload.origin;
   if (!known && !workload.ports.empty()) {
     hop.says = fmt::format("whatever listens on {}", says);

@@ -102,6 +102,7 @@ void Walk::enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t ca
     return fail(std::move(way), "the connection goes in a circle from proxy to proxy");
   }
   const config::Listener* listener = proxy::listener_for(snapshot, *accepted, dialled);
+  hop.name = listener->name;
   hop.says = listener->name;
   if (listener != accepted) {
     hop.details.push_back(
@@ -129,6 +130,7 @@ void Walk::choose_chain(Way way, const AtProxy& at) {
     return fail(std::move(way), fmt::format("no filter chain of {} takes a connection to {}",
                                             at.listener->name, at.dialled.text()));
   }
+  hop.name = chain->name;
   hop.origin = chain->origin;
   const bool as_http = std::holds_alternative<config::HttpConnectionManager>(chain->filter);
   const char* treated = as_http ? "as HTTP" : "as TCP";
@@ -179,6 +181,7 @@ void Walk::route(Way way, const AtProxy& at, const config::HttpConnectionManager
     return fail(std::move(way), fmt::format("404 NR: no route of {} takes {} {}", routes->name,
                                             request.authority, request.path));
   }
+  hop.name = rule->route->name;
   hop.says = fmt::format("{}, host {}, route {}", routes->name, rule->host->name,
                          rule->route->name.empty() ? "without a name" : rule->route->name);
   if (hop.says == fmt::format("{0}, host {0}, route default", routes->name))
@@ -215,6 +218,7 @@ void Walk::forward(const Way& way, const AtProxy& at,
 
 void Walk::to_cluster(Way way, const AtProxy& at, const std::string& name) {
   Hop& hop = add(way, Stage::cluster, proxy_of(*at.workload), name);
+  hop.name = name;
   hop.world = at.snapshot->versions.clusters;
   const auto found = at.snapshot->clusters.find(name);
   if (found == at.snapshot->clusters.end()) {
@@ -284,6 +288,7 @@ void Walk::to_dialled(Way way, const AtProxy& at, const config::Cluster& cluster
   if (at.inbound()) return deliver(std::move(way), at, cluster);
   Hop& hop = add(way, Stage::endpoint, proxy_of(*at.workload),
                  fmt::format("{}, the address that was dialled", at.dialled.text()));
+  hop.to = at.dialled.text();
   hop.world = at.snapshot->versions.clusters;
   hop.origin = cluster.origin;
   send_out(std::move(way), at, at.dialled);
@@ -307,6 +312,7 @@ void Walk::send_out(Way way, const AtProxy& at, const SocketAddress& to) {
   if (trace.fate != nft::Fate::redirected) return leave(std::move(way), to, true, &workload);
   Hop& hop = add(way, Stage::capture, proxy_of(workload),
                  fmt::format("the proxy's own connection is taken to port {}", trace.port));
+  hop.to = SocketAddress{to.ip, trace.port}.text();
   hop.rules.push_back(rule_of(**rules, trace));
   enter_proxy(std::move(way), workload, trace.port, packet.source, to);
 }
@@ -329,6 +335,8 @@ void Walk::deliver(Way way, const AtProxy& at, const config::Cluster& cluster) {
   const nft::Trace trace = nft::trace(**rules, packet);
   Hop& hop = add(way, Stage::delivery, proxy_of(workload),
                  fmt::format("handed to the app at {}, from {}", at.dialled.text(), source.text()));
+  hop.name = source.text();
+  hop.to = at.dialled.text();
   hop.world = at.snapshot->versions.clusters;
   hop.origin = cluster.origin;
   hop.rules.push_back(rule_of(**rules, trace));

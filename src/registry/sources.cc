@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <memory>
-#include <set>
 #include <string_view>
 #include <utility>
 
@@ -59,12 +58,6 @@ Result<std::string> text_of(const std::string& path) {
   return text;
 }
 
-std::string parent_of(const std::string& path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 }  // namespace
 
 std::string digest_of(const std::vector<std::string>& texts) {
@@ -84,14 +77,6 @@ mesh::WorldPointer world_from(const kube::Objects& objects,
   std::move(world.ignored.begin(), world.ignored.end(), std::back_inserter(all));
   world.ignored = std::move(all);
   return std::make_shared<const mesh::World>(std::move(world));
-}
-
-std::vector<std::string> Sources::directories() const {
-  std::set<std::string> directories;
-  for (const std::string& path : paths_) {
-    directories.insert(is_directory(path) ? path : parent_of(path));
-  }
-  return {directories.begin(), directories.end()};
 }
 
 // Keeps what is known of files that are still there. One that was named itself stays when it is

@@ -26,9 +26,6 @@ class Sources {
   [[nodiscard]] const kube::Objects& objects() const LIFETIMEBOUND { return objects_; }
   // Those of which world() was made.
 
-  [[nodiscard]] std::vector<std::string> directories() const;
-  // Where a change of these files shows: each directory itself, and that of each file.
-
  private:
   struct File {
     std::string path;

@@ -43,8 +43,8 @@ class Worlds {
 
  private:
   struct State;
-  explicit Worlds(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit Worlds(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace fairlead::registry

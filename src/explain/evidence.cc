@@ -1,0 +1,420 @@
+#include "explain/evidence.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+namespace fairlead::explain {
+namespace {
+
+std::string milliseconds(std::uint64_t microseconds) {
+  const double value = static_cast<double>(microseconds) / 1000;
+  return value < 10 ? fmt::format("{:.1f} ms", value) : fmt::format("{:.0f} ms", value);
+}
+
+std::string age_text(std::uint64_t milliseconds) {
+  if (milliseconds < 10000)
+    return fmt::format("{:.1f} s", static_cast<double>(milliseconds) / 1000);
+  return fmt::format("{} s", milliseconds / 1000);
+}
+
+std::string first_line_of(const std::string& body) {
+  constexpr std::size_t most = 160;
+  std::string line = body.substr(0, body.find_first_of("\r\n"));
+  if (line.size() > most) line = line.substr(0, most) + "...";
+  return line;
+}
+
+std::string header_of(const Exchange& exchange, std::string_view name) {
+  for (const auto& [header, value] : exchange.headers) {
+    const bool same = header.size() == name.size() &&
+                      std::equal(header.begin(), header.end(), name.begin(), [](char a, char b) {
+                        return std::tolower(static_cast<unsigned char>(a)) == b;
+                      });
+    if (same) return value;
+  }
+  return {};
+}
+
+// The sample app and many others tell in their answer which pod they are.
+std::string pod_named_in(const Exchange& exchange) {
+  const auto json = nlohmann::json::parse(exchange.body, nullptr, false);
+  if (!json.is_object()) return {};
+  const auto pod = json.find("pod");
+  return pod != json.end() && pod->is_string() ? pod->get<std::string>() : std::string();
+}
+
+bool is_trouble(const std::string& flags) {
+  return !flags.empty() && flags != "-";
+}
+
+class Laying {
+ public:
+  Laying(Path& path, const Evidence& evidence, const mesh::World& world)
+      : path_(path), evidence_(evidence), world_(world) {
+    client_ = record_of("outbound", path.from);
+  }
+
+  Judgement run() {
+    take_branch();
+    for (Hop& hop : path_.hops) lay(hop);
+    for (Branch& branch : path_.branches) {
+      for (Hop& hop : branch.hops) lay(hop);
+    }
+    conclude();
+    for (const std::string& trouble : evidence_.trouble) {
+      path_.notes.push_back("not looked at: " + trouble);
+    }
+    return judgement_;
+  }
+
+ private:
+  const ProxyRecord* record_of(std::string_view direction, const std::string& proxy) const {
+    const auto found = std::find_if(evidence_.records.rbegin(), evidence_.records.rend(),
+                                    [&](const ProxyRecord& record) {
+                                      return record.direction == direction && record.proxy == proxy;
+                                    });
+    return found == evidence_.records.rend() ? nullptr : &*found;
+  }
+
+  // ── which of the branches it was ────────────────────────────────────────────────────────────
+
+  std::string address_taken() const {
+    if (client_ && client_->upstream_remote) return client_->upstream_remote->text();
+    if (!evidence_.exchange) return {};
+    for (const TrackedConnection& each : evidence_.connections) {
+      const bool by_node = mesh::find_node(world_, each.where) != nullptr;
+      if (by_node && each.source == evidence_.exchange->local) return each.reply_source.text();
+    }
+    return {};
+  }
+
+  void take_branch() {
+    if (path_.branches.size() > 1) {
+      const std::string address = address_taken();
+      const std::string pod = evidence_.exchange ? pod_named_in(*evidence_.exchange) : "";
+      const auto taken =
+          std::find_if(path_.branches.begin(), path_.branches.end(), [&](const Branch& branch) {
+            return address.empty() ? !pod.empty() && branch.workload.ends_with('/' + pod)
+                                   : branch.address == address;
+          });
+      if (taken != path_.branches.end()) {
+        Branch one = std::move(*taken);
+        path_.branches.clear();
+        path_.branches.push_back(std::move(one));
+      }
+    }
+    if (path_.branches.size() == 1) server_ = record_of("inbound", path_.branches[0].workload);
+  }
+
+  // ── hop by hop ──────────────────────────────────────────────────────────────────────────────
+
+  void say(Hop& hop, Seen::Verdict verdict, std::string text) {
+    if (verdict == Seen::Verdict::agrees) ++judgement_.agrees;
+    if (verdict == Seen::Verdict::differs) {
+      ++judgement_.differs;
+      if (judgement_.difference.empty()) {
+        judgement_.difference = fmt::format("{}, {}: {}", name_of(hop.stage), hop.place, text);
+      }
+    }
+    hop.seen.push_back({.verdict = verdict, .text = std::move(text)});
+  }
+
+  void compare(Hop& hop, std::string_view who, const std::string& seen,
+               const std::string& predicted) {
+    if (seen.empty()) return;
+    if (seen == predicted) return say(hop, Seen::Verdict::agrees, fmt::format("{}: {}", who, seen));
+    say(hop, Seen::Verdict::differs, fmt::format("{}: {}; predicted was {}", who, seen, predicted));
+  }
+
+  void lay(Hop& hop) {
+    switch (hop.stage) {
+      case Stage::caller:
+        return;
+      case Stage::name:
+        return lay_name(hop);
+      case Stage::capture:
+        if (passed_endpoint_) inbound_ = true;
+        return lay_capture(hop);
+      case Stage::listener:
+        return lay_record(hop, &ProxyRecord::listener, "its record says");
+      case Stage::chain:
+        return lay_record(hop, &ProxyRecord::filter_chain, "its record says");
+      case Stage::route:
+        return lay_record(hop, &ProxyRecord::route, "its record says");
+      case Stage::cluster:
+        return lay_record(hop, &ProxyRecord::cluster, "its record says");
+      case Stage::endpoint:
+        passed_endpoint_ = true;
+        return lay_endpoint(hop);
+      case Stage::kernel:
+        passed_endpoint_ = true;
+        return lay_kernel(hop);
+      case Stage::delivery:
+        return lay_delivery(hop);
+      case Stage::app:
+        return lay_app(hop);
+    }
+  }
+
+  void lay_name(Hop& hop) {
+    for (const NameAnswer& answer : evidence_.names) {
+      const auto refused =
+          std::find_if(hop.refused.begin(), hop.refused.end(),
+                       [&](const Refusal& refusal) { return refusal.name == answer.name; });
+      const bool expect_none = refused != hop.refused.end();
+      std::set<std::string> predicted;
+      for (const Choice& choice : hop.choices) predicted.insert(choice.address);
+      std::set<std::string> seen;
+      for (const IpAddress& address : answer.addresses) seen.insert(address.text());
+      std::string said;
+      for (const std::string& address : seen) said += (said.empty() ? "" : ", ") + address;
+      if (said.empty()) said = answer.outcome;
+      const std::string text =
+          fmt::format("{} says {} for {} {} in {}", answer.server, said, answer.type, answer.name,
+                      milliseconds(answer.microseconds));
+      if (expect_none) {
+        const bool agrees = seen.empty() && refused->why.starts_with(answer.outcome);
+        const bool other_type = seen.empty() && answer.type != "A";
+        say(hop, agrees || other_type ? Seen::Verdict::agrees : Seen::Verdict::differs,
+            agrees || other_type ? text : text + "; predicted was " + refused->why);
+        continue;
+      }
+      const bool same_family =
+          std::any_of(hop.choices.begin(), hop.choices.end(), [&](const Choice& choice) {
+            const bool v6 = choice.address.find(':') != std::string::npos;
+            return v6 == (answer.type == "AAAA");
+          });
+      if (!same_family) {
+        say(hop, Seen::Verdict::shown, text);
+      } else if (seen == predicted) {
+        say(hop, Seen::Verdict::agrees, text);
+      } else {
+        std::string wanted;
+        for (const std::string& each : predicted) wanted += (wanted.empty() ? "" : ", ") + each;
+        say(hop, Seen::Verdict::differs, text + "; predicted was " + wanted);
+      }
+    }
+  }
+
+  std::string describe(const TrackedConnection& each) const {
+    std::string text =
+        fmt::format("conntrack: {} to {}", each.source.text(), each.destination.text());
+    if (each.reply_source != each.destination) text += ", turned to " + each.reply_source.text();
+    text += ", " + each.state;
+    if (each.age_milliseconds) text += fmt::format(", {} old", age_text(*each.age_milliseconds));
+    return text;
+  }
+
+  // The very connection: by both ends.
+  const TrackedConnection* tracked(const std::string& where, const SocketAddress& source,
+                                   const SocketAddress& destination) const {
+    for (const TrackedConnection& each : evidence_.connections) {
+      if (each.where == where && each.source == source && each.destination == destination) {
+        return &each;
+      }
+    }
+    return nullptr;
+  }
+
+  void lay_capture(Hop& hop) {
+    const TrackedConnection* connection = nullptr;
+    if (inbound_) {
+      const std::string& where = path_.branches.empty() ? path_.from : path_.branches[0].workload;
+      if (client_ && client_->upstream_local && client_->upstream_remote) {
+        connection = tracked(where, *client_->upstream_local, *client_->upstream_remote);
+      } else if (evidence_.exchange && path_.branches.size() == 1) {
+        const auto at = SocketAddress::parse(path_.branches[0].address);
+        if (at) connection = tracked(where, evidence_.exchange->local, *at);
+      }
+    } else if (evidence_.exchange) {
+      connection = tracked(path_.from, evidence_.exchange->local, evidence_.exchange->peer);
+    }
+    if (connection) {
+      const bool agrees = hop.to.empty() || connection->reply_source.text() == hop.to;
+      say(hop, agrees ? Seen::Verdict::agrees : Seen::Verdict::differs,
+          describe(*connection) + (agrees ? "" : "; predicted was " + hop.to));
+    } else if (!hop.rules.empty() && evidence_.exchange && evidence_.exchange->peer.port != 0) {
+      say(hop, Seen::Verdict::missing, "conntrack: no entry of this connection");
+    }
+    show_counts(hop);
+  }
+
+  void show_counts(Hop& hop) {
+    for (const Count& count : evidence_.counts) {
+      for (const KernelRule& rule : hop.rules) {
+        const bool same_rule = rule.table.ends_with(count.table) &&
+                               count.place == "chain " + rule.chain && count.rule == rule.rule;
+        if (!same_rule || !hop.place.ends_with(count.where)) continue;
+        say(hop, Seen::Verdict::shown,
+            fmt::format("its counter went from {} to {}", count.before, count.after));
+      }
+    }
+  }
+
+  [[nodiscard]] const ProxyRecord* record_here() const { return inbound_ ? server_ : client_; }
+
+  void lay_record(Hop& hop, std::string ProxyRecord::* field, std::string_view who) {
+    const ProxyRecord* record = record_here();
+    if (!record) {
+      if (hop.stage == Stage::listener && evidence_.exchange) {
+        say(hop, Seen::Verdict::missing, "no record of this request at this proxy");
+      }
+      return;
+    }
+    compare(hop, who, record->*field, hop.name);
+    if (hop.stage == Stage::listener && !record->world.empty()) {
+      say(hop, Seen::Verdict::shown, fmt::format("it speaks world {}", record->world));
+    }
+  }
+
+  static bool is_member(const Hop& hop, const std::string& address) {
+    if (hop.choices.empty()) return hop.to == address;
+    return std::any_of(hop.choices.begin(), hop.choices.end(),
+                       [&](const Choice& choice) { return choice.address == address; });
+  }
+
+  void member(Hop& hop, std::string_view who, const std::string& address) {
+    if (is_member(hop, address)) {
+      return say(hop, Seen::Verdict::agrees, fmt::format("{} {}", who, address));
+    }
+    say(hop, Seen::Verdict::differs,
+        fmt::format("{} {}, who is not among the predicted", who, address));
+  }
+
+  void lay_endpoint(Hop& hop) {
+    const ProxyRecord* record = record_here();
+    if (!record || !record->upstream_remote) return;
+    std::string who = "its record says";
+    if (record->attempts > 1)
+      who = fmt::format("after {} attempts its record says", record->attempts);
+    member(hop, who, record->upstream_remote->text());
+    if (!record->upstream_local) return;
+    std::string connection = fmt::format("the connection {} to {}", record->upstream_local->text(),
+                                         record->upstream_remote->text());
+    connection += record->pooled_milliseconds
+                      ? fmt::format(" is pooled, {} old", age_text(*record->pooled_milliseconds))
+                      : std::string(" is new");
+    say(hop, Seen::Verdict::shown, std::move(connection));
+    for (const TrackedConnection& each : evidence_.connections) {
+      const bool very = each.source == *record->upstream_local &&
+                        each.destination == *record->upstream_remote && each.where == path_.from;
+      if (very) say(hop, Seen::Verdict::agrees, describe(each));
+    }
+  }
+
+  void lay_kernel(Hop& hop) {
+    const std::string node = hop.place.substr(hop.place.find(' ') + 1);
+    const SocketAddress* source = nullptr;
+    const SocketAddress* destination = nullptr;
+    if (client_ && client_->upstream_local && client_->upstream_remote) {
+      source = &*client_->upstream_local;
+      destination = &*client_->upstream_remote;
+    } else if (evidence_.exchange) {
+      source = &evidence_.exchange->local;
+      destination = &evidence_.exchange->peer;
+    }
+    for (const Speaks& speaks : evidence_.worlds) {
+      if (speaks.who != node) continue;
+      if (speaks.world.empty()) {
+        say(hop, Seen::Verdict::missing, fmt::format("{} does not say: {}", node, speaks.error));
+      } else {
+        say(hop, Seen::Verdict::shown, fmt::format("it speaks world {}", speaks.world));
+      }
+    }
+    const TrackedConnection* connection = source ? tracked(node, *source, *destination) : nullptr;
+    if (connection) {
+      const bool agrees = is_member(hop, connection->reply_source.text());
+      say(hop, agrees ? Seen::Verdict::agrees : Seen::Verdict::differs,
+          describe(*connection) + (agrees ? "" : ", who is not among the predicted"));
+    } else if (hop.failure.empty() && !hop.choices.empty() && evidence_.exchange &&
+               evidence_.exchange->error.empty()) {
+      say(hop, Seen::Verdict::missing, "conntrack: no entry of this connection");
+    }
+    show_counts(hop);
+  }
+
+  void lay_delivery(Hop& hop) {
+    if (!server_ || !server_->upstream_remote) return;
+    compare(hop, "its record says it went to", server_->upstream_remote->text(), hop.to);
+    if (server_->upstream_local) {
+      compare(hop, "from", server_->upstream_local->ip.text(), hop.name);
+    }
+  }
+
+  void lay_app(Hop& hop) {
+    if (!evidence_.exchange) return;
+    const Exchange& exchange = *evidence_.exchange;
+    if (!exchange.error.empty()) return say(hop, Seen::Verdict::shown, exchange.error);
+    const std::string pod = pod_named_in(exchange);
+    if (!pod.empty() && path_.branches.size() == 1) {
+      const std::string& predicted = path_.branches[0].workload;
+      const bool agrees = predicted.ends_with('/' + pod);
+      say(hop, agrees ? Seen::Verdict::agrees : Seen::Verdict::differs,
+          fmt::format("{} says that it answered{}", pod,
+                      agrees ? "" : "; predicted was " + predicted));
+    }
+    if (exchange.status > 0) {
+      say(hop, Seen::Verdict::shown,
+          fmt::format("answered {} in {}", exchange.status, milliseconds(exchange.microseconds)));
+    } else {
+      say(hop, Seen::Verdict::shown,
+          fmt::format("connected in {}", milliseconds(exchange.connect_microseconds)));
+    }
+  }
+
+  // ── the end ─────────────────────────────────────────────────────────────────────────────────
+
+  // A proxy that answers itself says so in its record, or leaves out how long the app took.
+  bool answered_by_proxy(const Exchange& exchange) const {
+    if (client_) return is_trouble(client_->flags);
+    if (server_) return is_trouble(server_->flags);
+    const bool may_be = exchange.status == 503 || exchange.status == 404 ||
+                        exchange.status == 502 || exchange.status == 504;
+    const bool by_proxy = path_.hops.size() > 2 &&
+                          std::any_of(path_.hops.begin(), path_.hops.end(),
+                                      [](const Hop& hop) { return hop.stage == Stage::listener; });
+    return may_be && by_proxy && header_of(exchange, "x-envoy-upstream-service-time").empty();
+  }
+
+  void conclude() {
+    if (!evidence_.exchange) {
+      judgement_.cause = path_.failure.empty() ? "no request was sent" : path_.failure;
+      return;
+    }
+    const Exchange& exchange = *evidence_.exchange;
+    if (!exchange.error.empty()) {
+      judgement_.cause = exchange.error;
+    } else if (answered_by_proxy(exchange)) {
+      const std::string flags = client_ ? client_->flags : server_ ? server_->flags : std::string();
+      judgement_.cause = fmt::format("{}{}{}: {}", exchange.status, flags.empty() ? "" : " ", flags,
+                                     first_line_of(exchange.body));
+    } else {
+      judgement_.arrived = true;
+    }
+    if (!judgement_.arrived && !path_.failure.empty()) judgement_.cause = path_.failure;
+    if (judgement_.arrived && !path_.failure.empty() && judgement_.difference.empty()) {
+      ++judgement_.differs;
+      judgement_.difference = "it arrived, though predicted was: " + path_.failure;
+    }
+  }
+
+  Path& path_;
+  const Evidence& evidence_;
+  const mesh::World& world_;
+  const ProxyRecord* client_ = nullptr;
+  const ProxyRecord* server_ = nullptr;
+  bool passed_endpoint_ = false;
+  bool inbound_ = false;
+  Judgement judgement_;
+};
+
+}  // namespace
+
+Judgement lay_beside(Path& path, const Evidence& evidence, const mesh::World& world) {
+  return Laying(path, evidence, world).run();
+}
+
+}  // namespace fairlead::explain
