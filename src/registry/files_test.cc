@@ -2,49 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "registry/sources.h"
+#include "registry/test_folder.h"
 
 namespace fairlead::registry {
 namespace {
 
-class Folder {
- public:
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "fairlead-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = pattern;
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() { std::filesystem::remove_all(path_); }
-
-  std::string write(const std::string& name, const std::string& text) const {
-    std::ofstream(path_ + '/' + name) << text;
-    return path_ + '/' + name;
-  }
-  void remove(const std::string& name) const { std::filesystem::remove(path_ + '/' + name); }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-std::string service(const std::string& name) {
-  return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name +
-         "}\nspec: {ports: [{port: 80}]}\n";
-}
-
-std::string names_of(const mesh::WorldPointer& world) {
-  if (!world) return "no world";
-  std::string names;
-  for (const mesh::Service& each : world->services) names += each.name + ' ';
-  return names;
-}
+using testing::Folder;
+using testing::names_of;
+using testing::service;
 
 TEST(Files, AFolderIsReadInTheOrderOfItsNames) {
   const Folder folder;

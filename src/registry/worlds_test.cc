@@ -1,0 +1,137 @@
+#include "registry/worlds.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include "net/loop.h"
+#include "registry/test_folder.h"
+
+namespace fairlead::registry {
+namespace {
+
+using testing::Folder;
+using testing::names_of;
+using testing::service;
+
+// Runs the loop until `holds`, or for a time that no working machine needs.
+Task<bool> until(net::Loop& loop, const std::function<bool()>& holds) {
+  for (int i = 0; i < 3000; ++i) {
+    if (holds()) co_return true;
+    const Result<> slept = co_await loop.sleep(std::chrono::milliseconds(10));
+    if (!slept) co_return false;
+  }
+  co_return false;
+}
+
+class Watched {
+ public:
+  explicit Watched(Paths paths) {
+    auto made = Worlds::watch(loop_, std::move(paths), [this] { ++changes_; });
+    if (!made) throw std::runtime_error(made.fault().describe());
+    worlds_ = std::move(*made);
+  }
+  bool becomes(const std::string& names) {
+    return loop_.run(until(loop_, [&] { return names_of(worlds_->world()) == names; }));
+  }
+  bool breaks(std::size_t files) {
+    return loop_.run(until(loop_, [&] { return worlds_->broken().size() == files; }));
+  }
+  Worlds& worlds() { return *worlds_; }
+  void forget() { worlds_.reset(); }
+  net::Loop& loop() { return loop_; }
+  [[nodiscard]] int changes() const { return changes_; }
+
+ private:
+  net::Loop loop_;
+  std::unique_ptr<Worlds> worlds_;
+  int changes_ = 0;
+};
+
+TEST(Worlds, TheFirstIsThereAtOnce) {
+  const Folder folder;
+  folder.write("a.yaml", service("a"));
+  Watched watched({folder.path()});
+  EXPECT_EQ(names_of(watched.worlds().world()), "a ");
+  EXPECT_EQ(watched.changes(), 0);
+}
+
+TEST(Worlds, EditsInPlaceByRenameAndNewFilesAreSeen) {
+  const Folder folder;
+  const std::string a = folder.write("a.yaml", service("a"));
+  Watched watched({folder.path()});
+  folder.write("a.yaml", service("b"));
+  EXPECT_TRUE(watched.becomes("b "));
+  folder.write("a.yaml.new", service("c"));
+  folder.rename("a.yaml.new", "a.yaml");
+  EXPECT_TRUE(watched.becomes("c "));
+  folder.write("d.yaml", service("d"));
+  EXPECT_TRUE(watched.becomes("c d "));
+  folder.remove("a.yaml");
+  EXPECT_TRUE(watched.becomes("d "));
+}
+
+TEST(Worlds, OneFileIsFollowedThroughRenames) {
+  const Folder folder;
+  const std::string a = folder.write("objects.json", service("a"));
+  Watched watched({a});
+  for (const char* name : {"b", "c"}) {
+    folder.write(".objects.json.tmp", service(name));
+    folder.rename(".objects.json.tmp", "objects.json");
+    EXPECT_TRUE(watched.becomes(std::string(name) + ' '));
+  }
+}
+
+TEST(Worlds, ABrokenFileIsNamedAndItsLastGoodVersionKept) {
+  const Folder folder;
+  folder.write("a.yaml", service("a"));
+  Watched watched({folder.path()});
+  folder.write("a.yaml", "kind: [Service");
+  EXPECT_TRUE(watched.breaks(1));
+  EXPECT_NE(watched.worlds().broken()[0].find("a.yaml"), std::string::npos);
+  EXPECT_EQ(names_of(watched.worlds().world()), "a ");
+  folder.write("a.yaml", service("mended"));
+  EXPECT_TRUE(watched.becomes("mended "));
+  EXPECT_TRUE(watched.breaks(0));
+}
+
+TEST(Worlds, AFolderThatDoesNotExistYetIsWaitedFor) {
+  const Folder folder;
+  const std::string late = folder.path() + "/lab/objects.json";
+  Watched watched({late});
+  EXPECT_EQ(names_of(watched.worlds().world()), "no world");
+  EXPECT_EQ(watched.worlds().broken().size(), 1U);
+  folder.make("lab");
+  folder.write("lab/objects.json", service("late"));
+  EXPECT_TRUE(watched.becomes("late "));
+}
+
+TEST(Worlds, WhatIsTheSameTellsNobody) {
+  const Folder folder;
+  folder.write("a.yaml", service("a"));
+  Watched watched({folder.path()});
+  folder.write("a.yaml", service("a"));
+  folder.write("marker.yaml", service("marker"));
+  EXPECT_TRUE(watched.becomes("a marker "));
+  const int changes = watched.changes();
+  folder.write("a.yaml", service("a"));
+  folder.write("notes.txt", "no manifest");
+  folder.write("marker.yaml", service("second"));
+  EXPECT_TRUE(watched.becomes("a second "));
+  EXPECT_EQ(watched.changes(), changes + 1);
+}
+
+TEST(Worlds, NobodyIsToldAfterTheEnd) {
+  const Folder folder;
+  folder.write("a.yaml", service("a"));
+  Watched watched({folder.path()});
+  watched.forget();
+  folder.write("a.yaml", service("b"));
+  watched.loop().run(until(watched.loop(), [left = 10]() mutable { return --left == 0; }));
+  EXPECT_EQ(watched.changes(), 0);
+}
+
+}  // namespace
+}  // namespace fairlead::registry
