@@ -293,7 +293,7 @@ spec:
   hosts: [api.example.com, "*.example.org"]
   addresses: [192.0.2.10, 198.51.100.0/24]
   location: MESH_EXTERNAL
-  resolution: STATIC
+  resolution: DNS
   ports: [{number: 443, name: https, protocol: TLS}, {number: 80, name: http, protocol: HTTP}]
   endpoints: [{address: 203.0.113.5, ports: {https: 8443}}, {address: api.backend}]
 )");
@@ -304,7 +304,7 @@ spec:
   EXPECT_TRUE(made.mesh_external);
   EXPECT_EQ(made.ports[0].port, 80);
   EXPECT_EQ(made.ports[1].protocol, mesh::Protocol::tls);
-  EXPECT_EQ(words_of(made), "203.0.113.5 http=80 https=8443 ready serving\n");
+  EXPECT_EQ(words_of(made), "203.0.113.5 https=8443 http=80 ready serving\n");
   std::vector<std::string> fields;
   for (const mesh::Ignored& each : world.ignored) fields.push_back(each.field);
   EXPECT_EQ(fields, (std::vector<std::string>{"spec.addresses", "spec.endpoints", "spec.hosts"}));

@@ -75,11 +75,11 @@ TEST(Worlds, EditsInPlaceByRenameAndNewFilesAreSeen) {
 
 TEST(Worlds, OneFileIsFollowedThroughRenames) {
   const Folder folder;
-  const std::string a = folder.write("objects.json", service("a"));
+  const std::string a = folder.write("objects.yaml", service("a"));
   Watched watched({a});
   for (const char* name : {"b", "c"}) {
-    folder.write(".objects.json.tmp", service(name));
-    folder.rename(".objects.json.tmp", "objects.json");
+    folder.write(".objects.yaml.tmp", service(name));
+    folder.rename(".objects.yaml.tmp", "objects.yaml");
     EXPECT_TRUE(watched.becomes(std::string(name) + ' '));
   }
 }
@@ -99,12 +99,12 @@ TEST(Worlds, ABrokenFileIsNamedAndItsLastGoodVersionKept) {
 
 TEST(Worlds, AFolderThatDoesNotExistYetIsWaitedFor) {
   const Folder folder;
-  const std::string late = folder.path() + "/lab/objects.json";
+  const std::string late = folder.path() + "/lab/objects.yaml";
   Watched watched({late});
   EXPECT_EQ(names_of(watched.worlds().world()), "no world");
   EXPECT_EQ(watched.worlds().broken().size(), 1U);
   folder.make("lab");
-  folder.write("lab/objects.json", service("late"));
+  folder.write("lab/objects.yaml", service("late"));
   EXPECT_TRUE(watched.becomes("late "));
 }
 
