@@ -7,6 +7,11 @@ void Readiness::set() {
   if (waiting_ != nullptr) std::exchange(waiting_, nullptr)->resume();
 }
 
+void Readiness::set_soon() {
+  set_ = true;
+  if (waiting_ != nullptr) std::exchange(waiting_, nullptr)->wake();
+}
+
 void Readiness::close() {
   closed_ = true;
   if (waiting_ != nullptr) std::exchange(waiting_, nullptr)->wake();

@@ -19,6 +19,8 @@ class Readiness {
   void clear() { set_ = false; }
   void set();
   // Resumes the waiter now: the owner may be gone afterwards.
+  void set_soon();
+  // Resumes the waiter later in this turn: what is set until then is one wake-up.
   void close();
   // From now on waiting is a fault, `closed`.
   [[nodiscard]] bool is_closed() const { return closed_; }

@@ -38,9 +38,8 @@ class Acceptor {
   // gone.
 
  private:
-  Task<> accept_tcp(std::unique_ptr<net::TcpListener> listener);
-  Task<> accept_unix(std::unique_ptr<net::UnixListener> listener);
-  Task<Result<>> wait_until_empty();
+  template <class Listener>
+  Task<> accept_all(std::unique_ptr<Listener> listener);
 
   net::Loop& loop_;
   Serve serve_;
