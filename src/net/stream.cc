@@ -12,7 +12,11 @@ void Stream::notify(Notice* receiver) {
 void Stream::woken(bool reader, bool writer, Wake how) {
   WriteWaiter* const writing = writer_;
   const bool writer_done = writer && writing != nullptr && writing->proceed();
-  if (writer_done) writer_ = nullptr;
+  if (writer_done) {
+    writer_ = nullptr;
+  } else if (writer && writing != nullptr) {
+    want_write();
+  }
   Readable* const reading = reader ? std::exchange(reader_, nullptr) : nullptr;
   Notice* const notice = reader ? std::exchange(notice_, nullptr) : nullptr;
   // Whoever is resumed may destroy this stream, and with it the other waiter: that one is put on

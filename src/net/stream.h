@@ -97,7 +97,7 @@ class Stream {
   [[nodiscard]] bool may_write() const { return may_write_; }
   [[nodiscard]] bool has_writer() const { return writer_ != nullptr; }
   virtual void want_write() {}
-  // Somebody waits to write.
+  // Somebody waits to write; told again after each attempt that did not write all.
 
   enum class Wake : std::uint8_t { now, soon };
   void woken(bool reader, bool writer, Wake how);
