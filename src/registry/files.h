@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "kube/settle.h"
 #include "mesh/world.h"
 
 namespace fairlead::registry {
@@ -20,5 +21,10 @@ using Paths = std::vector<std::string>;
 // resourceVersion of a List that has one (a lab's generation), else a short digest of the bytes
 // that were read, in order: two programs that read the same files name their worlds alike.
 // Fault: which file, line and field, and what was expected there.
+
+[[nodiscard]] Result<mesh::WorldPointer> read_world_as_if_running(
+    const Paths& paths, const kube::ClusterSettings& settings = {});
+// The same, with everything that a cluster would add: pods placed and addressed, sidecars, cluster
+// IPs, EndpointSlices. What a lab wrote down has all of that already, and stays as it is.
 
 }  // namespace fairlead::registry

@@ -79,6 +79,13 @@ mesh::WorldPointer world_from(const kube::Objects& objects,
   return std::make_shared<const mesh::World>(std::move(world));
 }
 
+Result<> Sources::whole() const {
+  if (broken_.empty()) return done();
+  const std::size_t more = broken_.size() - 1;
+  return invalid(more == 0 ? broken_.front()
+                           : fmt::format("{}; {} more are broken too", broken_.front(), more));
+}
+
 // Keeps what is known of files that are still there. One that was named itself stays when it is
 // gone: that is a broken file, not a smaller world.
 void Sources::list_files(std::vector<std::string>& problems) {
@@ -153,6 +160,7 @@ void Sources::make_world(std::vector<std::string>& problems) {
   if (world_ && *made == *world_) return;
   world_ = std::move(made);
   objects_ = std::move(reading->objects);
+  ignored_ = std::move(reading->ignored);
 }
 
 bool Sources::refresh() {

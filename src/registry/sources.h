@@ -23,8 +23,11 @@ class Sources {
 
   [[nodiscard]] const mesh::WorldPointer& world() const LIFETIMEBOUND { return world_; }
   [[nodiscard]] const std::vector<std::string>& broken() const LIFETIMEBOUND { return broken_; }
+  [[nodiscard]] Result<> whole() const;
+  // A fault when something is broken, naming it.
   [[nodiscard]] const kube::Objects& objects() const LIFETIMEBOUND { return objects_; }
-  // Those of which world() was made.
+  [[nodiscard]] const std::vector<kube::Ignored>& ignored() const LIFETIMEBOUND { return ignored_; }
+  // Those of which world() was made, and what of them is not honoured.
 
  private:
   struct File {
@@ -45,6 +48,7 @@ class Sources {
   Paths paths_;
   std::vector<File> files_;
   kube::Objects objects_;
+  std::vector<kube::Ignored> ignored_;
   mesh::WorldPointer world_;
   std::vector<std::string> broken_;
 };

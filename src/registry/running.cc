@@ -1,0 +1,19 @@
+#include "registry/files.h"
+#include "registry/sources.h"
+
+namespace fairlead::registry {
+
+Result<mesh::WorldPointer> read_world_as_if_running(const Paths& paths,
+                                                    const kube::ClusterSettings& settings) {
+  Sources sources(paths);
+  sources.refresh();
+  if (Result<> whole = sources.whole(); !whole) return std::move(whole).fault();
+  if (!sources.objects().nodes.empty() && !sources.objects().resource_version.empty()) {
+    return sources.world();
+  }
+  Result<kube::Objects> objects = kube::as_if_running(sources.objects(), settings);
+  if (!objects) return std::move(objects).fault();
+  return world_from(*objects, sources.ignored(), sources.world()->version);
+}
+
+}  // namespace fairlead::registry

@@ -1,0 +1,248 @@
+#include "witness/gather.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "nft/apply.h"
+#include "nft/read.h"
+#include "witness/conntrack.h"
+#include "witness/exchange.h"
+
+namespace fairlead::witness {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Json = nlohmann::json;
+using std::chrono::milliseconds;
+
+constexpr std::uint16_t admin_port = 15000;
+constexpr milliseconds admin_patience{3000};
+constexpr milliseconds record_patience{3000};  // a record is written when its request has ended
+constexpr milliseconds record_pause{20};
+
+// ── records ─────────────────────────────────────────────────────────────────────────────────────
+
+std::string text_at(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+std::uint64_t number_at(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
+std::optional<SocketAddress> address_at(const Json& json, const char* key) {
+  const Result<SocketAddress> address = SocketAddress::parse(text_at(json, key));
+  return address ? std::optional(*address) : std::nullopt;
+}
+
+explain::ProxyRecord record_from(const Json& json, const std::string& proxy) {
+  explain::ProxyRecord record{
+      .proxy = proxy,
+      .direction = text_at(json, "direction"),
+      .downstream_remote = address_at(json, "downstreamRemote").value_or(SocketAddress{}),
+      .downstream_local = address_at(json, "downstreamLocal").value_or(SocketAddress{}),
+      .original_destination = address_at(json, "originalDestination").value_or(SocketAddress{}),
+      .upstream_local = address_at(json, "upstreamLocal"),
+      .upstream_remote = address_at(json, "upstreamRemote"),
+      .listener = text_at(json, "listener"),
+      .filter_chain = text_at(json, "filterChain"),
+      .route = text_at(json, "route"),
+      .cluster = text_at(json, "cluster"),
+      .endpoint = text_at(json, "endpoint"),
+      .attempts = static_cast<std::uint32_t>(number_at(json, "attempts")),
+      .status = static_cast<int>(number_at(json, "status")),
+      .flags = text_at(json, "flags"),
+      .microseconds = number_at(json, "microseconds"),
+      .world = text_at(json, "world")};
+  if (json.contains("pooledMilliseconds")) {
+    record.pooled_milliseconds = number_at(json, "pooledMilliseconds");
+  }
+  return record;
+}
+
+Result<std::vector<explain::ProxyRecord>> ask_records(const Order& order) {
+  const Deadline deadline = Clock::now() + admin_patience;
+  const SocketAddress admin{IpAddress::v4({127, 0, 0, 1}), admin_port};
+  Result<Socket> socket = Socket::connect_tcp(admin, deadline);
+  if (!socket) return std::move(socket).fault();
+  const std::string path =
+      order.id.empty() ? "/fairlead/records" : "/fairlead/records?id=" + order.id;
+  Result<std::string> body = fetch(std::move(*socket), admin.text(), path, deadline);
+  if (!body) return std::move(body).fault();
+  Result<std::vector<explain::ProxyRecord>> records = records_from_json(*body, order.where);
+  if (!records || !order.id.empty()) return records;
+  // TCP has no request id: its connections are known by their client's end.
+  std::erase_if(*records, [&](const explain::ProxyRecord& record) {
+    return std::find(order.sources.begin(), order.sources.end(), record.downstream_remote) ==
+           order.sources.end();
+  });
+  return records;
+}
+
+void add_records(const Order& order, explain::Evidence& evidence) {
+  const Deadline until = Clock::now() + record_patience;
+  while (true) {
+    Result<std::vector<explain::ProxyRecord>> records = ask_records(order);
+    if (!records) {
+      evidence.trouble.push_back(
+          fmt::format("the records of {}'s proxy: {}", order.where, records.fault().describe()));
+      return;
+    }
+    if (!records->empty() || Clock::now() >= until) {
+      std::move(records->begin(), records->end(), std::back_inserter(evidence.records));
+      return;
+    }
+    std::this_thread::sleep_for(record_pause);
+  }
+}
+
+// ── the kernel ──────────────────────────────────────────────────────────────────────────────────
+
+std::vector<explain::Count> counts_of(const Order& order, explain::Evidence& evidence) {
+  std::vector<explain::Count> counts;
+  if (order.tables.empty()) return counts;
+  Result<nft::Kernel> kernel = nft::Kernel::open();
+  for (const std::string& table : order.tables) {
+    const auto readings = kernel ? nft::counters(*kernel, nft::TableFamily::inet, table)
+                                 : Result<std::vector<nft::Reading>>(kernel.fault());
+    if (!readings) {
+      evidence.trouble.push_back(fmt::format("the counters of {} in {}: {}", table, order.where,
+                                             readings.fault().describe()));
+      continue;
+    }
+    for (const nft::Reading& reading : *readings) {
+      counts.push_back({.where = order.where,
+                        .table = table,
+                        .place = reading.place,
+                        .rule = reading.rule,
+                        .key = reading.key,
+                        .before = reading.packets,
+                        .after = reading.packets});
+    }
+  }
+  return counts;
+}
+
+void add_counts(const std::vector<explain::Count>& before, std::vector<explain::Count> after,
+                explain::Evidence& evidence) {
+  for (explain::Count& count : after) {
+    const auto earlier = std::find_if(before.begin(), before.end(), [&](const auto& each) {
+      return each.table == count.table && each.place == count.place && each.rule == count.rule &&
+             each.key == count.key;
+    });
+    if (earlier != before.end()) count.before = earlier->before;
+    evidence.counts.push_back(std::move(count));
+  }
+}
+
+void add_connections(const Order& order, explain::Evidence& evidence) {
+  std::vector<SocketAddress> sources = order.sources;
+  if (evidence.exchange) sources.push_back(evidence.exchange->local);
+  for (const explain::ProxyRecord& record : evidence.records) {
+    if (record.upstream_local) sources.push_back(*record.upstream_local);
+    sources.push_back(record.downstream_remote);
+  }
+  Result<std::vector<explain::TrackedConnection>> all = tracked_connections();
+  if (!all) {
+    evidence.trouble.push_back(
+        fmt::format("conntrack in {}: {}", order.where, all.fault().describe()));
+    return;
+  }
+  for (explain::TrackedConnection& each : *all) {
+    if (std::find(sources.begin(), sources.end(), each.source) == sources.end()) continue;
+    each.where = order.where;
+    evidence.connections.push_back(std::move(each));
+  }
+}
+
+// ── the request ─────────────────────────────────────────────────────────────────────────────────
+
+std::string resolv_conf() {
+  std::string text;
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen("/etc/resolv.conf", "re"),
+                                                             &std::fclose);
+  if (!file) return text;
+  std::array<char, 4096> piece{};
+  while (const std::size_t got = std::fread(piece.data(), 1, piece.size(), file.get())) {
+    text.append(piece.data(), got);
+  }
+  return text;
+}
+
+std::optional<IpAddress> find_address(const Request& request, explain::Evidence& evidence) {
+  if (request.names.empty()) {
+    const Result<IpAddress> literal = IpAddress::parse(request.host);
+    return literal ? std::optional(*literal) : std::nullopt;
+  }
+  const std::vector<std::string> servers =
+      request.servers.empty() ? name_servers(resolv_conf()) : request.servers;
+  Resolved resolved = resolve(request, servers);
+  evidence.names = std::move(resolved.answers);
+  if (servers.empty()) evidence.trouble.emplace_back("names: /etc/resolv.conf names no server");
+  if (resolved.addresses.empty()) return std::nullopt;
+  return resolved.addresses.front();
+}
+
+}  // namespace
+
+Result<std::vector<explain::ProxyRecord>> records_from_json(std::string_view text,
+                                                            const std::string& proxy) {
+  const Json json = Json::parse(text, nullptr, false);
+  const auto found = json.is_object() ? json.find("records") : json.end();
+  if (!json.is_object() || found == json.end() || !found->is_array()) {
+    return invalid("what the proxy says of its records is not what was expected");
+  }
+  std::vector<explain::ProxyRecord> records;
+  for (const Json& each : *found) records.push_back(record_from(each, proxy));
+  return records;
+}
+
+explain::Speaks node_status(const std::string& node, const std::string& socket_path) {
+  explain::Speaks speaks{.who = node};
+  const Deadline deadline = Clock::now() + admin_patience;
+  Result<Socket> socket = Socket::connect_unix(socket_path, deadline);
+  Result<std::string> body = socket ? fetch(std::move(*socket), "node", "/status", deadline)
+                                    : Result<std::string>(std::move(socket).fault());
+  if (!body) {
+    speaks.error = body.fault().describe();
+    return speaks;
+  }
+  const Json json = Json::parse(*body, nullptr, false);
+  if (json.is_object()) {
+    speaks.world = text_at(json, "applied");
+    speaks.error = text_at(json, "error");
+  }
+  return speaks;
+}
+
+explain::Evidence gather(const Order& order) {
+  explain::Evidence evidence;
+  const std::vector<explain::Count> before = counts_of(order, evidence);
+  Order look = order;
+  std::optional<Socket> open;  // until all has been looked at
+  if (order.request) {
+    const std::optional<IpAddress> address = find_address(*order.request, evidence);
+    if (address) {
+      Sent sent = send(*order.request, {*address, order.request->port});
+      evidence.exchange = std::move(sent.exchange);
+      open = std::move(sent.open);
+      look.sources.push_back(evidence.exchange->local);
+    }
+  }
+  if (order.proxy && (!order.request || evidence.exchange)) add_records(look, evidence);
+  add_connections(look, evidence);
+  std::vector<std::string> trouble = evidence.trouble;
+  add_counts(before, counts_of(order, evidence), evidence);
+  evidence.trouble = std::move(trouble);  // what failed twice is said once
+  return evidence;
+}
+
+}  // namespace fairlead::witness

@@ -1,0 +1,23 @@
+// Gathers evidence in the network namespace that this process is in.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "explain/evidence.h"
+#include "witness/order.h"
+
+namespace fairlead::witness {
+
+[[nodiscard]] explain::Evidence gather(const Order& order);
+// In this order: names, counters, the request, the proxy's records, conntrack, counters again. What
+// cannot be looked at is told in `trouble` and stops nothing.
+
+[[nodiscard]] Result<std::vector<explain::ProxyRecord>> records_from_json(std::string_view json,
+                                                                          const std::string& proxy);
+// What a proxy's /fairlead/records says.
+
+[[nodiscard]] explain::Speaks node_status(const std::string& node, const std::string& socket);
+// Asks a node's agent by its unix socket; works from anywhere.
+
+}  // namespace fairlead::witness
