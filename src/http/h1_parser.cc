@@ -821,13 +821,13 @@ H1Parser::Step H1ResponseParser::status_line() {
   const auto bad = [&](std::string why) { return bad_line(limit, status_, what, std::move(why)); };
   const auto digit = [&](std::size_t at) { return line[at] >= '0' && line[at] <= '9'; };
   if (line.size() < before_reason + 2 || (line[7] != '1' && line[7] != '0') || line[8] != ' ' ||
-      line[9] == '0' || !digit(9) || !digit(10) || !digit(11)) {
+      line[9] == '0' || !digit(9) || !digit(10) || !digit(11) ||
+      (line[12] != ' ' && line[12] != '\r')) {
     std::string_view shown = line.substr(0, line.find('\n'));
     if (shown.ends_with('\r')) shown.remove_suffix(1);
     return bad("no version and status of three digits in the status line " + printable(shown));
   }
   const char* const reason = section_ + before_reason;
-  if (*reason != ' ' && *reason != '\r') return bad("a status that is not followed by a space");
   const char* const line_end = value_end(reason, section_end());
   if (line_end == section_end() || (*line_end == '\r' && line_end + 1 == section_end())) {
     return line_incomplete(limit, status_, what);
