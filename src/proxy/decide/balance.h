@@ -37,6 +37,12 @@ class EndpointSet {
   EndpointSet(const config::ClusterLoadAssignment& endpoints, std::shared_ptr<const void> owner);
   // `owner` keeps `endpoints` alive: a Cluster with its endpoints in it.
 
+  [[nodiscard]] const config::ClusterLoadAssignment& made_of() const LIFETIMEBOUND {
+    return *made_of_;
+  }
+  [[nodiscard]] std::uint64_t identity() const { return identity_; }
+  // Of this set alone, in this process.
+
   [[nodiscard]] std::size_t size() const { return endpoints_.size(); }
   [[nodiscard]] const config::LbEndpoint& endpoint(std::size_t at) const LIFETIMEBOUND {
     return *endpoints_[at];
@@ -56,8 +62,9 @@ class EndpointSet {
   // For each endpoint, the sum of the weights of its group up to and with it.
 
  private:
-  void build(const config::ClusterLoadAssignment& endpoints);
   std::shared_ptr<const void> owner_;
+  const config::ClusterLoadAssignment* made_of_;
+  std::uint64_t identity_;
   std::vector<const config::LbEndpoint*> endpoints_;
   std::vector<Group> groups_;
   std::vector<std::uint64_t> weights_up_to_;
@@ -69,8 +76,8 @@ using LoadView = std::span<const std::uint32_t>;
 // One worker's balancer for one cluster.
 class Balancer {
  public:
-  Balancer(config::BalancePolicy policy, std::uint32_t choices, Random& random);
-  // `choices` of least_request. A random start keeps workers from walking in step.
+  explicit Balancer(config::BalancePolicy policy, std::uint32_t choices = 2);
+  // `choices` of least_request.
 
   [[nodiscard]] std::optional<std::size_t> pick(const EndpointSet& set, LoadView load,
                                                 Random& random,
@@ -78,12 +85,24 @@ class Balancer {
   // The endpoint's number in `set`; absent when it is empty. `avoid` are those already tried: they
   // are taken again only when there is no other. round_robin goes smoothly (weights 5 1 1:
   // aabacaa), least_request takes the least loaded of `choices` random ones, load over weight.
-  // When `set` is another than last time (a new snapshot), the round starts anew at a random place.
+  // When `set` is another than last time (a new snapshot), the round starts anew, at a
+  // random place, so that workers do not walk in step.
 
  private:
+  using Group = EndpointSet::Group;
+  void start_anew(const EndpointSet& set, Random& random);
+  std::size_t from_group(const EndpointSet& set, std::size_t group, LoadView load, Random& random,
+                         std::span<const std::size_t> avoid);
+  std::size_t next_in_turn(const EndpointSet& set, std::size_t group,
+                           std::span<const std::size_t> avoid);
+  std::size_t by_credit(const EndpointSet& set, const Group& group,
+                        std::span<const std::size_t> avoid);
+  std::size_t least_loaded(const EndpointSet& set, const Group& group, LoadView load,
+                           Random& random, std::span<const std::size_t> avoid) const;
+
   config::BalancePolicy policy_;
   std::uint32_t choices_;
-  const EndpointSet* last_set_ = nullptr;
+  std::uint64_t set_ = 0;               // identity of the last one
   std::vector<std::size_t> positions_;  // by group: even round robin
   std::vector<std::int64_t> credits_;   // by endpoint: smooth weighted round robin
 };

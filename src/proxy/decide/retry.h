@@ -27,8 +27,8 @@ struct RetryRules {
     grpc_resource_exhausted = 1U << 11,
     grpc_unavailable = 1U << 12,
   };
-  std::uint32_t on = 0;  // of the above; 0: no policy
-  std::uint32_t retries = 0;
+  std::uint32_t on = 0;       // of the above
+  std::uint32_t retries = 1;  // without a policy, one; for what is always safe
   bool avoid_previous_hosts = false;
   std::vector<std::uint32_t> codes;
 };
@@ -59,7 +59,8 @@ struct RetrySituation {
   std::uint32_t retries_in_flight = 0;  // of the cluster, in this process
   std::uint32_t max_retries = 3;        // the cluster's budget
   bool safe_method = false;             // http::is_safe
-  bool body_sent = false;               // some of the body is gone and cannot be sent again
+  bool has_body = false;                // the request has one
+  bool body_sent = false;               // some of it is gone and cannot be sent again
   bool response_started = false;        // downstream has bytes of a response
 };
 
@@ -71,10 +72,9 @@ struct RetryVerdict {
 
 [[nodiscard]] RetryVerdict should_retry(const RetryRules& rules, const Attempt& attempt,
                                         const RetrySituation& situation);
-// With a policy, what is in `on` as Envoy understands it, and beyond it, because nothing can
-// happen twice: a connect failure; a 503 that the far fairlead proxy marks as never delivered; a
-// reset before the first response byte of a safe request without body. Without a policy, only that
-// last one, once, and only on a reused connection: the peer closed it as we wrote. `limit_reached`
-// is Envoy's flag URX, `over_budget` UO.
+// What is in `on`, as Envoy understands it; and, with or without a policy, what cannot happen
+// twice: a connect failure; a 503 that the far fairlead proxy marks as never delivered; a reset
+// before the first response byte of a safe request without body. `limit_reached` is Envoy's flag
+// URX, `over_budget` UO.
 
 }  // namespace fairlead::proxy

@@ -13,9 +13,11 @@ namespace fairlead::proxy {
 
 [[nodiscard]] Result<> normalise_path(http::RequestHead& head);
 // RFC 3986 §6.2.2 on the path, not the query: unreserved characters decoded, escapes in upper case,
-// dot segments resolved. A fault when it holds a broken escape, %00, or climbs above the root:
-// answer 400. Nothing is allocated when the path is already so. Runs before match().
+// dot segments resolved, and a backslash is a slash, as for Envoy. A fault when it holds a broken
+// escape, %00, or climbs above the root: answer 400. Nothing is allocated when the path is already
+// so. Runs before match().
 
+// What these write are views of `rule`: the head is good as long as the table is.
 void rewrite_request(const Rule& rule, http::RequestHead& head);
 // Path prefix, host, fields to add and to remove. Once a request: do it before the first attempt.
 void rewrite_response(const Rule& rule, http::ResponseHead& head);

@@ -16,8 +16,9 @@ namespace fairlead::proxy {
 
 struct ClusterTable {
   std::shared_ptr<const config::Cluster> cluster;  // never null
-  std::shared_ptr<const EndpointSet> endpoints;    // null: the cluster's type has none of its own
-                                                   // (original_dst), or they did not come yet
+  std::shared_ptr<const EndpointSet> endpoints;
+  // Null: original_dst has none of its own, those of EDS did not come yet, or strict_dns names
+  // hosts: then whoever resolved them makes the set.
 };
 
 class SnapshotTable;

@@ -1,0 +1,295 @@
+#include "proxy/decide/match.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "proxy/decide/rewrite.h"
+
+namespace fairlead::proxy {
+namespace {
+
+using config::HeaderMatch;
+using config::PathMatch;
+using config::StringMatch;
+using ::testing::HasSubstr;
+
+config::Route route(std::string name, PathMatch path, std::vector<HeaderMatch> headers = {}) {
+  config::Route made;
+  made.name = std::move(name);
+  made.path = std::move(path);
+  made.headers = std::move(headers);
+  made.forward.clusters = {{.cluster = made.name}};
+  return made;
+}
+
+config::VirtualHost host(std::string name, std::vector<std::string> domains,
+                         std::vector<config::Route> routes = {}) {
+  config::VirtualHost made;
+  made.name = std::move(name);
+  made.domains = std::move(domains);
+  made.routes = std::move(routes);
+  if (made.routes.empty()) made.routes = {route(made.name, {})};
+  return made;
+}
+
+std::shared_ptr<const RouteTable> table_of(std::vector<config::VirtualHost> hosts,
+                                           bool ignore_port = false) {
+  auto routes = std::make_shared<config::RouteConfiguration>();
+  routes->name = "test";
+  routes->virtual_hosts = std::move(hosts);
+  routes->ignore_port_in_host_matching = ignore_port;
+  return RouteTable::make(std::move(routes)).value();
+}
+
+http::RequestHead request(std::string_view authority, std::string_view path = "/") {
+  http::RequestHead head;
+  head.authority = authority;
+  head.path = path;
+  return head;
+}
+
+std::string chosen(const RouteTable& table, const http::RequestHead& head) {
+  const Rule* rule = match(table, head);
+  return rule ? rule->route->name : "none";
+}
+
+TEST(Hosts, ExactThenLongestSuffixThenLongestPrefixThenAny) {
+  const auto table =
+      table_of({host("any", {"*"}), host("com", {"*.com"}), host("a.com", {"*.a.com"}),
+                host("exact", {"x.a.com", "Other"}), host("dash", {"*-v.a.com"}),
+                host("rev", {"rev.*"}), host("reviews", {"rev.iews.*"})});
+  const std::map<std::string, std::string> expected{
+      {"x.a.com", "exact"}, {"X.A.com", "exact"}, {"other", "exact"},        {"y.a.com", "a.com"},
+      {"a.com", "com"},     {".com", "any"},      {"q-v.a.com", "dash"},     {"-v.a.com", "a.com"},
+      {"rev.x", "rev"},     {"rev.", "any"},      {"rev.iews.x", "reviews"}, {"rev.x.com", "com"},
+      {"", "any"},          {"x.a.com:80", "any"}};
+  for (const auto& [authority, name] : expected) {
+    EXPECT_EQ(chosen(*table, request(authority)), name) << authority;
+  }
+}
+
+TEST(Hosts, ThePortIsIgnoredWhenAsked) {
+  const auto table =
+      table_of({host("a", {"a"}), host("six", {"[fd00::1]"}), host("s", {"*.s"})}, true);
+  EXPECT_EQ(chosen(*table, request("a:9080")), "a");
+  EXPECT_EQ(chosen(*table, request("A")), "a");
+  EXPECT_EQ(chosen(*table, request("[fd00::1]:80")), "six");
+  EXPECT_EQ(chosen(*table, request("[fd00::1]")), "six");
+  EXPECT_EQ(chosen(*table, request("x.s:1")), "s");
+  EXPECT_EQ(chosen(*table, request("b:9080")), "none");
+  const auto strict = table_of({host("a", {"a"}), host("port", {"a:9080"})});
+  EXPECT_EQ(chosen(*strict, request("a:9080")), "port");
+  EXPECT_EQ(chosen(*strict, request("a:9081")), "none");
+}
+
+TEST(Paths, EachKind) {
+  using Kind = PathMatch::Kind;
+  const auto table = table_of({host(
+      "h", {"*"},
+      {route("exact", {Kind::exact, "/a"}), route("separated", {Kind::path_separated_prefix, "/b"}),
+       route("regex", {Kind::regex, "/c/[0-9]+"}), route("loose", {Kind::exact, "/UP", false}),
+       route("prefix", {Kind::prefix, "/d"}),
+       route("loose prefix", {Kind::prefix, "/Low", false})})});
+  const std::map<std::string, std::string> expected{
+      {"/a", "exact"},       {"/a?q=/d", "exact"},      {"/a/", "none"},       {"/b", "separated"},
+      {"/b/x", "separated"}, {"/bx", "none"},           {"/b?x", "separated"}, {"/c/12", "regex"},
+      {"/c/12/", "none"},    {"/x/c/12", "none"},       {"/up", "loose"},      {"/dx", "prefix"},
+      {"/A", "none"},        {"/lOWer", "loose prefix"}};
+  for (const auto& [path, name] : expected) {
+    EXPECT_EQ(chosen(*table, request("h", path)), name) << path;
+  }
+}
+
+TEST(Paths, TheFirstRouteWinsNotTheLongest) {
+  const auto table = table_of(
+      {host("h", {"*"}, {route("short", {.value = "/"}), route("long", {.value = "/abc"})})});
+  EXPECT_EQ(chosen(*table, request("h", "/abc")), "short");
+}
+
+HeaderMatch wants(std::string name, StringMatch::Kind kind, std::string value,
+                  bool invert = false) {
+  return {.name = std::move(name),
+          .value = StringMatch{.kind = kind, .value = std::move(value)},
+          .invert = invert};
+}
+
+TEST(Headers, EachKindAndItsInverse) {
+  using Kind = StringMatch::Kind;
+  const auto one = [](HeaderMatch match) {
+    return table_of({host("h", {"*"}, {route("yes", {}, {std::move(match)})})});
+  };
+  const auto takes = [](const RouteTable& table,
+                        std::vector<std::pair<std::string, std::string>> fields) {
+    http::RequestHead head = request("h", "/p?q");
+    for (const auto& [name, value] : fields) head.fields.add_copy(name, value);
+    return match(table, head) != nullptr;
+  };
+  EXPECT_TRUE(takes(*one(wants("x", Kind::exact, "1")), {{"X", "1"}}));
+  EXPECT_FALSE(takes(*one(wants("x", Kind::exact, "1")), {{"X", "12"}}));
+  EXPECT_TRUE(takes(*one(wants("x", Kind::prefix, "1")), {{"x", "12"}}));
+  EXPECT_TRUE(takes(*one(wants("x", Kind::suffix, "2")), {{"x", "12"}}));
+  EXPECT_TRUE(takes(*one(wants("x", Kind::contains, "34")), {{"x", "1345"}}));
+  EXPECT_TRUE(takes(*one(wants("x", Kind::regex, "a+")), {{"x", "aaa"}}));
+  EXPECT_FALSE(takes(*one(wants("x", Kind::regex, "a+")), {{"x", "aaab"}}));
+  EXPECT_TRUE(takes(*one({.name = "x", .value = {}, .invert = false}), {{"x", ""}}));
+  EXPECT_FALSE(takes(*one({.name = "x", .value = {}, .invert = false}), {}));
+  EXPECT_TRUE(takes(*one({.name = "x", .value = {}, .invert = true}), {}));
+  EXPECT_TRUE(takes(*one(wants("x", Kind::exact, "1", true)), {{"x", "2"}}));
+  EXPECT_FALSE(takes(*one(wants("x", Kind::exact, "1", true)), {}))
+      << "as Envoy without treat_missing";
+  EXPECT_TRUE(takes(*one(wants("x", Kind::exact, "2")), {{"x", "1"}, {"x", "2"}}));
+  EXPECT_FALSE(takes(*one(wants("x", Kind::exact, "1,2")), {{"x", "1"}, {"x", "2"}}));
+  EXPECT_FALSE(takes(*one(wants("x", Kind::exact, "2", true)), {{"x", "1"}, {"x", "2"}}));
+  EXPECT_TRUE(takes(*one(wants(":method", Kind::exact, "GET")), {}));
+  EXPECT_TRUE(takes(*one(wants(":path", Kind::exact, "/p?q")), {}));
+  EXPECT_TRUE(takes(*one(wants(":authority", Kind::exact, "h")), {}));
+  EXPECT_TRUE(takes(*one(wants("host", Kind::exact, "h")), {}));
+  HeaderMatch loose = wants("x", Kind::contains, "AbC");
+  loose.value->ignore_case = true;
+  EXPECT_TRUE(takes(*one(loose), {{"x", "xxaBcx"}}));
+}
+
+TEST(Refusals, EachHostAndEachEarlierRouteSaysWhy) {
+  const auto table =
+      table_of({host("other", {"other"}),
+                host("mine", {"mine"},
+                     {route("a", {.value = "/a"}),
+                      route("b", {}, {wants("x-user", StringMatch::Kind::exact, "jason")}),
+                      route("", {PathMatch::Kind::exact, "/c"}), route("rest", {})}),
+                host("any", {"*"})});
+  Refusals refused;
+  const Rule* rule = match(*table, request("mine", "/x"), &refused);
+  ASSERT_NE(rule, nullptr);
+  EXPECT_EQ(rule->route->name, "rest");
+  EXPECT_EQ(rule->host->name, "mine");
+  ASSERT_EQ(refused.size(), 5U);
+  EXPECT_EQ(refused[0].what, "virtual host other");
+  EXPECT_EQ(refused[0].why, "the host mine is none of its domains");
+  EXPECT_EQ(refused[1].what, "virtual host any");
+  EXPECT_EQ(refused[2].why, "the path /x does not begin with /a");
+  EXPECT_EQ(refused[3].what, "route b");
+  EXPECT_EQ(refused[3].why, "the header x-user is not there, and must be jason");
+  EXPECT_EQ(refused[4].what, "route 3");
+}
+
+TEST(RouteTable, WhatCannotBeMadeReadyIsNamed) {
+  auto routes = std::make_shared<config::RouteConfiguration>();
+  routes->name = "r";
+  routes->virtual_hosts = {host("h", {"*"}, {route("bad", {PathMatch::Kind::regex, "("})})};
+  auto made = RouteTable::make(routes);
+  ASSERT_FALSE(made.ok());
+  EXPECT_THAT(made.fault().message, HasSubstr("virtual host h, route bad: the pattern ("));
+  auto twice = std::make_shared<config::RouteConfiguration>();
+  twice->virtual_hosts = {host("h", {"a"}), host("i", {"A"})};
+  made = RouteTable::make(twice);
+  ASSERT_FALSE(made.ok());
+  EXPECT_THAT(made.fault().message, HasSubstr("the domain A stands twice"));
+}
+
+TEST(RouteTable, RetriesComeFromTheRouteElseTheHost) {
+  config::VirtualHost mine = host("h", {"*"}, {route("own", {.value = "/own"}), route("rest", {})});
+  mine.retry = config::RetryPolicy{.retry_on = {"5xx"}, .retries = 5};
+  mine.routes[0].forward.retry = config::RetryPolicy{.retry_on = {"reset"}, .retries = 7};
+  const auto table = table_of({mine});
+  EXPECT_EQ(match(*table, request("h", "/own"))->retry.retries, 7U);
+  EXPECT_EQ(match(*table, request("h", "/x"))->retry.on, RetryRules::server_error);
+}
+
+TEST(Clusters, ByWeight) {
+  SeededRandom random(7);
+  const std::vector<config::WeightedCluster> clusters{{"a", 70}, {"b", 0}, {"c", 30}};
+  std::map<std::string, int> counts;
+  for (int i = 0; i < 10000; ++i) ++counts[choose_cluster(clusters, random).cluster];
+  EXPECT_NEAR(counts["a"], 7000, 250);
+  EXPECT_NEAR(counts["c"], 3000, 250);
+  EXPECT_EQ(counts["b"], 0);
+  const auto shares = cluster_shares(clusters);
+  ASSERT_EQ(shares.size(), 2U);
+  EXPECT_DOUBLE_EQ(shares[0].share, 0.7);
+  EXPECT_EQ(choose_cluster({{"a", 0}, {"b", 0}}, random).cluster, "a");
+}
+
+TEST(NormalisePath, WhatIsTheSameBecomesTheSame) {
+  const std::map<std::string, std::string> expected{{"/", "/"},
+                                                    {"/a/b", "/a/b"},
+                                                    {"/a/./b", "/a/b"},
+                                                    {"/a/../b", "/b"},
+                                                    {"/a/..", "/"},
+                                                    {"/a/b/..", "/a/"},
+                                                    {"/a/.", "/a/"},
+                                                    {"/%61", "/a"},
+                                                    {"/%2e%2E/a", ""},
+                                                    {"/a/%2e%2e/b", "/b"},
+                                                    {"/a%2fb", "/a%2Fb"},
+                                                    {"/..", ""},
+                                                    {"/a\\b", "/a/b"},
+                                                    {"/a\\..\\b", "/b"},
+                                                    {"/%zz", ""},
+                                                    {"/%4", ""},
+                                                    {"/%00", ""},
+                                                    {"/.hidden", "/.hidden"},
+                                                    {"/a//b", "/a//b"},
+                                                    {"/a?x=/../%zz", "/a?x=/../%zz"},
+                                                    {"/a/../b?/../c", "/b?/../c"},
+                                                    {"/...", "/..."},
+                                                    {"*", "*"}};
+  for (const auto& [path, normal] : expected) {
+    http::RequestHead head = request("h", path);
+    const Result<> done = normalise_path(head);
+    EXPECT_EQ(done.ok(), !normal.empty()) << path;
+    if (done) EXPECT_EQ(head.path, normal) << path;
+    if (done) {
+      const std::string once(head.path);
+      ASSERT_TRUE(normalise_path(head).ok());
+      EXPECT_EQ(head.path, once);
+    }
+  }
+}
+
+TEST(Rewrite, PrefixHostAndFields) {
+  config::Route changed = route("r", {.value = "/api"});
+  changed.forward.prefix_rewrite = "/v2";
+  changed.forward.host_rewrite = "inside";
+  changed.request_headers_to_add = {{.name = "x-a", .value = "1", .append = false},
+                                    {.name = "x-b", .value = "2"}};
+  changed.request_headers_to_remove = {"x-gone", "host", ":path"};
+  changed.response_headers_to_add = {{.name = "x-r", .value = "3"}};
+  const auto table = table_of({host("h", {"*"}, {changed, route("plain", {})})});
+  http::RequestHead head = request("h", "/api/x?q");
+  head.fields.add("X-Gone", "y");
+  head.fields.add("X-A", "old");
+  head.fields.add("x-b", "old");
+  const Rule* rule = match(*table, head);
+  ASSERT_TRUE(rule && rule->changes_request && rule->changes_response);
+  rewrite_request(*rule, head);
+  EXPECT_EQ(head.path, "/v2/x?q");
+  EXPECT_EQ(head.authority, "inside");
+  EXPECT_FALSE(head.fields.has("x-gone"));
+  EXPECT_EQ(head.fields.value("x-a"), "1");
+  ASSERT_EQ(head.fields.size(), 3U);
+  EXPECT_EQ(head.fields[2].value, "2");
+  http::ResponseHead response;
+  rewrite_response(*rule, response);
+  EXPECT_EQ(response.fields.value("x-r"), "3");
+  EXPECT_FALSE(match(*table, request("h", "/x"))->changes_request);
+}
+
+TEST(Rewrite, Redirects) {
+  config::Route moved = route("r", {});
+  moved.kind = config::Route::Kind::redirect;
+  const auto location = [&](config::RedirectAction action) {
+    moved.redirect = std::move(action);
+    const auto table = table_of({host("h", {"*"}, {moved})});
+    const http::RequestHead head = request("h:80", "/a?b");
+    return redirect_location(*match(*table, head), head);
+  };
+  EXPECT_EQ(location({.host = "new", .path = ""}), "http://new/a?b");
+  EXPECT_EQ(location({.host = "", .path = "/x", .https = true}), "https://h/x?b");
+  EXPECT_EQ(location({.host = "", .path = "/x?y"}), "http://h:80/x?y");
+}
+
+}  // namespace
+}  // namespace fairlead::proxy

@@ -1,0 +1,123 @@
+#include "proxy/decide/retry.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace fairlead::proxy {
+namespace {
+
+constexpr std::pair<std::string_view, std::uint32_t> words[] = {
+    {"connect-failure", RetryRules::connect_failure},
+    {"refused-stream", RetryRules::refused_stream},
+    {"reset", RetryRules::reset},
+    {"reset-before-request", RetryRules::reset_before_request},
+    {"5xx", RetryRules::server_error},
+    {"gateway-error", RetryRules::gateway_error},
+    {"retriable-4xx", RetryRules::retriable_4xx},
+    {"retriable-status-codes", RetryRules::status_codes},
+    {"cancelled", RetryRules::grpc_cancelled},
+    {"deadline-exceeded", RetryRules::grpc_deadline_exceeded},
+    {"internal", RetryRules::grpc_internal},
+    {"resource-exhausted", RetryRules::grpc_resource_exhausted},
+    {"unavailable", RetryRules::grpc_unavailable},
+};
+
+std::uint32_t grpc_bit(int status) {
+  switch (status) {
+    case 1:
+      return RetryRules::grpc_cancelled;
+    case 4:
+      return RetryRules::grpc_deadline_exceeded;
+    case 8:
+      return RetryRules::grpc_resource_exhausted;
+    case 13:
+      return RetryRules::grpc_internal;
+    case 14:
+      return RetryRules::grpc_unavailable;
+    default:
+      return 0;
+  }
+}
+
+// Why trying again may help, and is allowed; empty when it is not.
+std::string_view reason_after_response(const RetryRules& rules, const Attempt& attempt) {
+  const std::uint32_t status = attempt.status;
+  if (attempt.undelivered) return "the far proxy says that its app never got the request";
+  if (attempt.grpc_status >= 0 && (rules.on & grpc_bit(attempt.grpc_status)) != 0) {
+    return "the gRPC status is one to retry on";
+  }
+  if ((rules.on & RetryRules::server_error) != 0 && status >= 500) return "the status is 5xx";
+  if ((rules.on & RetryRules::gateway_error) != 0 && status >= 502 && status <= 504) {
+    return "the status is 502, 503 or 504";
+  }
+  if ((rules.on & RetryRules::retriable_4xx) != 0 && status == 409) return "the status is 409";
+  if ((rules.on & RetryRules::status_codes) != 0 &&
+      std::find(rules.codes.begin(), rules.codes.end(), status) != rules.codes.end()) {
+    return "the status is one to retry on";
+  }
+  return {};
+}
+
+std::string_view reason_after_reset(const RetryRules& rules, const Attempt& attempt,
+                                    const RetrySituation& situation) {
+  constexpr std::uint32_t any =
+      RetryRules::reset | RetryRules::server_error | RetryRules::gateway_error;
+  if (!attempt.request_sent) return "the connection ended before the request was sent";
+  if (situation.safe_method && !situation.has_body) {
+    return "the connection ended before the response began, and the request is safe to repeat";
+  }
+  if ((rules.on & any) != 0) return "the connection ended before the response began";
+  return {};
+}
+
+std::string_view reason_to_retry(const RetryRules& rules, const Attempt& attempt,
+                                 const RetrySituation& situation) {
+  constexpr std::uint32_t slow =
+      RetryRules::reset | RetryRules::server_error | RetryRules::gateway_error;
+  switch (attempt.outcome) {
+    case Outcome::connect_failed:
+      return "no connection could be made";
+    case Outcome::refused:
+      return "the peer says that it did not look at the request";
+    case Outcome::reset:
+      return reason_after_reset(rules, attempt, situation);
+    case Outcome::try_timed_out:
+      return (rules.on & slow) != 0 ? "the time of one try was up" : std::string_view{};
+    case Outcome::responded:
+      return reason_after_response(rules, attempt);
+  }
+  return {};
+}
+
+}  // namespace
+
+RetryRules retry_rules(const config::RetryPolicy& policy) {
+  RetryRules rules{.retries = policy.retries,
+                   .avoid_previous_hosts = policy.avoid_previous_hosts,
+                   .codes = policy.retriable_status_codes};
+  for (const std::string& asked : policy.retry_on) {
+    for (const auto& [word, bit] : words) {
+      if (asked == word) rules.on |= bit;
+    }
+  }
+  return rules;
+}
+
+RetryVerdict should_retry(const RetryRules& rules, const Attempt& attempt,
+                          const RetrySituation& situation) {
+  if (situation.response_started) return {Retry::no, "the response has begun"};
+  const std::string_view reason = reason_to_retry(rules, attempt, situation);
+  if (reason.empty()) return {Retry::no, "nothing says that trying again is safe or wanted"};
+  if (situation.body_sent) return {Retry::no, "some of the request's body cannot be sent again"};
+  if (rules.retries == 0) return {Retry::no, "the policy allows no retry"};
+  if (situation.retries_made >= rules.retries) {
+    return {Retry::limit_reached, "every retry that the policy allows was made"};
+  }
+  if (situation.retries_in_flight >= situation.max_retries) {
+    return {Retry::over_budget, "too many retries of this cluster are in flight"};
+  }
+  return {Retry::yes, reason};
+}
+
+}  // namespace fairlead::proxy

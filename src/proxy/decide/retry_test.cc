@@ -1,0 +1,98 @@
+#include "proxy/decide/retry.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "proxy/decide/timeouts.h"
+
+namespace fairlead::proxy {
+namespace {
+
+RetryRules on(std::vector<std::string> words, std::vector<std::uint32_t> codes = {}) {
+  return retry_rules(
+      {.retry_on = std::move(words), .retries = 2, .retriable_status_codes = std::move(codes)});
+}
+
+Attempt responded(std::uint16_t status) {
+  return {.outcome = Outcome::responded, .request_sent = true, .status = status};
+}
+
+const RetrySituation safe{.safe_method = true};
+const RetrySituation post{.safe_method = false, .has_body = true};
+
+bool retries(const RetryRules& rules, const Attempt& attempt,
+             const RetrySituation& situation = post) {
+  return should_retry(rules, attempt, situation).retry == Retry::yes;
+}
+
+TEST(Retry, WhatCannotHappenTwiceIsTriedAgainWithoutAPolicy) {
+  const RetryRules none;
+  EXPECT_TRUE(retries(none, {.outcome = Outcome::connect_failed}));
+  EXPECT_TRUE(retries(none, {.outcome = Outcome::refused, .request_sent = true}));
+  EXPECT_TRUE(retries(none, {.outcome = Outcome::reset, .request_sent = false}));
+  EXPECT_TRUE(retries(none, {.outcome = Outcome::reset, .request_sent = true}, safe));
+  Attempt undelivered = responded(503);
+  undelivered.undelivered = true;
+  EXPECT_TRUE(retries(none, undelivered));
+}
+
+TEST(Retry, WhatMayHappenTwiceIsNot) {
+  const RetryRules none;
+  EXPECT_FALSE(retries(none, {.outcome = Outcome::reset, .request_sent = true}, post));
+  EXPECT_FALSE(retries(none, {.outcome = Outcome::reset, .request_sent = true},
+                       {.safe_method = true, .has_body = true}));
+  EXPECT_FALSE(retries(none, {.outcome = Outcome::try_timed_out, .request_sent = true}, safe));
+  EXPECT_FALSE(retries(none, responded(503), safe));
+  EXPECT_FALSE(retries(none, responded(200), safe));
+}
+
+TEST(Retry, EnvoysWords) {
+  EXPECT_TRUE(retries(on({"5xx"}), responded(500)));
+  EXPECT_FALSE(retries(on({"5xx"}), responded(499)));
+  EXPECT_TRUE(retries(on({"5xx"}), {.outcome = Outcome::reset, .request_sent = true}));
+  EXPECT_TRUE(retries(on({"gateway-error"}), responded(504)));
+  EXPECT_FALSE(retries(on({"gateway-error"}), responded(500)));
+  EXPECT_TRUE(retries(on({"retriable-4xx"}), responded(409)));
+  EXPECT_FALSE(retries(on({"retriable-4xx"}), responded(404)));
+  EXPECT_TRUE(retries(on({"retriable-status-codes"}, {418}), responded(418)));
+  EXPECT_FALSE(retries(on({"5xx"}, {418}), responded(418)));
+  EXPECT_TRUE(retries(on({"reset"}), {.outcome = Outcome::try_timed_out, .request_sent = true}));
+  EXPECT_FALSE(
+      retries(on({"reset-before-request"}), {.outcome = Outcome::reset, .request_sent = true}));
+  Attempt unavailable = responded(200);
+  unavailable.grpc_status = 14;
+  EXPECT_TRUE(retries(on({"unavailable"}), unavailable));
+  EXPECT_FALSE(retries(on({"cancelled"}), unavailable));
+  EXPECT_EQ(on({"no-such-word"}).on, 0U);
+}
+
+TEST(Retry, LimitsAndWhatIsGone) {
+  const RetryRules rules = on({"5xx"});
+  EXPECT_EQ(should_retry(rules, responded(500), {.retries_made = 2}).retry, Retry::limit_reached);
+  EXPECT_EQ(should_retry(rules, responded(500), {.retries_made = 1, .retries_in_flight = 3}).retry,
+            Retry::over_budget);
+  EXPECT_EQ(should_retry(rules, responded(500), {.body_sent = true}).retry, Retry::no);
+  EXPECT_EQ(should_retry(rules, responded(500), {.response_started = true}).retry, Retry::no);
+  EXPECT_EQ(should_retry(rules, responded(200), {.retries_made = 2}).retry, Retry::no);
+  const RetryRules never = retry_rules({.retry_on = {"5xx"}, .retries = 0});
+  EXPECT_EQ(should_retry(never, responded(500), {}).retry, Retry::no);
+  EXPECT_FALSE(should_retry(rules, responded(500), {}).why.empty());
+}
+
+TEST(Timeouts, AsEnvoyCountsThem) {
+  config::RouteAction action;
+  config::HttpConnectionManager manager;
+  EXPECT_EQ(timeouts_of(action, manager).whole, std::chrono::seconds(15));
+  EXPECT_FALSE(timeouts_of(action, manager).attempt.has_value());
+  EXPECT_EQ(timeouts_of(action, manager).idle, std::chrono::minutes(5));
+  action.timeout = config::Milliseconds{0};
+  action.retry = config::RetryPolicy{.retry_on = {}, .per_try_timeout = config::Milliseconds{250}};
+  manager.stream_idle_timeout = config::Milliseconds{0};
+  EXPECT_FALSE(timeouts_of(action, manager).whole.has_value());
+  EXPECT_EQ(timeouts_of(action, manager).attempt, std::chrono::milliseconds(250));
+  EXPECT_FALSE(timeouts_of(action, manager).idle.has_value());
+}
+
+}  // namespace
+}  // namespace fairlead::proxy

@@ -1,0 +1,173 @@
+#include "proxy/decide/rewrite.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <vector>
+
+#include "http/validate.h"
+
+namespace fairlead::proxy {
+namespace {
+
+int hex_value(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+bool is_unreserved(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
+}
+
+bool may_need_work(std::string_view path) {
+  for (std::size_t at = 0; at < path.size(); ++at) {
+    if (path[at] == '%' || path[at] == '\\') return true;
+    if (path[at] == '/' && at + 1 < path.size() && path[at + 1] == '.') return true;
+  }
+  return false;
+}
+
+Fault refused(std::string_view path, std::string_view why) {
+  Fault fault = invalid(fmt::format("the path {} {}", http::printable(path), why));
+  fault.side = Side::downstream;
+  return fault;
+}
+
+Result<std::string> decoded(std::string_view path) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string made;
+  made.reserve(path.size());
+  for (std::size_t at = 0; at < path.size(); ++at) {
+    if (path[at] == '\\') {
+      made += '/';
+      continue;
+    }
+    if (path[at] != '%') {
+      made += path[at];
+      continue;
+    }
+    const int high = at + 2 < path.size() ? hex_value(path[at + 1]) : -1;
+    const int low = at + 2 < path.size() ? hex_value(path[at + 2]) : -1;
+    if (high < 0 || low < 0) return refused(path, "has a '%' without two hexadecimal digits");
+    const int value = high * 16 + low;
+    if (value == 0) return refused(path, "has an escaped NUL");
+    if (is_unreserved(static_cast<char>(value))) {
+      made += static_cast<char>(value);
+    } else {
+      made += '%';
+      made += digits[static_cast<std::size_t>(high)];
+      made += digits[static_cast<std::size_t>(low)];
+    }
+    at += 2;
+  }
+  return made;
+}
+
+// RFC 3986 §5.2.4, but nothing climbs above the root.
+Result<std::string> without_dots(const std::string& path) {
+  std::vector<std::string_view> kept;
+  std::string_view rest = std::string_view(path).substr(1);
+  bool ends_in_slash = false;
+  for (bool last = false; !last;) {
+    const std::size_t slash = rest.find('/');
+    last = slash == std::string_view::npos;
+    const std::string_view segment = rest.substr(0, slash);
+    if (!last) rest.remove_prefix(slash + 1);
+    ends_in_slash = segment == "." || segment == "..";
+    if (segment == ".") continue;
+    if (segment != "..") {
+      kept.push_back(segment);
+    } else if (kept.empty()) {
+      return refused(path, "climbs above the root");
+    } else {
+      kept.pop_back();
+    }
+  }
+  std::string made;
+  for (const std::string_view segment : kept) {
+    made += '/';
+    made += segment;
+  }
+  if (ends_in_slash || made.empty()) made += '/';
+  return made;
+}
+
+void change_fields(http::Fields& fields, const std::vector<config::HeaderToAdd>& add,
+                   const std::vector<std::string>& remove) {
+  for (const std::string& name : remove) {
+    if (!name.starts_with(':') && http::field_name(name) != http::FieldName::host) {
+      fields.remove(name);
+    }
+  }
+  for (const config::HeaderToAdd& header : add) {
+    if (!header.append) fields.remove(header.name);
+    fields.add(header.name, header.value);
+  }
+}
+
+std::string_view rewritten_path(const config::Route& route, http::RequestHead& head) {
+  const bool by_prefix = route.path.kind == config::PathMatch::Kind::prefix ||
+                         route.path.kind == config::PathMatch::Kind::path_separated_prefix;
+  const std::size_t replaced =
+      by_prefix ? route.path.value.size() : head.path_without_query().size();
+  const std::string_view rest = head.path.substr(std::min(replaced, head.path.size()));
+  const std::string& start = route.forward.prefix_rewrite;
+  char* const text = head.fields.keep_space(start.size() + rest.size());
+  std::memcpy(text, start.data(), start.size());
+  if (!rest.empty()) std::memcpy(text + start.size(), rest.data(), rest.size());
+  return {text, start.size() + rest.size()};
+}
+
+}  // namespace
+
+Result<> normalise_path(http::RequestHead& head) {
+  const std::string_view path = head.path_without_query();
+  if (!path.starts_with('/') || !may_need_work(path)) return done();
+  Result<std::string> plain = decoded(path);
+  if (!plain) return std::move(plain).fault();
+  Result<std::string> resolved = without_dots(*plain);
+  if (!resolved) return std::move(resolved).fault();
+  if (*resolved == path) return done();
+  *resolved += head.path.substr(path.size());
+  head.path = head.fields.keep(*resolved);
+  return done();
+}
+
+void rewrite_request(const Rule& rule, http::RequestHead& head) {
+  if (!rule.changes_request) return;
+  const config::Route& route = *rule.route;
+  if (!route.forward.prefix_rewrite.empty()) head.path = rewritten_path(route, head);
+  if (!route.forward.host_rewrite.empty()) head.authority = route.forward.host_rewrite;
+  change_fields(head.fields, route.request_headers_to_add, route.request_headers_to_remove);
+}
+
+void rewrite_response(const Rule& rule, http::ResponseHead& head) {
+  if (!rule.changes_response) return;
+  change_fields(head.fields, rule.route->response_headers_to_add,
+                rule.route->response_headers_to_remove);
+}
+
+std::string redirect_location(const Rule& rule, const http::RequestHead& head,
+                              std::string_view scheme) {
+  const config::RedirectAction& redirect = rule.route->redirect;
+  std::string_view authority = redirect.host.empty() ? head.authority : redirect.host;
+  if (redirect.https) {
+    scheme = "https";
+    if (authority.ends_with(":80")) authority.remove_suffix(3);
+  }
+  std::string location = fmt::format("{}://{}", scheme, authority);
+  if (redirect.path.empty()) {
+    location += head.path;
+    return location;
+  }
+  location += redirect.path;
+  if (redirect.path.find('?') == std::string::npos) {
+    location += head.path.substr(head.path_without_query().size());
+  }
+  return location;
+}
+
+}  // namespace fairlead::proxy

@@ -1,0 +1,21 @@
+#include "proxy/decide/timeouts.h"
+
+namespace fairlead::proxy {
+namespace {
+
+std::optional<Duration> unless_zero(config::Milliseconds time) {
+  if (time.count() == 0) return {};
+  return time;
+}
+
+}  // namespace
+
+Timeouts timeouts_of(const config::RouteAction& action,
+                     const config::HttpConnectionManager& manager) {
+  constexpr config::Milliseconds unsaid{15000};
+  return {.whole = unless_zero(action.timeout.value_or(unsaid)),
+          .attempt = action.retry ? unless_zero(action.retry->per_try_timeout) : std::nullopt,
+          .idle = unless_zero(manager.stream_idle_timeout)};
+}
+
+}  // namespace fairlead::proxy
