@@ -35,8 +35,9 @@ class GrpcCallHandle {
   explicit GrpcCallHandle(std::shared_ptr<State> state) : state_(std::move(state)) {}
 
   [[nodiscard]] Task<Result<std::optional<std::string>>> receive();
-  // The next message; absent after the peer's last one (client: status() is known then). A fault:
-  // the call was broken off. One waits at a time.
+  // The next message; absent after the peer's last one. For a client the call has then ended, and
+  // status() says how: also that the connection was lost. For a server a fault means that the
+  // client gave the call up. One waits at a time.
   [[nodiscard]] Task<Result<>> send(std::string_view message);
   // Returns once the message is queued and not too much waits. A fault: the call has ended. One
   // waits at a time, beside one that receives.
