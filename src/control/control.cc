@@ -1,0 +1,81 @@
+#include "control/control.h"
+
+#include <utility>
+
+#include "control/rest.h"
+
+namespace fairlead::control {
+namespace {
+
+net::ListenOptions dual_stack() {
+  return {.only_v6 = false};
+}
+
+}  // namespace
+
+Control::Control(net::Loop& loop)
+    : discovery_(publisher_),
+      http_(loop, [this](http::Request& request) { return answer(request); }),
+      grpc_(loop, [this](http::GrpcCallHandle& call) { return discovery_.answer(call); }) {}
+
+Result<SocketAddress> Control::listen_http(const SocketAddress& address) {
+  return http_.listen(address, dual_stack());
+}
+
+Result<SocketAddress> Control::listen_grpc(const SocketAddress& address) {
+  return grpc_.listen(address, dual_stack());
+}
+
+Result<> Control::listen_status(const std::string& path) {
+  return http_.listen_unix(path);
+}
+
+void Control::use(mesh::WorldPointer world, std::vector<std::string> broken) {
+  broken_ = std::move(broken);
+  if (world != nullptr && world != publisher_.world()) {
+    discovery_.push(publisher_.use(std::move(world)));
+  }
+}
+
+Status Control::status() const {
+  Status status = publisher_.status();
+  status.broken = broken_;
+  return status;
+}
+
+Task<> Control::close() {
+  co_await grpc_.close();
+  co_await http_.close();
+}
+
+Task<http::Response> Control::answer(http::Request& request) {
+  co_return answer_now(request);
+}
+
+http::Response Control::answer_now(const http::Request& request) const {
+  const bool reads = request.method() == "GET" || request.method() == "HEAD";
+  const bool own = request.path() == "/fairlead/status" || request.path() == "/ready";
+  if (own && !reads) {
+    http::Response response = http::Response::text(405, "this is only read: GET\n");
+    response.fields = {{"allow", "GET, HEAD"}};
+    return response;
+  }
+  if (request.path() == "/fairlead/status") return http::Response::json(status_json(status()));
+  const mesh::WorldPointer& world = publisher_.world();
+  if (world == nullptr) {
+    std::string why = "no world yet: nothing could be read\n";
+    for (const std::string& broken : broken_) why += broken + "\n";
+    return http::Response::text(503, std::move(why));
+  }
+  if (request.path() == "/ready")
+    return http::Response::text(200, "world " + world->version + "\n");
+  // A head is asked for as the whole: the server leaves the body out.
+  const std::string_view method = request.method() == "HEAD" ? "GET" : request.method();
+  RestAnswer rest = answer_rest(*world, method, request.head().path);
+  http::Response response =
+      http::Response::text(static_cast<std::uint16_t>(rest.status), std::move(rest.body));
+  response.content_type = std::move(rest.content_type);
+  return response;
+}
+
+}  // namespace fairlead::control
