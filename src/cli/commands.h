@@ -18,5 +18,6 @@ struct Command {
 };
 
 int run_intercept(const Arguments& arguments);
+int run_sample_app(const Arguments& arguments);
 
 }  // namespace fairlead::cli

@@ -16,6 +16,7 @@ const std::vector<Command>& commands() {
   static const std::vector<Command> all{
       {"intercept", "take a pod's connections to its proxy: apply, show, check, remove",
        run_intercept},
+      {"sample-app", "the sample service: answers who it is, and calls on", run_sample_app},
   };
   return all;
 }
