@@ -5,6 +5,21 @@
 
 namespace fairlead::net {
 
+Stream::~Stream() {
+  if (reader_ != nullptr) {
+    reader_->stream_ = nullptr;
+    reader_->wake();
+  }
+  if (writer_ != nullptr) {
+    writer_->stream_ = nullptr;
+    writer_->wake();
+  }
+}
+
+Fault Stream::destroyed_fault() {
+  return Fault{FaultKind::closed, "the stream was closed here"};
+}
+
 void Stream::notify(Notice* receiver) {
   notice_ = receiver;
 }
@@ -58,7 +73,7 @@ bool Stream::WriteAll::proceed() {
       rest[0].remove_prefix(skip_);
       next = std::span(rest).first(count);
     }
-    Result<std::size_t> written = stream_.write_now(next);
+    Result<std::size_t> written = stream_->write_now(next);
     if (!written.ok()) {
       result_ = std::move(written).fault();
       return true;
@@ -73,7 +88,7 @@ bool Stream::WriteAll::proceed() {
         skip_ = 0;
       }
     }
-    if (!pieces_.empty() && !stream_.may_write()) return false;
+    if (!pieces_.empty() && !stream_->may_write()) return false;
   }
 }
 

@@ -39,7 +39,8 @@ class Stream {
  public:
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
-  virtual ~Stream() = default;
+  virtual ~Stream();
+  // Who still waits gets a fault `closed`, and must not touch the stream again.
 
   class Readable;
   class Writable;
@@ -108,6 +109,7 @@ class Stream {
 
  private:
   class WriteWaiter;
+  static Fault destroyed_fault();
   bool may_read_ = false;
   bool may_write_ = true;
   bool ended_ = false;
@@ -120,59 +122,63 @@ using StreamPointer = std::unique_ptr<Stream>;
 
 class Stream::Readable final : public Waiter {
  public:
-  explicit Readable(Stream& stream) : stream_(stream) {}
+  explicit Readable(Stream& stream) : stream_(&stream) {}
   ~Readable() override { leave(); }
-  [[nodiscard]] bool await_ready() const { return stream_.may_read_ || stream_.ended_; }
+  [[nodiscard]] bool await_ready() const { return stream_->may_read_ || stream_->ended_; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> coroutine) {
     if (!park(coroutine)) return false;
-    stream_.reader_ = this;
+    stream_->reader_ = this;
     return true;
   }
   [[nodiscard]] Result<> await_resume() const {
     if (was_cancelled()) return cancelled_fault();
+    if (stream_ == nullptr) return destroyed_fault();
     return done();
   }
 
  private:
+  friend class Stream;
   void leave() override {
-    if (parked() && stream_.reader_ == this) stream_.reader_ = nullptr;
+    if (stream_ != nullptr && parked() && stream_->reader_ == this) stream_->reader_ = nullptr;
   }
-  Stream& stream_;
+  Stream* stream_;  // null: it was destroyed meanwhile
 };
 
 class Stream::WriteWaiter : public Waiter {
  public:
-  explicit WriteWaiter(Stream& stream) : stream_(stream) {}
+  explicit WriteWaiter(Stream& stream) : stream_(&stream) {}
   virtual bool proceed() = 0;
   // Writing may go on. True: the coroutine is to be resumed.
 
  protected:
+  friend class Stream;
   ~WriteWaiter() override = default;
   template <class P>
   bool wait(std::coroutine_handle<P> coroutine) {
     if (!park(coroutine)) return false;
-    stream_.writer_ = this;
-    stream_.want_write();
+    stream_->writer_ = this;
+    stream_->want_write();
     return true;
   }
   void leave() override {
-    if (parked() && stream_.writer_ == this) stream_.writer_ = nullptr;
+    if (stream_ != nullptr && parked() && stream_->writer_ == this) stream_->writer_ = nullptr;
   }
-  Stream& stream_;
+  Stream* stream_;  // null: it was destroyed meanwhile
 };
 
 class Stream::Writable final : public WriteWaiter {
  public:
   explicit Writable(Stream& stream) : WriteWaiter(stream) {}
   ~Writable() override { leave(); }
-  [[nodiscard]] bool await_ready() const { return stream_.may_write_; }
+  [[nodiscard]] bool await_ready() const { return stream_->may_write_; }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> coroutine) {
     return wait(coroutine);
   }
   [[nodiscard]] Result<> await_resume() const {
     if (was_cancelled()) return cancelled_fault();
+    if (stream_ == nullptr) return destroyed_fault();
     return done();
   }
 
@@ -195,6 +201,7 @@ class Stream::WriteAll final : public WriteWaiter {
   }
   [[nodiscard]] Result<> await_resume() {
     if (was_cancelled()) return cancelled_fault();
+    if (stream_ == nullptr) return destroyed_fault();
     return std::move(result_);
   }
 
