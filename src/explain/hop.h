@@ -52,7 +52,6 @@ struct KernelRule {
   std::size_t rule = 0;  // its 1-based place in the chain; 0: the policy at the chain's end
   std::string text;      // as nft prints it
   std::string comment;   // why it is there, in its author's words
-  std::string element;   // the element of a map that was met: "10.96.0.12 . tcp . 9080 : 3"
   bool operator==(const KernelRule&) const = default;
 };
 

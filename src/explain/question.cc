@@ -114,6 +114,10 @@ bool runs(const mesh::Workload& workload) {
   return workload.ready && !workload.terminating && !workload.addresses.empty();
 }
 
+std::string pod_name(const mesh::Workload& workload) {
+  return workload.name_space + '/' + workload.name;
+}
+
 std::vector<std::string> all_names(const mesh::World& world, bool with_namespace) {
   std::vector<std::string> names;
   for (const mesh::Workload& workload : world.workloads) {
@@ -203,8 +207,11 @@ Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND, std::string_v
   }
   const Workloads found = meant_by(world, name_space, name);
   if (!found.empty()) return one_of(found, name);
+  const bool elsewhere = with_namespace && !meant_by(world, "", name).empty();
   return missing(fmt::format("there is no pod, workload, VM or node '{}'{}", text,
-                             did_you_mean(text, all_names(world, with_namespace))));
+                             elsewhere ? fmt::format("; in another namespace there is {}",
+                                                     pod_name(*meant_by(world, "", name).front()))
+                                       : did_you_mean(text, all_names(world, with_namespace))));
 }
 
 }  // namespace fairlead::explain

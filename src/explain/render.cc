@@ -108,9 +108,10 @@ std::string describe(const Origin& origin) {
 }
 
 std::string describe(const KernelRule& rule) {
-  const std::string place = fmt::format("nft {}, chain {}", rule.table, rule.chain);
-  if (rule.rule == 0) return place + ", policy: no rule takes it";
-  return fmt::format("{}, rule {}: {}", place, rule.rule, rule.text);
+  const std::string table = rule.table.substr(rule.table.find(' ') + 1);
+  if (rule.rule == 0) return fmt::format("nft {} {}: no rule takes it", table, rule.chain);
+  const std::string why = rule.comment.empty() ? "" : fmt::format(" ({})", rule.comment);
+  return fmt::format("nft {} {} {}{}: {}", table, rule.chain, rule.rule, why, rule.text);
 }
 
 // The first line of a hop: stage, what happens, and at the right edge whose world it speaks.
@@ -166,7 +167,7 @@ void choices(Page& page, const Hop& hop) {
   std::vector<Row> rows;
   const std::size_t shown =
       hop.choices.size() > most_choices + 1 ? most_choices : hop.choices.size();
-  const bool said = hop.stage == Stage::name && hop.choices.size() == 1;
+  const bool said = hop.choices.size() == 1;  // in the first line
   for (std::size_t i = 0; i < shown && !said; ++i) {
     const Choice& choice = hop.choices[i];
     rows.push_back({{fraction(choice.share), choice.address, choice.name}, Ink::plain});
@@ -193,7 +194,7 @@ void choices(Page& page, const Hop& hop) {
 void refused_names(Page& page, const Hop& hop) {
   if (hop.stage != Stage::name || hop.failure.empty()) return;
   for (const Refusal& refusal : hop.refused) {
-    page.paragraph(text_column, fmt::format("{}: {}", refusal.name, refusal.why), Ink::dim);
+    page.paragraph(text_column, refusal.why, Ink::dim);
   }
 }
 
@@ -216,31 +217,33 @@ void seen_lines(Page& page, const Hop& hop) {
   }
 }
 
-void hop_lines(Page& page, const Hop& hop) {
+void hop_lines(Page& page, const Hop& hop, const std::string& cause) {
   first_line(page, hop);
   for (const std::string& detail : hop.details) page.paragraph(text_column, detail, Ink::plain);
   choices(page, hop);
   refused_names(page, hop);
   for (const KernelRule& rule : hop.rules) {
     page.paragraph(text_column, describe(rule), Ink::dim);
-    if (!rule.comment.empty()) {
-      page.paragraph(text_column, fmt::format("\"{}\"", rule.comment), Ink::dim);
-    }
   }
   if (hop.origin.known()) page.paragraph(text_column, describe(hop.origin), Ink::dim);
-  if (!hop.failure.empty()) page.paragraph(text_column, "ends here: " + hop.failure, Ink::red);
+  if (!hop.failure.empty()) {
+    const bool in_headline = hop.failure == cause;
+    page.paragraph(text_column, in_headline ? "ends here" : "ends here: " + hop.failure, Ink::red);
+  }
   seen_lines(page, hop);
 }
 
-void hops_by_place(Page& page, const std::vector<Hop>& hops, std::string place,
-                   const std::string& share) {
+// A heading for each place; `share` stands beside the first.
+void hops_by_place(Page& page, const std::vector<Hop>& hops, std::string place, std::string share,
+                   const std::string& cause) {
   for (const Hop& hop : hops) {
     if (hop.place != place) {
       page.blank();
       page.raw(page.inked(hop.place, Ink::bold) + share + '\n');
       place = hop.place;
+      share.clear();
     }
-    hop_lines(page, hop);
+    hop_lines(page, hop, cause);
   }
 }
 
@@ -272,7 +275,8 @@ void branches(Page& page, const Path& path) {
     const Branch& branch = path.branches[i];
     const bool certain = path.branches.size() == 1;
     hops_by_place(page, branch.hops, certain ? last_place : "",
-                  certain ? "" : "  " + page.inked(fraction(branch.share), Ink::yellow));
+                  certain ? "" : "  " + page.inked(fraction(branch.share), Ink::yellow),
+                  path.failure);
     std::string others;
     for (std::size_t j = i + 1; j < path.branches.size(); ++j) {
       if (told[j] || !alike(branch, path.branches[j])) continue;
@@ -353,7 +357,7 @@ std::string render(const Path& path, const Style& style, const Judgement* judgem
   Page page(style);
   headline(page, path, judgement);
   question_line(page, path);
-  hops_by_place(page, path.hops, "", "");
+  hops_by_place(page, path.hops, "", "", path.failure);
   branches(page, path);
   if (!path.notes.empty()) page.blank();
   for (const std::string& note : path.notes) page.paragraph(0, "note: " + note, Ink::yellow);

@@ -29,6 +29,22 @@ std::string ordinal(std::size_t number) {
   }
 }
 
+// In the words of whoever wrote the name, where that can be.
+std::string why_not(const dns::Answer& answer, const dns::Question& question) {
+  const std::vector<std::string_view> labels = question.name.labels();
+  const std::size_t svc =
+      static_cast<std::size_t>(std::find(labels.begin(), labels.end(), "svc") - labels.begin());
+  const bool below_svc = svc != labels.size() && svc >= 1;
+  if (below_svc && svc >= 2 && answer.reason == dns::Reason::no_such_service) {
+    return fmt::format("there is no service '{}' in namespace {}", labels[svc - 2],
+                       labels[svc - 1]);
+  }
+  if (below_svc && answer.reason == dns::Reason::no_such_namespace) {
+    return fmt::format("there is no namespace '{}'", labels[svc - 1]);
+  }
+  return dns::describe(answer, question);
+}
+
 bool decided_http(const mesh::World& world, const Target& target, const std::string& name_space) {
   if (target.scheme != Scheme::declared) return target.scheme == Scheme::http;
   const mesh::Service* service = nullptr;
@@ -63,28 +79,41 @@ bool holds(const std::vector<IpAddress>& addresses, const IpAddress& address) {
 std::string_view word_for(mesh::Sidecar sidecar) {
   switch (sidecar) {
     case mesh::Sidecar::none:
-      return "no sidecar";
+      return "without a sidecar";
     case mesh::Sidecar::fairlead:
-      return "a fairlead sidecar";
+      return "with a fairlead sidecar";
     case mesh::Sidecar::envoy:
-      return "an Envoy sidecar";
+      return "with an Envoy sidecar";
   }
   return "";
 }
 
 }  // namespace
 
-KernelRule rule_of(const nft::Ruleset& rules, const nft::Trace& trace) {
-  KernelRule rule;
-  if (trace.steps.empty()) return rule;
-  const nft::Step& step = trace.decided ? trace.steps[trace.decided_by] : trace.steps.back();
-  const nft::Table* table = rules.table(step.table);
-  const std::string family = table ? std::string(nft::name_of(table->family)) + ' ' : "";
-  return {.table = family + step.table,
-          .chain = step.chain,
-          .rule = step.rule,
-          .text = step.text,
-          .comment = step.comment};
+std::vector<KernelRule> rules_behind(const nft::Ruleset& rules, const nft::Trace& trace) {
+  const auto told = [&](const nft::Step& step) {
+    const nft::Table* table = rules.table(step.table);
+    const std::string family = table ? std::string(nft::name_of(table->family)) + ' ' : "";
+    return KernelRule{.table = family + step.table,
+                      .chain = step.chain,
+                      .rule = step.rule,
+                      .text = step.text,
+                      .comment = step.comment};
+  };
+  std::vector<KernelRule> behind;
+  if (trace.steps.empty()) return behind;
+  const std::size_t last = trace.decided ? trace.decided_by : trace.steps.size() - 1;
+  // The last rule that sent the packet elsewhere says why; the one that decided says what.
+  for (std::size_t i = last; i-- > 0;) {
+    const nft::Step& step = trace.steps[i];
+    if (!step.matched || step.verdict.empty() || step.rule == 0) continue;
+    behind.push_back(told(step));
+    break;
+  }
+  const nft::Step& end = trace.steps[last];
+  if (end.matched && end.rule != 0) behind.push_back(told(end));
+  if (behind.empty()) behind.push_back(told(end));
+  return behind;
 }
 
 std::string pod_of(const mesh::Workload& workload) {
@@ -143,6 +172,11 @@ std::string Walk::name_at(const SocketAddress& address) const {
   return workload ? pod_of(*workload) : std::string();
 }
 
+std::string Walk::with_name(const SocketAddress& address) const {
+  const std::string name = name_at(address);
+  return name.empty() ? address.text() : address.text() + ", " + name;
+}
+
 const mesh::Node* Walk::node_of(const mesh::Workload* sender) const {
   if (!sender) return call_.from.node;
   if (const mesh::Node* node = mesh::find_node(world_, sender->node)) return node;
@@ -158,10 +192,9 @@ std::vector<Leaf> Walk::from_the_caller() {
       where += (where.empty() ? "" : ", ") + address.text();
     }
     if (!workload->node.empty()) where += " on " + workload->node;
-    Hop& hop =
-        add(way, Stage::caller, pod_of(*workload),
-            fmt::format("{} with {}", workload->kind == mesh::WorkloadKind::vm ? "VM" : "pod",
-                        word_for(workload->sidecar)));
+    Hop& hop = add(way, Stage::caller, pod_of(*workload),
+                   fmt::format("{} {}", workload->kind == mesh::WorkloadKind::vm ? "VM" : "pod",
+                               word_for(workload->sidecar)));
     hop.details.push_back(where);
     if (call_.from.siblings > 0) {
       hop.details.push_back(fmt::format("one of {} that are called so", call_.from.siblings + 1));
@@ -203,7 +236,7 @@ bool Walk::ask(Hop& hop, const std::string& candidate, std::vector<IpAddress>& f
     if (type == dns::Type::a) {
       why = fmt::format("{}: {}",
                         answer.code == dns::Code::no_error ? "NODATA" : dns::name_of(answer.code),
-                        dns::describe(answer, question));
+                        why_not(answer, question));
     }
   }
   if (!found.empty()) return true;
@@ -248,8 +281,12 @@ void Walk::resolve(Way way) {
   while (asked < candidates.size() && !ask(hop, candidates[asked], found)) ++asked;
   if (found.empty()) {
     hop.says = host + " is no name that the node's DNS knows";
-    const std::string first = hop.refused.empty() ? host : hop.refused.front().why;
-    return fail(std::move(way), why_no_name(first));
+    // Of all the names that were tried, the one that the writer is likely to have meant.
+    const auto dots = static_cast<std::size_t>(std::count(host.begin(), host.end(), '.'));
+    const bool short_form = dots < 2 || (dots == 2 && host.ends_with(".svc"));
+    const std::size_t meant = short_form ? dots : candidates.size() - 1;
+    const std::size_t at = std::min(meant, hop.refused.size() - 1);
+    return fail(std::move(way), why_no_name(hop.refused[at].why));
   }
   const Family family = address_of(call_.from.workload, Family::v4).is_unspecified() ||
                                 found.front().family() == Family::v6
@@ -317,7 +354,7 @@ void Walk::dial(Way way, const IpAddress& address) {
   Hop& hop = add(way, Stage::capture, pod_of(*workload),
                  taken ? fmt::format("taken to the proxy, port {}", trace.port)
                        : "not taken: it goes past the proxy");
-  hop.rules.push_back(rule_of(**rules, trace));
+  hop.rules = rules_behind(**rules, trace);
   hop.to = taken ? SocketAddress{loopback(address.family()), trace.port}.text() : to.text();
   if (taken) return enter_proxy(std::move(way), *workload, trace.port, packet.source, to);
   leave(std::move(way), to, false, workload);
@@ -348,11 +385,12 @@ void Walk::through_node(Way way, const mesh::Node& node, const nft::Packet& pack
   const mesh::Service* service = mesh::find_service_by_address(world_, to.ip);
   switch (trace.fate) {
     case nft::Fate::translated: {
-      Hop& hop = add(way, Stage::kernel, "node " + node.name,
-                     fmt::format("{} becomes {}", to.text(),
-                                 trace.targets.size() == 1 ? trace.targets.front().address.text()
-                                                           : "one of these"));
-      hop.rules.push_back(rule_of(rules, trace));
+      Hop& hop = add(
+          way, Stage::kernel, "node " + node.name,
+          fmt::format("{} becomes {}", to.text(),
+                      trace.targets.size() == 1 ? with_name(trace.targets.front().address)
+                                                : fmt::format("one of {}", trace.targets.size())));
+      hop.rules = rules_behind(rules, trace);
       if (service) hop.origin = service->origin;
       return translated(way, trace, packet);
     }
@@ -360,7 +398,7 @@ void Walk::through_node(Way way, const mesh::Node& node, const nft::Packet& pack
     case nft::Fate::dropped: {
       Hop& hop = add(way, Stage::kernel, "node " + node.name,
                      fmt::format("{} is {}", to.text(), trace.outcome()));
-      hop.rules.push_back(rule_of(rules, trace));
+      hop.rules = rules_behind(rules, trace);
       if (service) hop.origin = service->origin;
       return refused_by_node(std::move(way), to);
     }
@@ -430,7 +468,7 @@ void Walk::arrive(Way way, const SocketAddress& to, const SocketAddress& source)
   Hop& hop = add(way, Stage::capture, pod_of(*workload),
                  taken ? fmt::format("taken to the proxy, port {}", trace.port)
                        : "not taken: it goes past the proxy");
-  hop.rules.push_back(rule_of(**rules, trace));
+  hop.rules = rules_behind(**rules, trace);
   hop.to = taken ? SocketAddress{to.ip, trace.port}.text() : to.text();
   if (!taken) return reach_app(std::move(way), *workload, to);
   enter_proxy(std::move(way), *workload, trace.port, source, to);

@@ -27,8 +27,9 @@ inline constexpr std::uint32_t proxy_user = 1337;
 inline constexpr std::uint16_t some_port = 40000;  // of a connection that does not exist yet
 inline constexpr int most_proxies = 6;
 
-[[nodiscard]] KernelRule rule_of(const nft::Ruleset& rules, const nft::Trace& trace);
-// The rule behind its fate, in nft's words.
+[[nodiscard]] std::vector<KernelRule> rules_behind(const nft::Ruleset& rules,
+                                                   const nft::Trace& trace);
+// The rule that decided its fate, and before it the one that led there. A policy, when none did.
 [[nodiscard]] std::string pod_of(const mesh::Workload& workload);    // "default/reviews-v1-5d8f6"
 [[nodiscard]] std::string proxy_of(const mesh::Workload& workload);  // "..., its proxy"
 
@@ -52,6 +53,7 @@ class Walk {
     const config::Listener* listener = nullptr;
     SocketAddress source;   // the connection's
     SocketAddress dialled;  // before capture
+    bool http = false;      // its filter chain speaks HTTP
     [[nodiscard]] bool inbound() const { return listener->direction == config::Direction::inbound; }
   };
 
@@ -75,7 +77,7 @@ class Walk {
 
   void enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t capture_port,
                    const SocketAddress& source, const SocketAddress& dialled);
-  void choose_chain(Way way, const AtProxy& at);
+  void choose_chain(Way way, AtProxy at);
   void route(Way way, const AtProxy& at, const config::HttpConnectionManager& manager);
   void forward(const Way& way, const AtProxy& at,
                const std::vector<config::WeightedCluster>& clusters);
@@ -90,6 +92,7 @@ class Walk {
   [[nodiscard]] IpAddress address_of(const mesh::Workload* workload, Family family) const;
   [[nodiscard]] std::string name_at(const SocketAddress& address) const;
   // "namespace/name" of the workload there; empty when there is none.
+  [[nodiscard]] std::string with_name(const SocketAddress& address) const;
   [[nodiscard]] const mesh::Node* node_of(const mesh::Workload* sender) const;
 
   Knowledge& knowledge_;

@@ -35,6 +35,16 @@ bool inspected(const config::Listener& listener, std::uint16_t port) {
          std::find(without.begin(), without.end(), port) == without.end();
 }
 
+std::string why_treated(const config::Listener& listener, const config::FilterChain& chain,
+                        bool looks, bool http) {
+  if (!looks) {
+    return chain.origin.kind == "built-in" ? "nothing is known of it" : "the port declares it";
+  }
+  if (http) return "the first bytes are HTTP/1.1";
+  return fmt::format("the first bytes are not HTTP/1.1, or none come for {} ms",
+                     listener.listener_filters_timeout.count());
+}
+
 std::string_view word_for(config::BalancePolicy policy) {
   switch (policy) {
     case config::BalancePolicy::round_robin:
@@ -116,7 +126,7 @@ void Walk::enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t ca
   --depth_;
 }
 
-void Walk::choose_chain(Way way, const AtProxy& at) {
+void Walk::choose_chain(Way way, AtProxy at) {
   proxy::ConnectionFacts facts{.source = at.source, .destination = at.dialled};
   const bool looks = inspected(*at.listener, at.dialled.port);
   if (looks && http_) facts.application_protocols = {"http/1.1"};
@@ -132,16 +142,9 @@ void Walk::choose_chain(Way way, const AtProxy& at) {
   }
   hop.name = chain->name;
   hop.origin = chain->origin;
-  const bool as_http = std::holds_alternative<config::HttpConnectionManager>(chain->filter);
-  const char* treated = as_http ? "as HTTP" : "as TCP";
-  if (!looks) {
-    hop.says = fmt::format("{}, {}: the port declares it", chain->name, treated);
-  } else if (http_) {
-    hop.says = fmt::format("{}, {}: the first bytes are HTTP/1.1", chain->name, treated);
-  } else {
-    hop.says = fmt::format("{}, {}: the first bytes are not HTTP/1.1, or none come for {} ms",
-                           chain->name, treated, at.listener->listener_filters_timeout.count());
-  }
+  at.http = std::holds_alternative<config::HttpConnectionManager>(chain->filter);
+  hop.says = fmt::format("{}, as {}: {}", chain->name, at.http ? "HTTP" : "TCP",
+                         why_treated(*at.listener, *chain, looks, http_));
   if (const auto* manager = std::get_if<config::HttpConnectionManager>(&chain->filter)) {
     return route(std::move(way), at, *manager);
   }
@@ -269,12 +272,14 @@ void Walk::to_endpoints(Way way, const AtProxy& at, const config::Cluster& clust
   }
   if (eligible.empty()) {
     hop.says = "nobody";
+    hop.details.emplace_back(at.http ? "the proxy answers 503, flag UH"
+                                     : "the proxy closes the connection, flag UH");
     return fail(std::move(way),
                 named.port ? why_nobody(*named.service, *named.port)
                            : fmt::format("{} has no endpoint that could be asked", cluster.name));
   }
   hop.says = eligible.size() == 1
-                 ? eligible.front().endpoint->address.text()
+                 ? with_name(eligible.front().endpoint->address)
                  : fmt::format("one of {}, {}", eligible.size(), word_for(cluster.balance));
   const Way whole = way;
   for (const proxy::EligibleEndpoint& each : eligible) {
@@ -313,7 +318,7 @@ void Walk::send_out(Way way, const AtProxy& at, const SocketAddress& to) {
   Hop& hop = add(way, Stage::capture, proxy_of(workload),
                  fmt::format("the proxy's own connection is taken to port {}", trace.port));
   hop.to = SocketAddress{to.ip, trace.port}.text();
-  hop.rules.push_back(rule_of(**rules, trace));
+  hop.rules = rules_behind(**rules, trace);
   enter_proxy(std::move(way), workload, trace.port, packet.source, to);
 }
 
@@ -339,7 +344,7 @@ void Walk::deliver(Way way, const AtProxy& at, const config::Cluster& cluster) {
   hop.to = at.dialled.text();
   hop.world = at.snapshot->versions.clusters;
   hop.origin = cluster.origin;
-  hop.rules.push_back(rule_of(**rules, trace));
+  hop.rules = rules_behind(**rules, trace);
   if (trace.fate == nft::Fate::redirected) {
     return enter_proxy(std::move(way), workload, trace.port, packet.source, at.dialled);
   }

@@ -1,0 +1,244 @@
+#include "explain/path.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "explain/near.h"
+#include "explain/render.h"
+#include "explain/test_shop.h"
+
+namespace fairlead::explain {
+namespace {
+
+using testing::path_in;
+using testing::shop;
+using testing::stages_of;
+using testing::world_from;
+
+const Hop* hop_at(const Path& path, Stage stage) {
+  for (const Hop& hop : path.hops) {
+    if (hop.stage == stage) return &hop;
+  }
+  for (const Branch& branch : path.branches) {
+    for (const Hop& hop : branch.hops) {
+      if (hop.stage == stage) return &hop;
+    }
+  }
+  return nullptr;
+}
+
+// ── questions ───────────────────────────────────────────────────────────────────────────────────
+
+TEST(Question, TargetsInAllTheirForms) {
+  struct Case {
+    const char* text;
+    Target wanted;
+  };
+  const std::vector<Case> cases{
+      {"http://reviews:9080/reviews/0?a=b#c",
+       {.scheme = Scheme::http, .host = "reviews", .port = 9080, .path = "/reviews/0?a=b"}},
+      {"http://reviews", {.scheme = Scheme::http, .host = "reviews"}},
+      {"http://reviews?x", {.scheme = Scheme::http, .host = "reviews", .path = "/?x"}},
+      {"tcp://10.96.0.12:9080", {.scheme = Scheme::tcp, .host = "10.96.0.12", .port = 9080}},
+      {"reviews:9080", {.host = "reviews", .port = 9080}},
+      {"reviews.default", {.host = "reviews.default"}},
+      {"http://[fd00::1]:80/", {.scheme = Scheme::http, .host = "fd00::1"}},
+      {"fd00::1", {.host = "fd00::1"}},
+  };
+  for (const Case& each : cases) {
+    const Result<Target> target = parse_target(each.text);
+    ASSERT_TRUE(target.ok()) << each.text << ": " << target.fault().describe();
+    EXPECT_EQ(*target, each.wanted) << each.text;
+  }
+}
+
+TEST(Question, TargetsThatAreNone) {
+  const auto refusal = [](const char* text) {
+    const Result<Target> target = parse_target(text);
+    return target.ok() ? std::string("accepted") : target.fault().message;
+  };
+  EXPECT_EQ(refusal("ftp://reviews"),
+            "'ftp://reviews': only http:// and tcp:// are known, not ftp://");
+  EXPECT_EQ(refusal("http://reviews:0/"), "'http://reviews:0/': '0' is no port from 1 to 65535");
+  EXPECT_EQ(refusal("http://:80/"), "'http://:80/' names no host");
+  EXPECT_EQ(refusal("tcp://reviews"),
+            "'tcp://reviews': tcp:// takes a port, as in tcp://reviews:9080");
+  EXPECT_EQ(refusal("http://[fd00::1/"),
+            "'http://[fd00::1/': the bracket of the address is never closed");
+  EXPECT_EQ(refusal("tcp://reviews:1/path"), "'tcp://reviews:1/path': tcp:// has no path");
+}
+
+TEST(Question, CallersByAllTheirNames) {
+  const auto world = world_from(shop());
+  const auto found = [&](const char* text) {
+    const Result<Caller> caller = find_caller(*world, text);
+    return caller.ok() ? caller->name() : caller.fault().message;
+  };
+  EXPECT_EQ(found("productpage"), "default/productpage");
+  EXPECT_EQ(found("default/productpage"), "default/productpage");
+  EXPECT_EQ(found("reviews"), "default/reviews-v1");
+  EXPECT_EQ(found("ratings-vm"), "default/ratings-vm");
+  EXPECT_EQ(found("node2"), "node2");
+  EXPECT_EQ(found("produktpage"),
+            "there is no pod, workload, VM or node 'produktpage'; near it: productpage");
+  EXPECT_EQ(found("shop/productpage"),
+            "there is no pod, workload, VM or node 'shop/productpage'; in another namespace there "
+            "is default/productpage");
+  EXPECT_EQ(find_caller(*world, "reviews")->siblings, 2U);
+}
+
+TEST(Question, NamesThatAreNear) {
+  EXPECT_EQ(edit_distance("reviews", "reviews"), 0U);
+  EXPECT_EQ(edit_distance("reviwes", "reviews"), 1U);
+  EXPECT_EQ(edit_distance("review", "reviews"), 1U);
+  EXPECT_EQ(edit_distance("", "abc"), 3U);
+  EXPECT_EQ(near_names("reviws", {"details", "reviews", "ratings"}),
+            std::vector<std::string>{"reviews"});
+  EXPECT_EQ(did_you_mean("zzzz", {"b", "a"}), "; there are: a, b");
+}
+
+// ── with sidecars ───────────────────────────────────────────────────────────────────────────────
+
+TEST(Path, ThroughBothProxiesToEveryEndpointThatIsReady) {
+  const Path path = path_in(world_from(shop()), "productpage", "http://reviews:9080/reviews/0");
+  EXPECT_TRUE(path.arrives()) << path.failure;
+  EXPECT_EQ(stages_of(path),
+            "from name capture listener chain route cluster endpoint "
+            "> default/reviews-v1 capture listener chain route cluster delivery app "
+            "> default/reviews-v2 capture listener chain route cluster delivery app");
+  const Hop* endpoint = hop_at(path, Stage::endpoint);
+  ASSERT_EQ(endpoint->choices.size(), 2U);
+  EXPECT_DOUBLE_EQ(endpoint->choices[0].share, 0.5);
+  ASSERT_EQ(endpoint->refused.size(), 1U);
+  EXPECT_EQ(endpoint->refused[0].name, "default/reviews-v3");
+  EXPECT_EQ(endpoint->refused[0].why, "not ready");
+}
+
+TEST(Path, EveryHopNamesAnObjectOrARuleAndItsWorld) {
+  const Path path = path_in(world_from(shop()), "productpage", "http://reviews:9080/");
+  const auto check = [](const Hop& hop) {
+    EXPECT_TRUE(hop.origin.known() || !hop.rules.empty()) << name_of(hop.stage);
+    EXPECT_EQ(hop.world, "42") << name_of(hop.stage);
+    EXPECT_FALSE(hop.says.empty()) << name_of(hop.stage);
+  };
+  for (const Hop& hop : path.hops) check(hop);
+  for (const Branch& branch : path.branches) {
+    for (const Hop& hop : branch.hops) check(hop);
+  }
+}
+
+TEST(Path, DeclaredTcpTakesNoRoute) {
+  const Path path = path_in(world_from(shop()), "productpage", "ratings:7000");
+  EXPECT_EQ(path.scheme, "tcp");
+  EXPECT_EQ(stages_of(path),
+            "from name capture listener chain cluster endpoint app > default/ratings-vm");
+}
+
+TEST(Path, AnAddressOutsideIsPassedOn) {
+  const Path path = path_in(world_from(shop()), "productpage", "http://192.0.2.1:8000/");
+  EXPECT_TRUE(path.arrives());
+  EXPECT_EQ(hop_at(path, Stage::cluster)->name, "PassthroughCluster");
+  EXPECT_EQ(stages_of(path),
+            "from name capture listener chain cluster endpoint app > 192.0.2.1:8000");
+}
+
+TEST(Path, WhatTheAnnotationsExcludeGoesPastTheProxy) {
+  const auto world = world_from(shop("traffic.sidecar.istio.io/excludeOutboundPorts: \"9080\""));
+  const Path path = path_in(world, "productpage", "http://reviews:9080/");
+  EXPECT_EQ(stages_of(path),
+            "from name capture kernel "
+            "> default/reviews-v1 capture listener chain route cluster delivery app "
+            "> default/reviews-v2 capture listener chain route cluster delivery app");
+  EXPECT_EQ(hop_at(path, Stage::capture)->says, "not taken: it goes past the proxy");
+}
+
+TEST(Path, AHeadlessNameGivesTheEndpointsThemselves) {
+  const Path path = path_in(world_from(shop()), "productpage", "http://each:9080/");
+  EXPECT_TRUE(path.arrives()) << path.failure;
+  ASSERT_EQ(path.branches.size(), 2U);
+  EXPECT_DOUBLE_EQ(path.branches[0].share, 0.5);
+  EXPECT_EQ(hop_at(path, Stage::name)->choices.size(), 2U);
+}
+
+TEST(Path, APodThatCallsItselfByItsAddress) {
+  const Path path = path_in(world_from(shop()), "reviews-v1", "http://10.244.1.5:9080/");
+  EXPECT_EQ(stages_of(path), "from name capture app > default/reviews-v1");
+}
+
+// ── without ─────────────────────────────────────────────────────────────────────────────────────
+
+TEST(Path, WithoutSidecarsTheNodesKernelChooses) {
+  const Path path = path_in(world_from(shop()), "outsider", "http://plain:8000/");
+  EXPECT_TRUE(path.arrives());
+  EXPECT_EQ(stages_of(path), "from name capture kernel app > default/loner");
+  const Hop* kernel = hop_at(path, Stage::kernel);
+  EXPECT_EQ(kernel->place, "node node1");
+  ASSERT_EQ(kernel->choices.size(), 1U);
+  EXPECT_EQ(kernel->choices[0].address, "10.244.1.7:8000");
+  EXPECT_FALSE(kernel->rules.empty());
+}
+
+TEST(Path, FromANodeAndFromAMachine) {
+  const auto world = world_from(shop());
+  EXPECT_EQ(stages_of(path_in(world, "node2", "http://plain.default:8000/")),
+            "from name kernel app > default/loner");
+  EXPECT_EQ(stages_of(path_in(world, "ratings-vm", "http://plain:8000/")),
+            "from name capture kernel app > default/loner");
+}
+
+// ── what does not arrive ────────────────────────────────────────────────────────────────────────
+
+TEST(Failure, AnUnknownNameSaysWhatIsNear) {
+  const Path path = path_in(world_from(shop()), "productpage", "http://review:9080/");
+  EXPECT_FALSE(path.arrives());
+  EXPECT_EQ(stages_of(path), "from name");
+  EXPECT_EQ(path.failure,
+            "NXDOMAIN: there is no service 'review' in namespace default; near it: reviews");
+}
+
+TEST(Failure, AServiceWithoutEndpoints) {
+  const auto world = world_from(shop());
+  const std::string why = "Service default/empty has no endpoint: no pod has the labels app=nobody";
+  EXPECT_EQ(path_in(world, "productpage", "http://empty:9081/").failure, why);
+  EXPECT_EQ(path_in(world, "outsider", "http://empty:9081/").failure, why);
+}
+
+TEST(Failure, APortThatTheServiceDoesNotHave) {
+  const auto world = world_from(shop());
+  const std::string why = "Service default/reviews has no port 9999, only 9080 (http)";
+  EXPECT_EQ(path_in(world, "productpage", "http://reviews:9999/").failure, why);
+  EXPECT_EQ(path_in(world, "outsider", "http://reviews:9999/").failure, why);
+}
+
+TEST(Failure, AnAddressThatNoPodHas) {
+  const Path path = path_in(world_from(shop()), "outsider", "http://10.244.1.99:9080/");
+  EXPECT_EQ(path.failure, "no pod has the address 10.244.1.99");
+}
+
+TEST(Failure, AnAnnotationThatCannotBeUnderstood) {
+  const auto world = world_from(shop("traffic.sidecar.istio.io/excludeOutboundPorts: \"many\""));
+  const Path path = path_in(world, "productpage", "http://reviews:9080/");
+  EXPECT_NE(path.failure.find("excludeOutboundPorts"), std::string::npos) << path.failure;
+}
+
+// ── shares ──────────────────────────────────────────────────────────────────────────────────────
+
+TEST(Shares, AsFractions) {
+  EXPECT_EQ(fraction(1), "all");
+  EXPECT_EQ(fraction(0.5), "1/2");
+  EXPECT_EQ(fraction(1.0 / 3), "1/3");
+  EXPECT_EQ(fraction(0.4), "2/5");
+  EXPECT_EQ(fraction(0.1234567), "12 %");
+  EXPECT_EQ(fraction(0.0012345), "0.12 %");
+}
+
+TEST(Shares, OfAllBranchesMakeOne) {
+  const Path path = path_in(world_from(shop()), "outsider", "http://reviews:9080/");
+  double sum = 0;
+  for (const Branch& branch : path.branches) sum += branch.share;
+  EXPECT_DOUBLE_EQ(sum, 1);
+}
+
+}  // namespace
+}  // namespace fairlead::explain
