@@ -321,7 +321,11 @@ void headline(Page& page, const Path& path, const Judgement* judgement) {
   }
   if (!path.arrives()) return page.paragraph(0, "does not arrive: " + path.failure, Ink::red);
   if (judgement) {
-    return page.paragraph(0, fmt::format("arrived at {}, as predicted", ends_of(path)), Ink::green);
+    // One branch is left, with the share that it had among all.
+    const double share = path.branches.size() == 1 ? path.branches.front().share : 1;
+    const std::string chance = share < 1 ? fmt::format(" ({})", fraction(share)) : std::string();
+    return page.paragraph(0, fmt::format("arrived at {}, as predicted{}", ends_of(path), chance),
+                          Ink::green);
   }
   page.paragraph(0, "arrives at " + ends_of(path), Ink::green);
 }

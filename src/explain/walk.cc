@@ -304,16 +304,13 @@ void Walk::resolve(Way way) {
     hop.details.push_back(
         fmt::format("also {}, which an app may take instead", other.front().text()));
   }
-  if (used.size() == 1) {
-    hop.says = fmt::format("{} is {}", host, used.front().text());
-  } else {
-    hop.says =
-        fmt::format("{} is one of {} addresses, in an order that changes", host, used.size());
-    for (const IpAddress& address : used) {
-      hop.choices.push_back({.name = name_at({address, call_.to.port}),
-                             .address = address.text(),
-                             .share = 1.0 / static_cast<double>(used.size())});
-    }
+  hop.says = used.size() == 1 ? fmt::format("{} is {}", host, used.front().text())
+                              : fmt::format("{} is one of {} addresses, in an order that changes",
+                                            host, used.size());
+  for (const IpAddress& address : used) {
+    hop.choices.push_back({.name = name_at({address, call_.to.port}),
+                           .address = address.text(),
+                           .share = 1.0 / static_cast<double>(used.size())});
   }
   dial_each(way, used);
 }
