@@ -13,11 +13,12 @@ using Arguments = std::vector<std::string>;
 
 struct Command {
   const char* name;
-  const char* summary;  // one line of help
+  const char* summary;  // one line of help; null: not told to people
   int (*run)(const Arguments& arguments);
 };
 
 int run_intercept(const Arguments& arguments);
 int run_sample_app(const Arguments& arguments);
+int run_witness(const Arguments& arguments);
 
 }  // namespace fairlead::cli

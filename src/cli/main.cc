@@ -17,6 +17,7 @@ const std::vector<Command>& commands() {
       {"intercept", "take a pod's connections to its proxy: apply, show, check, remove",
        run_intercept},
       {"sample-app", "the sample service: answers who it is, and calls on", run_sample_app},
+      {"witness", nullptr, run_witness},
   };
   return all;
 }
@@ -27,6 +28,7 @@ int usage(std::FILE* out) {
       "usage: fairlead COMMAND [ARGUMENT...]     fairlead COMMAND --help tells more\n\n",
       out);
   for (const Command& command : commands()) {
+    if (command.summary == nullptr) continue;
     std::fprintf(out, "  %-12s %s\n", command.name, command.summary);
   }
   std::fputs("  version      the version of this program\n", out);
