@@ -1,0 +1,415 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "xds/encode.h"
+#include "xds/encode_parts.h"
+#include "xds/session.h"
+#include "xds/text.h"
+
+namespace fairlead::xds {
+namespace {
+
+using Messages = std::vector<std::string>;
+
+// One type on one stream.
+struct Lane {
+  bool subscribed = false;
+  bool everything = false;  // as opposed to names
+  bool named = false;       // names were given: from then on an empty list means none
+  bool again = false;       // asked once more for what it has
+  bool waits_for_answer = false;
+  std::set<std::string> names;
+  std::string nonce;  // of the last response; empty: none yet
+  std::string sent;   // its version
+  std::string acknowledged;
+  std::string refusal;
+
+  [[nodiscard]] bool wants(const std::string& name) const {
+    return everything || names.contains(name);
+  }
+};
+
+template <class T>
+using Table = std::map<std::string, std::shared_ptr<const T>>;
+
+template <class T>
+bool same(const std::shared_ptr<const T>& left, const std::shared_ptr<const T>& right) {
+  return left == right || (left && right && *left == *right);
+}
+
+const std::string& eds_name_of(const config::Cluster& cluster) {
+  return cluster.eds_service_name.empty() ? cluster.name : cluster.eds_service_name;
+}
+
+Node node_from(const wire::core::Node& message) {
+  return {.id = message.id(),
+          .cluster = message.cluster(),
+          .region = message.locality().region(),
+          .zone = message.locality().zone(),
+          .sub_zone = message.locality().sub_zone(),
+          .metadata = write_message(message.metadata()),
+          .user_agent_name = message.user_agent_name(),
+          .user_agent_version = message.user_agent_version()};
+}
+
+// The names of the routes that a listener asks for.
+void add_route_names(const config::FilterChain& chain, std::set<std::string>& names) {
+  const auto* http = std::get_if<config::HttpConnectionManager>(&chain.filter);
+  if (http != nullptr && !http->routes) names.insert(http->route_config_name);
+}
+
+void add_route_names(const config::Listener& listener, std::set<std::string>& names) {
+  for (const config::FilterChain& chain : listener.filter_chains) add_route_names(chain, names);
+  if (listener.default_filter_chain) add_route_names(*listener.default_filter_chain, names);
+}
+
+Table<config::ClusterLoadAssignment> hollow_endpoints_of(const config::Snapshot& snapshot) {
+  Table<config::ClusterLoadAssignment> hollow;
+  for (const auto& [name, cluster] : snapshot.clusters) {
+    if (cluster->type != config::ClusterType::eds) continue;
+    const std::string& eds_name = eds_name_of(*cluster);
+    if (snapshot.endpoints.contains(eds_name)) continue;
+    hollow[eds_name] = std::make_shared<const config::ClusterLoadAssignment>(
+        config::ClusterLoadAssignment{.cluster_name = eds_name});
+  }
+  return hollow;
+}
+
+template <class T>
+void forget(Table<T>& told, const Lane& lane) {
+  std::erase_if(told, [&](const auto& entry) { return !lane.wants(entry.first); });
+}
+
+template <class T>
+bool is_told(const Table<T>& told, const std::string& name, const std::shared_ptr<const T>& now) {
+  const auto before = told.find(name);
+  return before != told.end() && same(before->second, now);
+}
+
+// Whether `told` holds what `lane` wants of `wanted`, and with `exactly` nothing else.
+template <class T>
+bool holds(const Table<T>& told, const Table<T>& wanted, const Lane& lane, bool exactly) {
+  std::size_t count = 0;
+  for (const auto& [name, resource] : wanted) {
+    if (!lane.wants(name)) continue;
+    if (!is_told(told, name, resource)) return false;
+    ++count;
+  }
+  return !exactly || count == told.size();
+}
+
+}  // namespace
+
+struct AdsServer::State {
+  std::optional<Node> node;
+  std::array<Lane, 4> lanes;
+  config::SnapshotPointer target;
+  config::Snapshot sent;  // what the proxy was last told, type by type
+  Table<config::ClusterLoadAssignment> hollow;
+  // For clusters of `target` that have no endpoints there: a cluster has some, if only none.
+  std::set<std::string> fresh_endpoints;
+  // Of clusters that changed: a real Envoy warms such a cluster again, and waits for its endpoints.
+  mutable std::optional<bool> named_in_full;
+  std::uint64_t last_nonce = 0;
+  std::string acknowledged_world;
+
+  Lane& lane(ResourceType type) { return lanes.at(static_cast<std::size_t>(type)); }
+  [[nodiscard]] const Lane& lane(ResourceType type) const {
+    return lanes.at(static_cast<std::size_t>(type));
+  }
+
+  void take_request(ResourceType type, const wire::discovery::DiscoveryRequest& request);
+  void take_names(ResourceType type, const wire::discovery::DiscoveryRequest& request);
+  void forget_unwanted(ResourceType type);
+
+  void advance(Messages& out);
+  [[nodiscard]] bool clusters_stand(Messages& out, bool keep_old);
+  [[nodiscard]] bool endpoints_stand(Messages& out);
+  [[nodiscard]] bool listeners_stand(Messages& out);
+  [[nodiscard]] bool routes_stand(Messages& out);
+  template <class T>
+  [[nodiscard]] bool all_stand(Messages& out, ResourceType type, Table<T>& told,
+                               const Table<T>& wanted, bool keep_old);
+  template <class T>
+  [[nodiscard]] bool some_stand(Messages& out, ResourceType type, Table<T>& told, Table<T> news);
+  template <class T>
+  void send(Messages& out, ResourceType type, const Table<T>& resources);
+  void note_changed(const Table<config::Cluster>& before, const Table<config::Cluster>& now);
+  void note_changed(const Table<config::Listener>& /*before*/,
+                    const Table<config::Listener>& /*now*/) {}
+
+  [[nodiscard]] const std::string& version_of(ResourceType type) const;
+  [[nodiscard]] bool refused(ResourceType type) const { return !lane(type).refusal.empty(); }
+  [[nodiscard]] bool find_named_in_full() const;
+  [[nodiscard]] bool settled() const;
+};
+
+AdsServer::AdsServer() : state_(std::make_unique<State>()) {}
+AdsServer::~AdsServer() = default;
+AdsServer::AdsServer(AdsServer&&) noexcept = default;
+AdsServer& AdsServer::operator=(AdsServer&&) noexcept = default;
+
+// ── Requests ─────────────────────────────────────────────────────────────────────────────────────
+
+// Names on a stream are always the whole list. For clusters and listeners none at all, from the
+// start, means everything; so does "*".
+void AdsServer::State::take_names(ResourceType type,
+                                  const wire::discovery::DiscoveryRequest& request) {
+  Lane& lane = this->lane(type);
+  std::set<std::string> names(request.resource_names().begin(), request.resource_names().end());
+  const bool star = names.erase("*") > 0;
+  if (star || !names.empty()) lane.named = true;
+  const bool may_mean_all = type == ResourceType::cluster || type == ResourceType::listener;
+  const bool everything = star || (may_mean_all && !lane.named);
+  const bool unchanged = names == lane.names && everything == lane.everything;
+  if (lane.subscribed && unchanged && !lane.waits_for_answer) lane.again = true;
+  if (unchanged) return;
+  lane.names = std::move(names);
+  lane.everything = everything;
+  forget_unwanted(type);
+  named_in_full.reset();
+}
+
+// What was given up and is asked for again later is to be sent again.
+void AdsServer::State::forget_unwanted(ResourceType type) {
+  if (type == ResourceType::endpoint) forget(sent.endpoints, lane(type));
+  if (type == ResourceType::route) forget(sent.routes, lane(type));
+}
+
+void AdsServer::State::take_request(ResourceType type,
+                                    const wire::discovery::DiscoveryRequest& request) {
+  Lane& lane = this->lane(type);
+  if (lane.subscribed && request.response_nonce() != lane.nonce) return;  // about an older response
+  const bool answers = lane.waits_for_answer && lane.subscribed;
+  take_names(type, request);
+  if (answers) {
+    lane.waits_for_answer = false;
+    if (request.has_error_detail()) {
+      lane.refusal = request.error_detail().message();
+      if (lane.refusal.empty()) lane.refusal = "no reason given";
+    } else {
+      lane.refusal.clear();
+      lane.acknowledged = lane.sent;
+    }
+  }
+  lane.subscribed = true;
+}
+
+Result<Messages> AdsServer::received(std::string_view message) {
+  wire::discovery::DiscoveryRequest request;
+  if (!request.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+    return invalid("the message is no DiscoveryRequest");
+  }
+  State& state = *state_;
+  if (!state.node) {
+    if (!request.has_node()) return invalid("the first DiscoveryRequest carries no node");
+    state.node = node_from(request.node());
+  }
+  const std::optional<ResourceType> type = resource_type_from(request.type_url());
+  if (!type) return Messages{};  // of a type that we do not have: never answered
+  state.take_request(*type, request);
+  Messages out;
+  state.advance(out);
+  return out;
+}
+
+Messages AdsServer::publish(config::SnapshotPointer snapshot) {
+  state_->target = std::move(snapshot);
+  state_->hollow = hollow_endpoints_of(*state_->target);
+  state_->named_in_full.reset();
+  Messages out;
+  state_->advance(out);
+  return out;
+}
+
+// ── Responses ────────────────────────────────────────────────────────────────────────────────────
+
+const std::string& AdsServer::State::version_of(ResourceType type) const {
+  const std::string* version = nullptr;
+  switch (type) {
+    case ResourceType::cluster:
+      version = &target->versions.clusters;
+      break;
+    case ResourceType::endpoint:
+      version = &target->versions.endpoints;
+      break;
+    case ResourceType::listener:
+      version = &target->versions.listeners;
+      break;
+    case ResourceType::route:
+      version = &target->versions.routes;
+      break;
+  }
+  return version->empty() ? target->world : *version;
+}
+
+template <class T>
+void AdsServer::State::send(Messages& out, ResourceType type, const Table<T>& resources) {
+  Lane& to = lane(type);
+  wire::discovery::DiscoveryResponse response;
+  to.nonce = std::to_string(++last_nonce);
+  to.sent = version_of(type);
+  to.waits_for_answer = true;
+  to.again = false;
+  response.set_version_info(to.sent);
+  response.set_nonce(to.nonce);
+  response.set_type_url(std::string(type_url(type)));
+  response.mutable_control_plane()->set_identifier("fairlead");
+  for (const auto& [name, resource] : resources) {
+    wire::Any& any = *response.add_resources();
+    any.set_type_url(response.type_url());
+    any.set_value(encode(*resource));
+  }
+  out.push_back(bytes_of(response));
+}
+
+// A type of which a response is always the whole set. True when the proxy was told all and has
+// answered. With `keep_old`, what goes away stays for as long as something may point at it.
+template <class T>
+bool AdsServer::State::all_stand(Messages& out, ResourceType type, Table<T>& told,
+                                 const Table<T>& wanted, bool keep_old) {
+  Lane& to = lane(type);
+  if (to.waits_for_answer) return false;
+  if (!to.subscribed) return true;
+  if (!to.nonce.empty() && !to.again && holds(told, wanted, to, !keep_old)) return true;
+  Table<T> now = wanted;
+  if (keep_old) now.insert(told.begin(), told.end());
+  forget(now, to);
+  note_changed(told, now);
+  named_in_full.reset();
+  told = std::move(now);
+  send(out, type, told);
+  return false;
+}
+
+void AdsServer::State::note_changed(const Table<config::Cluster>& before,
+                                    const Table<config::Cluster>& now) {
+  for (const auto& [name, cluster] : now) {
+    if (cluster->type != config::ClusterType::eds || !before.contains(name)) continue;
+    if (!is_told(before, name, cluster)) fresh_endpoints.insert(eds_name_of(*cluster));
+  }
+}
+
+// A type of which a response says only what is new.
+template <class T>
+bool AdsServer::State::some_stand(Messages& out, ResourceType type, Table<T>& told, Table<T> news) {
+  Lane& to = lane(type);
+  to.again = false;
+  const bool owes_an_answer = to.nonce.empty() && (to.everything || !to.names.empty());
+  if (news.empty() && !owes_an_answer) return true;
+  for (const auto& [name, resource] : news) told[name] = resource;
+  send(out, type, news);
+  return false;
+}
+
+// What of `wanted` is news to `lane`.
+template <class T>
+void add_news(Table<T>& news, const Table<T>& told, const Table<T>& wanted, const Lane& lane,
+              const std::set<std::string>& fresh) {
+  for (const auto& [name, resource] : wanted) {
+    if (!lane.wants(name)) continue;
+    if (lane.again || fresh.contains(name) || !is_told(told, name, resource)) {
+      news[name] = resource;
+    }
+  }
+}
+
+bool AdsServer::State::clusters_stand(Messages& out, bool keep_old) {
+  return all_stand(out, ResourceType::cluster, sent.clusters, target->clusters, keep_old);
+}
+
+bool AdsServer::State::endpoints_stand(Messages& out) {
+  const Lane& to = lane(ResourceType::endpoint);
+  if (to.waits_for_answer) return false;
+  if (!to.subscribed) return true;
+  Table<config::ClusterLoadAssignment> news;
+  add_news(news, sent.endpoints, target->endpoints, to, fresh_endpoints);
+  add_news(news, sent.endpoints, hollow, to, fresh_endpoints);
+  fresh_endpoints.clear();
+  return some_stand(out, ResourceType::endpoint, sent.endpoints, std::move(news));
+}
+
+bool AdsServer::State::listeners_stand(Messages& out) {
+  return all_stand(out, ResourceType::listener, sent.listeners, target->listeners,
+                   /*keep_old=*/false);
+}
+
+bool AdsServer::State::routes_stand(Messages& out) {
+  const Lane& to = lane(ResourceType::route);
+  if (to.waits_for_answer) return false;
+  if (!to.subscribed) return true;
+  Table<config::RouteConfiguration> news;
+  add_news(news, sent.routes, target->routes, to, {});
+  return some_stand(out, ResourceType::route, sent.routes, std::move(news));
+}
+
+// Make before break: each type when the one before is answered. What points at clusters that were
+// refused is held back, and clusters that refused listeners or routes may still use stay.
+void AdsServer::State::advance(Messages& out) {
+  if (!target) return;
+  if (!clusters_stand(out, /*keep_old=*/true)) return;
+  if (!endpoints_stand(out) || refused(ResourceType::cluster)) return;
+  if (!listeners_stand(out) || !routes_stand(out)) return;
+  if (refused(ResourceType::listener) || refused(ResourceType::route)) return;
+  if (!clusters_stand(out, /*keep_old=*/false)) return;
+  if (settled()) acknowledged_world = target->world;
+}
+
+// ── Status ───────────────────────────────────────────────────────────────────────────────────────
+
+// A proxy that has clusters asks for their endpoints, and one that has listeners for their routes.
+// Until it did, it has not got everything.
+bool AdsServer::State::find_named_in_full() const {
+  for (const auto& [name, cluster] : sent.clusters) {
+    if (cluster->type != config::ClusterType::eds) continue;
+    if (!lane(ResourceType::endpoint).wants(eds_name_of(*cluster))) return false;
+  }
+  std::set<std::string> names;
+  for (const auto& [name, listener] : sent.listeners) add_route_names(*listener, names);
+  return std::all_of(names.begin(), names.end(), [this](const std::string& name) {
+    return lane(ResourceType::route).wants(name) || !target->routes.contains(name);
+  });
+}
+
+bool AdsServer::State::settled() const {
+  if (!target) return false;
+  const bool any =
+      std::any_of(lanes.begin(), lanes.end(), [](const Lane& lane) { return lane.subscribed; });
+  const bool quiet = std::all_of(lanes.begin(), lanes.end(), [](const Lane& lane) {
+    return !lane.waits_for_answer && lane.refusal.empty();
+  });
+  if (!any || !quiet) return false;
+  if (!named_in_full) named_in_full = find_named_in_full();
+  return *named_in_full;
+}
+
+const std::optional<Node>& AdsServer::node() const {
+  return state_->node;
+}
+
+std::array<TypeStatus, 4> AdsServer::status() const {
+  std::array<TypeStatus, 4> status;
+  for (const ResourceType type : all_resource_types) {
+    const Lane& lane = state_->lane(type);
+    status.at(static_cast<std::size_t>(type)) = {.type = type,
+                                                 .subscribed = lane.subscribed,
+                                                 .names = lane.names.size(),
+                                                 .sent = lane.sent,
+                                                 .acknowledged = lane.acknowledged,
+                                                 .refusal = lane.refusal};
+  }
+  return status;
+}
+
+const std::string& AdsServer::acknowledged_world() const {
+  return state_->acknowledged_world;
+}
+
+bool AdsServer::settled() const {
+  return state_->settled();
+}
+
+}  // namespace fairlead::xds
