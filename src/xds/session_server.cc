@@ -6,6 +6,7 @@
 
 #include "xds/encode.h"
 #include "xds/encode_parts.h"
+#include "xds/references.h"
 #include "xds/session.h"
 #include "xds/text.h"
 
@@ -40,10 +41,6 @@ bool same(const std::shared_ptr<const T>& left, const std::shared_ptr<const T>& 
   return left == right || (left && right && *left == *right);
 }
 
-const std::string& eds_name_of(const config::Cluster& cluster) {
-  return cluster.eds_service_name.empty() ? cluster.name : cluster.eds_service_name;
-}
-
 Node node_from(const wire::core::Node& message) {
   return {.id = message.id(),
           .cluster = message.cluster(),
@@ -53,17 +50,6 @@ Node node_from(const wire::core::Node& message) {
           .metadata = write_message(message.metadata()),
           .user_agent_name = message.user_agent_name(),
           .user_agent_version = message.user_agent_version()};
-}
-
-// The names of the routes that a listener asks for.
-void add_route_names(const config::FilterChain& chain, std::set<std::string>& names) {
-  const auto* http = std::get_if<config::HttpConnectionManager>(&chain.filter);
-  if (http != nullptr && !http->routes) names.insert(http->route_config_name);
-}
-
-void add_route_names(const config::Listener& listener, std::set<std::string>& names) {
-  for (const config::FilterChain& chain : listener.filter_chains) add_route_names(chain, names);
-  if (listener.default_filter_chain) add_route_names(*listener.default_filter_chain, names);
 }
 
 Table<config::ClusterLoadAssignment> hollow_endpoints_of(const config::Snapshot& snapshot) {

@@ -371,6 +371,12 @@ Result<std::string> type_of_resource(const Node& node) {
   return type;
 }
 
+void read_struct_text(const std::string& json, wire::Struct& into) {
+  const auto documents = document::parse(json, "metadata", document::Format::json);
+  if (!documents.ok() || documents->empty()) return;
+  if (!read_struct(documents->front().root(), into).ok()) into.Clear();
+}
+
 std::string write_message(const Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;

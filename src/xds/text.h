@@ -17,6 +17,9 @@ namespace fairlead::xds {
 [[nodiscard]] Result<std::string> type_of_resource(const document::Node& node);
 // The "@type" of an object.
 
+void read_struct_text(const std::string& json, wire::Struct& into);
+// A JSON object; anything else leaves `into` empty.
+
 [[nodiscard]] std::string write_message(const wire::Message& message);
 // As JSON, with proto names and the same order every time.
 
