@@ -32,13 +32,6 @@ void set(Json& json, const char* key, const std::optional<SocketAddress>& addres
   if (address) json[key] = address->text();
 }
 
-void set_endpoint(Json& json, const Record& record) {
-  if (record.upstream_remote) json["endpoint"] = record.upstream_remote->text();
-  if (!record.endpoint) return;
-  set(json, "workload", record.endpoint->workload);
-  if (record.endpoint->origin.known()) json["origin"] = record.endpoint->origin.encode();
-}
-
 Json json_of(const Record& record) {
   Json json;
   set(json, "id", record.id.view());
@@ -51,12 +44,13 @@ Json json_of(const Record& record) {
   json["originalDestination"] = record.original_destination.text();
   set(json, "upstreamLocal", record.upstream_local);
   set(json, "upstreamRemote", record.upstream_remote);
-  set(json, "listener", record.listener);
-  set(json, "filterChain", record.filter_chain);
-  set(json, "virtualHost", record.virtual_host);
-  set(json, "route", record.route);
-  set(json, "cluster", record.cluster);
-  set_endpoint(json, record);
+  set(json, "listener", record.listener.view());
+  set(json, "filterChain", record.filter_chain.view());
+  set(json, "virtualHost", record.virtual_host.view());
+  set(json, "route", record.route.view());
+  set(json, "cluster", record.cluster.view());
+  set(json, "endpoint", record.upstream_remote);
+  set(json, "workload", record.workload.view());
   json["attempts"] = record.attempts;
   if (record.pooled) json["pooledMilliseconds"] = microseconds(*record.pooled) / 1000;
   json["status"] = record.status;
@@ -66,16 +60,40 @@ Json json_of(const Record& record) {
   json["bytesReceived"] = record.bytes_received;
   json["bytesSent"] = record.bytes_sent;
   json["microseconds"] = microseconds(record.duration);
-  set(json, "world", record.world);
+  set(json, "world", record.world.view());
   return json;
 }
 
 }  // namespace
 
+void Record::clear() {
+  id.clear();
+  method.clear();
+  path.clear();
+  started = {};
+  duration = {};
+  direction = config::Direction::unspecified;
+  downstream_remote = downstream_local = original_destination = {};
+  upstream_local.reset();
+  upstream_remote.reset();
+  listener.clear();
+  filter_chain.clear();
+  virtual_host.clear();
+  route.clear();
+  cluster.clear();
+  workload.clear();
+  world.clear();
+  pooled.reset();
+  attempts = status = 0;
+  flags = Flag::none;
+  bytes_received = bytes_sent = 0;
+}
+
 Record& Records::add() LIFETIMEBOUND {
   const std::size_t place = added_++ % limit_;
   if (records_.size() < limit_) return records_.emplace_back();
-  return records_[place] = Record();
+  records_[place].clear();
+  return records_[place];
 }
 
 std::vector<Record> Records::with_id(std::string_view id) const {

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,7 +13,6 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/lifetime.h"
-#include "config/cluster.h"
 #include "config/listener.h"
 #include "proxy/flags.h"
 
@@ -31,6 +29,7 @@ class ShortText {
     text.copy(text_.data(), length_);
     return *this;
   }
+  void clear() { length_ = 0; }
   [[nodiscard]] std::string_view view() const LIFETIMEBOUND { return {text_.data(), length_}; }
 
  private:
@@ -39,10 +38,9 @@ class ShortText {
   std::array<char, size> text_;  // NOLINT: only what length_ says is read
 };
 
-// Texts that come from the configuration are views into what `pin` holds.
+// Owns all of its texts: a record outlives the configuration by which it was made.
 struct Record {
-  std::shared_ptr<const void> pin;  // the snapshot by which this was decided
-  ShortText<63> id;                 // x-request-id; empty for TCP
+  ShortText<63> id;  // x-request-id; empty for TCP
   ShortText<15> method;
   ShortText<127> path;
   WallTime started;
@@ -53,24 +51,27 @@ struct Record {
   SocketAddress original_destination;  // what the client dialled
   std::optional<SocketAddress> upstream_local;
   std::optional<SocketAddress> upstream_remote;
-  std::string_view listener;
-  std::string_view filter_chain;
-  std::string_view virtual_host;
-  std::string_view route;
-  std::string_view cluster;
-  const config::LbEndpoint* endpoint = nullptr;  // null where the cluster has none of its own
-  std::string_view world;
+  ShortText<63> listener;
+  ShortText<63> filter_chain;
+  ShortText<127> virtual_host;
+  ShortText<63> route;
+  ShortText<159> cluster;
+  ShortText<95> workload;          // of the endpoint, where its object is known
+  ShortText<31> world;             // of the snapshot that decided
   std::optional<Duration> pooled;  // age of the connection upstream; absent: made for this one
   std::uint32_t attempts = 0;
   std::uint32_t status = 0;
   Flag flags = Flag::none;
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
+
+  void clear();
+  // As new, without touching the memory of its texts.
 };
 
 class Records {
  public:
-  explicit Records(std::size_t limit = 1024) : limit_(limit) {}
+  explicit Records(std::size_t limit = 2048) : limit_(limit) {}
 
   Record& add() LIFETIMEBOUND;
   // A blank one, in the place of the oldest when the ring is full. Good until the next add().
@@ -91,7 +92,7 @@ class Records {
 [[nodiscard]] std::string records_json(const std::vector<Record>& records);
 // {"records":[{"id","started","direction":"outbound","method","path","downstreamRemote",
 //   "downstreamLocal","originalDestination","upstreamLocal","upstreamRemote","listener",
-//   "filterChain","virtualHost","route","cluster","endpoint","workload","origin","attempts",
+//   "filterChain","virtualHost","route","cluster","endpoint","workload","attempts",
 //   "pooledMilliseconds","status","flags","bytesReceived","bytesSent","microseconds","world"}]}
 // Addresses as "10.0.0.1:80", what is not there is left out; `started` in microseconds since 1970.
 

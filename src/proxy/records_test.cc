@@ -29,11 +29,8 @@ TEST(Records, LongTextsAreCut) {
 }
 
 TEST(Records, TellTheWayAsJson) {
-  const auto endpoint = std::make_shared<config::LbEndpoint>();
-  endpoint->workload = "default/reviews-v1";
   Records records;
   Record& record = records.add();
-  record.pin = endpoint;
   record.id = "id-1";
   record.path = "/\xff";
   record.direction = config::Direction::outbound;
@@ -41,7 +38,7 @@ TEST(Records, TellTheWayAsJson) {
   record.original_destination = *SocketAddress::parse("10.96.0.12:9080");
   record.upstream_remote = *SocketAddress::parse("10.244.2.2:9080");
   record.cluster = "outbound|9080||reviews";
-  record.endpoint = endpoint.get();
+  record.workload = "default/reviews-v1";
   record.pooled = std::chrono::milliseconds(1500);
   record.attempts = 1;
   record.status = 200;

@@ -340,6 +340,12 @@ ClusterStats& Stats::cluster(unsigned worker, const std::string& name) LIFETIMEB
   return find(clusters_, worker, name);
 }
 
+std::vector<const ClusterStats*> Stats::cluster_of_all(const std::string& name) LIFETIMEBOUND {
+  std::vector<const ClusterStats*> all;
+  for (unsigned worker = 0; worker < workers_; ++worker) all.push_back(&cluster(worker, name));
+  return all;
+}
+
 std::vector<Series> Stats::gather(const std::vector<Reading>& readings,
                                   const Filter& filter) const {
   std::vector<Series> all;

@@ -157,12 +157,16 @@ struct Series;
 // Where all blocks are kept. Blocks live as long as this.
 class Stats {
  public:
+  explicit Stats(unsigned workers = 1) : workers_(workers) {}
+
   ListenerStats& listener(unsigned worker, const std::string& address) LIFETIMEBOUND;
   HttpStats& http(unsigned worker, const std::string& prefix) LIFETIMEBOUND;
   TcpStats& tcp(unsigned worker, const std::string& prefix) LIFETIMEBOUND;
   ClusterStats& cluster(unsigned worker, const std::string& name) LIFETIMEBOUND;
   // The worker's block of that name, made when it is asked for first. From any thread; not for
   // the path of a request.
+  std::vector<const ClusterStats*> cluster_of_all(const std::string& name) LIFETIMEBOUND;
+  // Every worker's: limits of a cluster hold for all of them together.
 
   struct Filter {
     bool used_only = false;
@@ -186,6 +190,7 @@ class Stats {
   template <class Block>
   Block& find(Blocks<Block>& blocks, unsigned worker, const std::string& name);
 
+  unsigned workers_;
   mutable std::mutex mutex_;
   Blocks<ListenerStats> listeners_;
   Blocks<HttpStats> http_;

@@ -1,0 +1,407 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "proxy/test_peers.h"
+
+namespace fairlead::proxy {
+namespace {
+
+using namespace testing;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+std::string echo(const std::string& request) {
+  return ok_with(request);
+}
+
+class ForwardTest : public ::testing::Test {
+ protected:
+  void start(const std::vector<SocketAddress>& endpoints) {
+    start(manager_of({route_to("app")}), cluster_of("app", endpoints));
+  }
+  void start(config::HttpConnectionManager manager, config::Cluster cluster,
+             config::Direction direction = config::Direction::outbound) {
+    config::Listener listener = listener_of("front", std::move(manager));
+    listener.direction = direction;
+    EXPECT_TRUE(proxy_.apply(snapshot_of({std::move(listener)}, {std::move(cluster)})).empty());
+    address_ = proxy_.address();
+  }
+  Wire client() { return Wire::to(address_); }
+  std::string ask(std::string_view request) {
+    Wire wire = client();
+    EXPECT_TRUE(wire.send(request));
+    return wire.message();
+  }
+  Record last_record() {
+    std::vector<Record> records;
+    EXPECT_TRUE(eventually([&] { return !(records = proxy_.records()).empty(); }));
+    return records.empty() ? Record() : records.back();
+  }
+
+  RunningProxy proxy_;
+  SocketAddress address_;
+};
+
+TEST_F(ForwardTest, ARequestGoesThereAndItsResponseComesBack) {
+  Server app(Server::answering(echo));
+  start({app.address()});
+  const std::string response = ask("GET /reviews?id=7 HTTP/1.1\r\nHost: reviews:9080\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(response, HasSubstr("GET /reviews?id=7 HTTP/1.1\r\nhost: reviews:9080\r\n"));
+  EXPECT_THAT(response, HasSubstr("x-request-id: "));
+  EXPECT_THAT(response, HasSubstr("x-forwarded-proto: http\r\n"));
+  EXPECT_THAT(response, HasSubstr("server: envoy\r\n"));
+  EXPECT_THAT(response, HasSubstr("x-envoy-upstream-service-time: "));
+  EXPECT_THAT(response, HasSubstr("date: "));
+}
+
+TEST_F(ForwardTest, ConnectionsAreKeptOnBothSides) {
+  Server app(Server::answering(echo));
+  start({app.address()});
+  Wire wire = client();
+  for (int number = 0; number < 5; ++number) {
+    ASSERT_TRUE(wire.send("GET /" + std::to_string(number) + " HTTP/1.1\r\nHost: a\r\n\r\n"));
+    EXPECT_THAT(wire.message(), HasSubstr("GET /" + std::to_string(number) + " HTTP/1.1\r\n"));
+  }
+  EXPECT_EQ(app.connections(), 1);
+  const Record record = last_record();
+  EXPECT_TRUE(record.pooled.has_value());
+  EXPECT_EQ(record.status, 200U);
+  EXPECT_EQ(record.upstream_remote, app.address());
+}
+
+TEST_F(ForwardTest, RequestsInARowAreAnsweredInOrder) {
+  Server app(Server::answering(echo));
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(
+      wire.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\n"
+                "Content-Length: 3\r\n\r\nabcGET /3 HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(wire.message(), HasSubstr("GET /1 "));
+  EXPECT_THAT(wire.message(), HasSubstr("POST /2 "));
+  EXPECT_THAT(wire.message(), HasSubstr("GET /3 "));
+}
+
+TEST_F(ForwardTest, LargeBodiesPassInBothDirections) {
+  Server app(Server::answering([](const std::string& request) {
+    return ok_with(request.substr(request.find("\r\n\r\n") + 4));
+  }));
+  start({app.address()});
+  std::string body(3'000'000, 'x');
+  for (std::size_t at = 0; at < body.size(); at += 997) body[at] = static_cast<char>('a' + at % 26);
+  Wire wire = client();
+  std::thread sending([&] {
+    wire.send("POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n" + body);
+  });
+  const std::string response = wire.message();
+  sending.join();
+  EXPECT_EQ(response.substr(response.find("\r\n\r\n") + 4), body);
+}
+
+TEST_F(ForwardTest, ChunksAndTrailersPass) {
+  Server app(Server::answering([](const std::string& request) {
+    EXPECT_THAT(request, HasSubstr("\r\n\r\n3\r\nabc\r\n"));
+    EXPECT_THAT(request, HasSubstr("0\r\nx-sum: 9\r\n\r\n"));
+    return std::string(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x-end\r\n\r\n"
+        "5\r\nhello\r\n0\r\nx-end: yes\r\n\r\n");
+  }));
+  start({app.address()});
+  const std::string response =
+      ask("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "3\r\nabc\r\n2\r\nde\r\n0\r\nx-sum: 9\r\n\r\n");
+  EXPECT_THAT(response, HasSubstr("5\r\nhello\r\n0\r\nx-end: yes\r\n\r\n"));
+}
+
+TEST_F(ForwardTest, ABodyThatEndsWithItsConnectionBecomesChunks) {
+  Server app([](Wire& wire, int) {
+    (void)wire.message();
+    wire.send("HTTP/1.1 200 OK\r\n\r\nuntil the end");
+  });
+  start({app.address()});
+  const std::string response = ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(response, HasSubstr("d\r\nuntil the end\r\n0\r\n\r\n"));
+}
+
+TEST_F(ForwardTest, HeadHasNoBody) {
+  Server app([](Wire& wire, int) {
+    while (!wire.message(false).empty()) {
+      wire.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+    }
+  });
+  start({app.address()});
+  Wire wire = client();
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(wire.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    EXPECT_THAT(wire.message(false), HasSubstr("content-length: 1000\r\n"));
+  }
+  EXPECT_EQ(app.connections(), 1);
+}
+
+TEST_F(ForwardTest, TheBodyIsAskedForBeforeItIsSent) {
+  Server app(Server::answering([](const std::string& request) {
+    EXPECT_THAT(request, Not(HasSubstr("xpect")));
+    return ok_with(request.substr(request.find("\r\n\r\n") + 4));
+  }));
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(
+      wire.send("PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"));
+  EXPECT_EQ(wire.until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  ASSERT_TRUE(wire.send("hello"));
+  EXPECT_THAT(wire.message(), ::testing::EndsWith("\r\n\r\nhello"));
+}
+
+TEST_F(ForwardTest, AnUpgradeBecomesATunnel) {
+  Server app([](Wire& wire, int) {
+    EXPECT_THAT(wire.message(), HasSubstr("pgrade: websocket\r\n"));
+    wire.send(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhi");
+    EXPECT_EQ(wire.exactly(4), "ping");
+    wire.send("pong");
+    wire.shut();
+    EXPECT_EQ(wire.all(), "bye");
+  });
+  config::HttpConnectionManager manager = manager_of({route_to("app")});
+  manager.upgrades = {"websocket"};
+  start(std::move(manager), cluster_of("app", {app.address()}));
+  Wire wire = client();
+  ASSERT_TRUE(wire.send(
+      "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"));
+  EXPECT_THAT(wire.until("\r\n\r\n"), StartsWith("HTTP/1.1 101 "));
+  EXPECT_EQ(wire.exactly(2), "hi");
+  ASSERT_TRUE(wire.send("ping"));
+  EXPECT_EQ(wire.all(), "pong");
+  ASSERT_TRUE(wire.send("bye"));
+  wire.shut();
+  EXPECT_TRUE(eventually([&] { return last_record().status == 101; }));
+}
+
+TEST_F(ForwardTest, WhatIsNotAllowedIsRefused) {
+  Server app(Server::answering(echo));
+  start({app.address()});
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
+              StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(ask("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"), StartsWith("HTTP/1.1 403 "));
+  EXPECT_EQ(app.connections(), 0);
+}
+
+TEST_F(ForwardTest, ABrokenRequestIsAnsweredAndTheConnectionEnds) {
+  Server app(Server::answering(echo));
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(
+      wire.send("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: "
+                "chunked\r\n\r\n0\r\n\r\n"
+                "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"));
+  const std::string all = wire.all();
+  EXPECT_THAT(all, StartsWith("HTTP/1.1 400 "));
+  EXPECT_EQ(all.find("HTTP/1.1", 8), std::string::npos);
+  EXPECT_EQ(app.connections(), 0);
+}
+
+TEST_F(ForwardTest, NoRouteNoClusterNoEndpointAreSaidInWords) {
+  config::Route only = route_to("app");
+  only.path.value = "/known";
+  config::Route nowhere = route_to("missing");
+  nowhere.path.value = "/nowhere";
+  start(manager_of({only, nowhere}), cluster_of("app", {}));
+  std::string response = ask("GET /unknown HTTP/1.1\r\nHost: shop\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(response, HasSubstr("fairlead: no route takes"));
+  response = ask("GET /nowhere HTTP/1.1\r\nHost: shop\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(response, HasSubstr("the cluster missing, which is not known"));
+  response = ask("GET /known HTTP/1.1\r\nHost: shop\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(response, HasSubstr("no endpoint of the cluster app is ready"));
+  EXPECT_EQ(last_record().flags, Flag::no_healthy_upstream);
+}
+
+TEST_F(ForwardTest, AConnectionThatCannotBeMadeIsTriedElsewhere) {
+  Server app(Server::answering(echo));
+  config::Route route = route_to("app");
+  route.forward.retry = config::RetryPolicy{.retry_on = {"connect-failure"}, .retries = 2};
+  start(manager_of({route}), cluster_of("app", {nobody_listens(), app.address()}));
+  for (int round = 0; round < 4; ++round) {
+    EXPECT_THAT(ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"),
+                StartsWith("HTTP/1.1 200 "));
+  }
+}
+
+TEST_F(ForwardTest, WhenAllFailTheCauseIsSaid) {
+  start({nobody_listens()});
+  const std::string response = ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(response, HasSubstr("refused"));
+  EXPECT_THAT(response, Not(HasSubstr("x-fairlead-undelivered")));
+  EXPECT_TRUE(has(last_record().flags, Flag::upstream_connection_failure));
+}
+
+TEST_F(ForwardTest, InboundMarksWhatItNeverDelivered) {
+  start(manager_of({route_to("app")}), cluster_of("app", {nobody_listens()}),
+        config::Direction::inbound);
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), HasSubstr("x-fairlead-undelivered: "));
+}
+
+TEST_F(ForwardTest, WhatWasNeverDeliveredIsTriedElsewhereAndTheMarkIsTakenOff) {
+  Server refusing(Server::answering([](const std::string&) {
+    return std::string(
+        "HTTP/1.1 503 Service Unavailable\r\nx-fairlead-undelivered: no app\r\n"
+        "Content-Length: 2\r\n\r\nno");
+  }));
+  Server app(Server::answering(echo));
+  config::Route route = route_to("app");
+  route.forward.retry = config::RetryPolicy{.retry_on = {"connect-failure"}, .retries = 2};
+  start(manager_of({route}), cluster_of("app", {refusing.address(), app.address()}));
+  for (int round = 0; round < 4; ++round) {
+    EXPECT_THAT(ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"),
+                StartsWith("HTTP/1.1 200 "));
+  }
+  app.stop();
+}
+
+TEST_F(ForwardTest, ASafeRequestSurvivesAServerThatClosesAKeptConnection) {
+  Server app([](Wire& wire, int connection) {
+    (void)wire.message();
+    wire.send(ok_with("first"));
+    if (connection == 0) {
+      (void)wire.message();  // the second request is read and not answered
+      wire.reset();
+      return;
+    }
+    while (!wire.message().empty()) wire.send(ok_with("again"));
+  });
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(wire.message(), HasSubstr("first"));
+  ASSERT_TRUE(wire.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(wire.message(), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(last_record().attempts, 2U);
+}
+
+TEST_F(ForwardTest, AnUnsafeRequestIsNotSentTwice) {
+  std::atomic<int> seen{0};
+  Server app([&](Wire& wire, int) {
+    if (!wire.message().empty()) ++seen;
+    wire.reset();
+  });
+  start({app.address()});
+  const std::string response = ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(seen, 1);
+  EXPECT_EQ(last_record().flags, Flag::upstream_connection_termination);
+}
+
+TEST_F(ForwardTest, ARequestThatTakesTooLongIs504) {
+  Server app([](Wire& wire, int) {
+    (void)wire.message();
+    (void)wire.message();  // until the proxy gives up
+  });
+  config::Route route = route_to("app");
+  route.forward.timeout = config::Milliseconds{100};
+  start(manager_of({route}), cluster_of("app", {app.address()}));
+  const std::string response = ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 504 "));
+  EXPECT_THAT(response, HasSubstr("did not answer within 100 ms"));
+  EXPECT_EQ(last_record().flags, Flag::upstream_request_timeout);
+}
+
+TEST_F(ForwardTest, AClientThatGoesAwayEndsTheRequestUpstream) {
+  std::promise<void> left;
+  Server app([&](Wire& wire, int) {
+    (void)wire.message();
+    EXPECT_EQ(wire.message(), "");
+    left.set_value();
+  });
+  start({app.address()});
+  {
+    Wire wire = client();
+    ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    ASSERT_TRUE(eventually([&] { return app.connections() == 1; }));
+  }
+  left.get_future().wait();
+  EXPECT_EQ(last_record().flags, Flag::downstream_connection_termination);
+}
+
+TEST_F(ForwardTest, AnswersThatAreNoHttpAre502) {
+  Server app([](Wire& wire, int) {
+    (void)wire.message();
+    wire.send("HTTP/1.1 200 OK\r\nContent-Length: 2, 3\r\n\r\nab");
+  });
+  start({app.address()});
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 502 "));
+  EXPECT_EQ(last_record().flags, Flag::upstream_protocol_error);
+}
+
+TEST_F(ForwardTest, AResponseThatBreaksOffIsNotMadeToLookWhole) {
+  Server app([](Wire& wire, int) {
+    (void)wire.message();
+    wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+  });
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(wire.all(), Not(HasSubstr("0\r\n\r\n")));
+  EXPECT_EQ(last_record().flags, Flag::upstream_connection_termination);
+}
+
+TEST_F(ForwardTest, AServerMayAnswerBeforeItHasReadTheBody) {
+  Server app([](Wire& wire, int) {
+    (void)wire.until("\r\n\r\n");
+    wire.send(
+        "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
+    wire.shut();
+    (void)wire.all();
+  });
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\nxx"));
+  EXPECT_THAT(wire.all(), StartsWith("HTTP/1.1 413 "));
+}
+
+TEST_F(ForwardTest, LimitsOfTheClusterHold) {
+  std::promise<void> go;
+  std::shared_future<void> gone = go.get_future().share();
+  Server app([&](Wire& wire, int) {
+    while (!wire.message().empty()) {
+      gone.wait();
+      if (!wire.send(ok_with("done"))) return;
+    }
+  });
+  config::Cluster cluster = cluster_of("app", {app.address()});
+  cluster.max_connections = 1;
+  cluster.max_pending_requests = 1;
+  start(manager_of({route_to("app")}), std::move(cluster));
+  Wire first = client();
+  ASSERT_TRUE(first.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(eventually([&] { return app.connections() == 1; }));
+  Wire second = client();
+  ASSERT_TRUE(second.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(eventually(
+      [&] { return proxy_.stats("upstream_rq_pending_active").find(": 1") != std::string::npos; }));
+  const std::string third = ask("GET /3 HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(third, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(third, HasSubstr("x-envoy-overloaded: true\r\n"));
+  go.set_value();
+  EXPECT_THAT(first.message(), HasSubstr("done"));
+  EXPECT_THAT(second.message(), HasSubstr("done"));
+  EXPECT_EQ(app.connections(), 1);
+}
+
+TEST_F(ForwardTest, OldClientsAreServed) {
+  Server app(Server::answering(echo));
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("GET / HTTP/1.0\r\n\r\n"));
+  const std::string all = wire.all();
+  EXPECT_THAT(all, HasSubstr(" 200 OK\r\n"));
+}
+
+}  // namespace
+}  // namespace fairlead::proxy

@@ -1,0 +1,247 @@
+#include "proxy/proxy.h"
+
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+#include <utility>
+
+#include "base/log.h"
+#include "proxy/decide/filter_chain.h"
+
+namespace fairlead::proxy {
+namespace {
+
+constexpr Duration look_again = std::chrono::milliseconds(20);
+constexpr Duration quiet_enough = std::chrono::milliseconds(200);
+// With no connection open for so long, a drain does not wait for its grace to be over.
+
+Task<> end_worker(Worker& worker) {
+  co_await worker.end();
+  worker.loop().stop();
+}
+
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  statm >> total >> resident;
+  return resident * 4096;
+}
+
+}  // namespace
+
+struct Proxy::Thread {
+  Thread(unsigned number, const WorkerOptions& options, Stats& stats, LogFiles& files)
+      : worker(number, options, stats, files), thread([this, number] { run(number); }) {}
+
+  void run(unsigned number) {
+    const std::string name = "worker:" + std::to_string(number);
+    ::prctl(PR_SET_NAME, name.c_str());
+    worker.loop().run();
+  }
+
+  Worker worker;
+  std::thread thread;
+};
+
+// co_await Ask<T>(control, worker, question): what the question gives on the worker's thread.
+template <class T>
+class Proxy::Ask final : public Waiter {
+ public:
+  Ask(net::Loop& control, Worker& worker, std::function<T(Worker&)> question)
+      : control_(control), worker_(worker), question_(std::move(question)) {}
+  ~Ask() override { leave(); }
+
+  [[nodiscard]] bool await_ready() const { return false; }
+  template <class P>
+  bool await_suspend(std::coroutine_handle<P> coroutine) {
+    if (!park(coroutine)) return false;
+    shared_->waiter = this;
+    worker_.loop().post([shared = shared_, question = std::move(question_), worker = &worker_,
+                         control = &control_] {
+      auto value = std::make_shared<T>(question(*worker));
+      control->post([shared, value] {
+        shared->value = std::move(*value);
+        if (shared->waiter) std::exchange(shared->waiter, nullptr)->resume();
+      });
+    });
+    return true;
+  }
+  T await_resume() { return std::move(shared_->value); }  // blank when cancelled
+
+ private:
+  struct Shared {  // touched on the control thread alone
+    Ask* waiter = nullptr;
+    T value{};
+  };
+  void leave() override { shared_->waiter = nullptr; }
+
+  net::Loop& control_;
+  Worker& worker_;
+  std::function<T(Worker&)> question_;
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
+};
+
+Proxy::Proxy(net::Loop& control, const ProxyOptions& options)
+    : control_(control), stats_(options.concurrency), began_(control.now()) {
+  for (unsigned number = 0; number < options.concurrency; ++number) {
+    threads_.push_back(std::make_unique<Thread>(number, options.worker, stats_, files_));
+  }
+}
+
+Proxy::~Proxy() {
+  *alive_ = false;
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    if (!thread->thread.joinable()) continue;
+    Worker& worker = thread->worker;
+    worker.loop().post([&worker] { worker.loop().start(end_worker(worker)); });
+    thread->thread.join();
+  }
+}
+
+void Proxy::for_each_worker(const std::function<void(Worker&)>& work) {
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    if (!thread->thread.joinable()) continue;
+    thread->worker.loop().post([work, &worker = thread->worker] { work(worker); });
+  }
+}
+
+Result<> Proxy::apply(config::SnapshotPointer snapshot, Applied applied) {
+  for (const auto& [name, listener] : snapshot->listeners) {
+    Result<> checked = check_filter_chains(*listener);
+    if (!checked.ok()) return checked;
+  }
+  Result<SnapshotTablePointer> made = SnapshotTable::make(std::move(snapshot), table_.get());
+  if (!made.ok()) return std::move(made).fault();
+  table_ = std::move(*made);
+
+  struct Progress {  // touched on the control thread alone
+    std::size_t left;
+    std::vector<std::string> troubles;
+  };
+  auto progress = std::make_shared<Progress>(Progress{threads_.size(), {}});
+  ++applying_;
+  for_each_worker([this, table = table_, progress, applied = std::move(applied), alive = alive_,
+                   control = &control_](Worker& worker) {
+    auto troubles = std::make_shared<std::vector<std::string>>(worker.apply(table));
+    control->post([this, progress, troubles, applied, alive] {
+      for (std::string& trouble : *troubles) {
+        const auto known = std::find(progress->troubles.begin(), progress->troubles.end(), trouble);
+        if (known == progress->troubles.end()) progress->troubles.push_back(std::move(trouble));
+      }
+      if (--progress->left != 0 || !*alive) return;
+      started_ = true;
+      if (state_ == State::initializing) state_ = State::live;
+      if (applied) applied(progress->troubles);
+    });
+  });
+  return done();
+}
+
+const config::Snapshot* Proxy::snapshot() const {
+  return table_ ? &table_->snapshot() : nullptr;
+}
+
+std::uint64_t Proxy::open_connections() const {
+  std::uint64_t all = 0;
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    all += thread->worker.open_connections_seen();
+  }
+  return all;
+}
+
+Task<> Proxy::drain(Duration grace, Duration most) {
+  state_ = State::draining;
+  for_each_worker([](Worker& worker) { worker.begin_drain(); });
+  const Instant began = control_.now();
+  Instant busy = began;
+  while (control_.now() - began < std::min(grace, most) && control_.now() - busy < quiet_enough) {
+    if (open_connections() != 0) busy = control_.now();
+    if (Result<> slept = co_await control_.sleep(look_again); !slept.ok()) co_return;
+  }
+  for_each_worker([](Worker& worker) { worker.stop_accepting(); });
+  busy = control_.now();
+  // What the kernel had queued is taken within the first moments.
+  while (control_.now() - began < most && control_.now() - busy < 4 * look_again) {
+    if (open_connections() != 0) busy = control_.now();
+    if (Result<> slept = co_await control_.sleep(look_again); !slept.ok()) co_return;
+  }
+}
+
+Task<> Proxy::stop_listening() {
+  for_each_worker([](Worker& worker) { worker.stop_accepting(); });
+  co_return;
+}
+
+Task<> Proxy::stop() {
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    Worker& worker = thread->worker;
+    worker.loop().post([&worker] { worker.loop().start(end_worker(worker)); });
+  }
+  for (const std::unique_ptr<Thread>& thread : threads_) thread->thread.join();
+  files_.flush();
+  co_return;
+}
+
+Task<std::vector<Record>> Proxy::records(std::string id, std::size_t count) {
+  std::vector<Record> all;
+  for (const std::unique_ptr<Thread>& thread : threads_) {
+    const std::vector<Record> some =
+        co_await Ask<std::vector<Record>>(control_, thread->worker, [id, count](Worker& worker) {
+          return id.empty() ? worker.records().last(count) : worker.records().with_id(id);
+        });
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Record& left, const Record& right) { return left.started < right.started; });
+  co_return all;
+}
+
+Task<std::vector<SocketAddress>> Proxy::addresses() {
+  co_return co_await Ask<std::vector<SocketAddress>>(
+      control_, threads_.front()->worker, [](Worker& worker) { return worker.addresses(); });
+}
+
+std::vector<Reading> Proxy::readings() const {
+  std::vector<Reading> all;
+  const auto read = [&](const char* scope, const char* name, std::uint64_t value) {
+    all.push_back({.scope = scope, .name = name, .value = value});
+  };
+  read("server", "state", static_cast<std::uint64_t>(state_));
+  read("server", "live", state_ == State::live ? 1 : 0);
+  read("server", "concurrency", threads_.size());
+  read("server", "total_connections", open_connections());
+  read("server", "memory_allocated", resident_bytes());
+  read("server", "uptime",
+       static_cast<std::uint64_t>(
+           std::chrono::duration_cast<std::chrono::seconds>(uptime()).count()));
+  read("filesystem", "dropped_bytes", files_.dropped());
+  read("listener_manager", "workers_started", started_ ? 1 : 0);
+  if (!table_) return all;
+  const config::Snapshot& now = table_->snapshot();
+  read("listener_manager", "total_listeners_active", now.listeners.size());
+  read("cluster_manager", "active_clusters", now.clusters.size());
+  for (const auto& [name, cluster] : now.clusters) {
+    const ClusterTable* table = table_->cluster(name);
+    if (!table || !table->endpoints) continue;
+    const std::size_t ready = table->endpoints->size();
+    all.push_back({.scope = "cluster", .name = "membership_healthy", .tag = name, .value = ready});
+    std::size_t total = 0;
+    const std::string& service =
+        cluster->eds_service_name.empty() ? cluster->name : cluster->eds_service_name;
+    const auto found = now.endpoints.find(service);
+    const config::ClusterLoadAssignment& endpoints =
+        cluster->type == config::ClusterType::eds && found != now.endpoints.end()
+            ? *found->second
+            : cluster->endpoints;
+    for (const config::LocalityEndpoints& locality : endpoints.localities) {
+      total += locality.endpoints.size();
+    }
+    all.push_back({.scope = "cluster", .name = "membership_total", .tag = name, .value = total});
+  }
+  return all;
+}
+
+}  // namespace fairlead::proxy
