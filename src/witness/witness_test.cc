@@ -1,0 +1,255 @@
+#include <gtest/gtest.h>
+
+#include <sys/socket.h>
+
+#include <string>
+#include <thread>
+
+#include "dns/message.h"
+#include "intercept/install.h"
+#include "nft/apply.h"
+#include "nft/test_namespace.h"
+#include "witness/conntrack.h"
+#include "witness/exchange.h"
+#include "witness/gather.h"
+#include "witness/order.h"
+
+namespace fairlead::witness {
+namespace {
+
+using nft::testing::Descriptor;
+using nft::testing::TestNamespace;
+using nft::testing::Wire;
+
+// ── orders and records ──────────────────────────────────────────────────────────────────────────
+
+TEST(Order, TravelsAsJson) {
+  Order order{.where = "default/productpage",
+              .request = Request{.http = true,
+                                 .host = "reviews",
+                                 .port = 9080,
+                                 .names = {"reviews.default.svc.cluster.local"},
+                                 .servers = {"10.96.0.10:53"},
+                                 .prefer_v6 = true,
+                                 .method = "POST",
+                                 .path = "/a?b",
+                                 .headers = {{"x-a", "b"}},
+                                 .id = "7",
+                                 .uid = 1000,
+                                 .gid = 1001,
+                                 .patience_milliseconds = 500},
+              .proxy = true,
+              .id = "7",
+              .sources = {*SocketAddress::parse("[fd00::1]:80")},
+              .tables = {"fairlead-capture"}};
+  const Result<Order> back = order_from_json(order_json(order));
+  ASSERT_TRUE(back.ok());
+  EXPECT_EQ(*back, order);
+  order.request.reset();
+  EXPECT_EQ(*order_from_json(order_json(order)), order);
+  EXPECT_FALSE(order_from_json("x").ok());
+  EXPECT_FALSE(order_from_json(R"({"sources":["nowhere"]})").ok());
+}
+
+TEST(Records, AreReadFromWhatAProxySays) {
+  const auto records = records_from_json(
+      R"({"records":[{"id":"7","direction":"outbound","downstreamRemote":"10.244.1.3:45000",
+      "originalDestination":"10.96.0.12:9080","upstreamRemote":"10.244.2.5:9080","listener":"l",
+      "filterChain":"http","cluster":"c","attempts":2,"pooledMilliseconds":12,"status":200,
+      "flags":"-","world":"42"}]})",
+      "default/productpage");
+  ASSERT_TRUE(records.ok());
+  ASSERT_EQ(records->size(), 1U);
+  const explain::ProxyRecord& record = records->front();
+  EXPECT_EQ(record.proxy, "default/productpage");
+  EXPECT_EQ(record.upstream_remote->text(), "10.244.2.5:9080");
+  EXPECT_FALSE(record.upstream_local);
+  EXPECT_EQ(record.pooled_milliseconds, 12U);
+  EXPECT_EQ(record.attempts, 2U);
+  EXPECT_FALSE(records_from_json("{}", "x").ok());
+}
+
+TEST(NameServers, AreThoseOfTheFile) {
+  EXPECT_EQ(name_servers("search default.svc.cluster.local\nnameserver 10.96.0.10\n"
+                         "nameserver\tfd00:10:96::a \n# nameserver 1.2.3.4\nnameserver x\n"),
+            (std::vector<std::string>{"10.96.0.10:53", "[fd00:10:96::a]:53"}));
+}
+
+// ── in a pod's namespace ────────────────────────────────────────────────────────────────────────
+
+Descriptor listener(std::uint16_t port, int type = SOCK_STREAM) {
+  Descriptor made(::socket(AF_INET, type | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  ::setsockopt(made.number(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  const sockaddr_storage address = nft::testing::to_system({IpAddress::v4({0, 0, 0, 0}), port});
+  nft::testing::demand(::bind(made.number(), reinterpret_cast<const sockaddr*>(&address),
+                              nft::testing::size_of(address)) == 0,
+                       "bind");
+  if (type == SOCK_STREAM) nft::testing::demand(::listen(made.number(), 8) == 0, "listen");
+  return made;
+}
+
+// Answers `count` connections with `answer`, each after it has read something.
+std::thread answering(const Descriptor& where, int count, std::string answer) {
+  return std::thread([socket = where.number(), count, answer = std::move(answer)] {
+    for (int i = 0; i < count; ++i) {
+      const Descriptor accepted(::accept4(socket, nullptr, nullptr, SOCK_CLOEXEC));
+      std::array<char, 4096> bytes{};
+      if (::recv(accepted.number(), bytes.data(), bytes.size(), 0) <= 0) continue;
+      ::send(accepted.number(), answer.data(), answer.size(), MSG_NOSIGNAL);
+      ::recv(accepted.number(), bytes.data(), bytes.size(), 0);  // until the other end closes
+    }
+  });
+}
+
+Request request_to(const std::string& host, std::uint16_t port) {
+  return {.host = host, .port = port, .id = "id-1", .uid = 1000, .gid = 1000};
+}
+
+TEST(Gather, TheConnectionTheCounterAndTheAnswer) {
+  Wire wire;
+  const auto captured = wire.pod.in([] {
+    Result<nft::Kernel> kernel = nft::Kernel::open();
+    if (!kernel) return Result<>(kernel.fault());
+    return intercept::apply(*kernel, intercept::Settings{});
+  });
+  ASSERT_TRUE(captured.ok()) << captured.fault().describe();
+  const Descriptor proxy = wire.pod.in([] { return listener(15001); });
+  const Descriptor admin = wire.pod.in([] { return listener(15000); });
+  std::thread answers =
+      answering(proxy, 1, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-a: b\r\n\r\nhello");
+  const std::string records = R"({"records":[{"direction":"outbound","cluster":"c"}]})";
+  std::thread admin_answers =
+      answering(admin, 1,
+                "HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(records.size()) +
+                    "\r\n\r\n" + records);
+
+  const explain::Evidence evidence = wire.pod.in([&] {
+    return gather({.where = "default/pod",
+                   .request = request_to("10.96.0.12", 9080),
+                   .proxy = true,
+                   .id = "id-1",
+                   .tables = {intercept::table_name}});
+  });
+  answers.join();
+  admin_answers.join();
+
+  EXPECT_EQ(evidence.trouble, std::vector<std::string>{});
+  ASSERT_TRUE(evidence.exchange);
+  EXPECT_EQ(evidence.exchange->error, "");
+  EXPECT_EQ(evidence.exchange->status, 200);
+  EXPECT_EQ(evidence.exchange->body, "hello");
+  ASSERT_EQ(evidence.records.size(), 1U);
+  EXPECT_EQ(evidence.records[0].proxy, "default/pod");
+  ASSERT_EQ(evidence.connections.size(), 1U);
+  const explain::TrackedConnection& connection = evidence.connections[0];
+  EXPECT_EQ(connection.where, "default/pod");
+  EXPECT_EQ(connection.source, evidence.exchange->local);
+  EXPECT_EQ(connection.destination.text(), "10.96.0.12:9080");
+  EXPECT_EQ(connection.reply_source.text(), "127.0.0.1:15001");
+  EXPECT_EQ(connection.state, "ESTABLISHED");
+  bool counted = false;
+  for (const explain::Count& count : evidence.counts) {
+    counted =
+        counted || (count.place == "chain redirect-outbound" && count.after == count.before + 1);
+  }
+  EXPECT_TRUE(counted);
+}
+
+TEST(Gather, TheProxysUserIsNotCaptured) {
+  Wire wire;
+  const auto captured = wire.pod.in([] {
+    Result<nft::Kernel> kernel = nft::Kernel::open();
+    if (!kernel) return Result<>(kernel.fault());
+    return intercept::apply(*kernel, intercept::Settings{});
+  });
+  ASSERT_TRUE(captured.ok()) << captured.fault().describe();
+  const Descriptor peer = wire.peer.in([] { return listener(9080); });
+  std::thread answers = answering(peer, 1, "HTTP/1.1 204 No Content\r\n\r\n");
+  Request request = request_to("10.96.0.12", 9080);
+  request.uid = 1337;
+  request.gid = 1337;
+  const explain::Evidence evidence =
+      wire.pod.in([&] { return gather({.where = "default/pod", .request = request}); });
+  answers.join();
+  ASSERT_TRUE(evidence.exchange);
+  EXPECT_EQ(evidence.exchange->status, 204);
+  ASSERT_EQ(evidence.connections.size(), 1U);
+  EXPECT_EQ(evidence.connections[0].reply_source.text(), "10.96.0.12:9080");
+}
+
+TEST(Gather, ARefusedConnectionSaysSo) {
+  Wire wire;
+  const explain::Evidence evidence = wire.pod.in(
+      [&] { return gather({.where = "default/pod", .request = request_to("10.96.0.12", 9080)}); });
+  ASSERT_TRUE(evidence.exchange);
+  EXPECT_NE(evidence.exchange->error.find("Connection refused"), std::string::npos)
+      << evidence.exchange->error;
+  EXPECT_NE(evidence.exchange->error.find("10.96.0.12:9080"), std::string::npos);
+}
+
+TEST(Gather, NamesAreAskedInTurn) {
+  Wire wire;
+  const Descriptor server = wire.peer.in([] { return listener(53, SOCK_DGRAM); });
+  std::thread answers([socket = server.number()] {
+    // Knows b.example alone, which has one IPv4 address.
+    for (int i = 0; i < 4; ++i) {
+      std::array<std::uint8_t, 512> bytes{};
+      sockaddr_storage from{};
+      socklen_t size = sizeof from;
+      const ssize_t got = ::recvfrom(socket, bytes.data(), bytes.size(), 0,
+                                     reinterpret_cast<sockaddr*>(&from), &size);
+      if (got <= 0) return;
+      auto message = dns::parse({bytes.data(), static_cast<std::size_t>(got)});
+      if (!message) return;
+      message->header.response = true;
+      const dns::Question question = message->questions.at(0);
+      const bool known = question.name.text() == "b.example";
+      if (!known) message->header.code = dns::Code::no_such_name;
+      if (known && question.type == dns::Type::a) {
+        message->answers.push_back({.owner = question.name,
+                                    .type = dns::Type::a,
+                                    .ttl = 5,
+                                    .data = IpAddress::v4({10, 96, 0, 12})});
+      }
+      const std::string answer = dns::write(*message);
+      ::sendto(socket, answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
+    }
+  });
+  Request request = request_to("b", 9080);
+  request.names = {"a.example", "b.example", "c.example"};
+  request.servers = {"10.244.1.1:53"};
+  const explain::Evidence evidence =
+      wire.pod.in([&] { return gather({.where = "default/pod", .request = request}); });
+  answers.join();
+  std::string said;
+  for (const explain::NameAnswer& answer : evidence.names) {
+    said += answer.name + ' ' + answer.type + ' ' + answer.outcome + '\n';
+  }
+  EXPECT_EQ(said,
+            "a.example A NXDOMAIN\na.example AAAA NXDOMAIN\n"
+            "b.example A NOERROR\nb.example AAAA NODATA\n");
+  ASSERT_TRUE(evidence.exchange);
+  EXPECT_EQ(evidence.exchange->peer.text(), "10.96.0.12:9080");
+}
+
+TEST(Gather, WhatCannotBeLookedAtIsTroubleAndNothingElse) {
+  const TestNamespace alone;
+  const explain::Evidence evidence = alone.in([&] {
+    return gather({.where = "default/pod", .proxy = true, .id = "x", .tables = {"no-such-table"}});
+  });
+  ASSERT_EQ(evidence.trouble.size(), 2U);
+  EXPECT_NE(evidence.trouble[0].find("the counters of no-such-table in default/pod"),
+            std::string::npos);
+  EXPECT_NE(evidence.trouble[1].find("the records of default/pod's proxy"), std::string::npos);
+}
+
+TEST(Status, OfANodeThatDoesNotSpeak) {
+  const explain::Speaks speaks = node_status("node1", "/nowhere/node1.sock");
+  EXPECT_EQ(speaks.who, "node1");
+  EXPECT_EQ(speaks.world, "");
+  EXPECT_NE(speaks.error.find("No such file"), std::string::npos) << speaks.error;
+}
+
+}  // namespace
+}  // namespace fairlead::witness
