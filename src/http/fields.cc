@@ -12,8 +12,27 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
+// `text` is made of lower-case letters, digits and '-', and `name` is a token of the same size:
+// then a byte with bit 5 set is that of `text` only if it is the same letter, digit or '-'.
+bool same_word(std::string_view name, std::string_view text) {
+  constexpr std::size_t word = sizeof(std::uint64_t);
+  constexpr std::uint64_t low = 0x2020202020202020U;
+  std::size_t at = 0;
+  for (; at + word <= text.size(); at += word) {
+    std::uint64_t left = 0;
+    std::uint64_t right = 0;
+    std::memcpy(&left, name.data() + at, word);
+    std::memcpy(&right, text.data() + at, word);
+    if ((left | low) != right) return false;
+  }
+  for (; at < text.size(); ++at) {
+    if ((name[at] | 0x20) != text[at]) return false;
+  }
+  return true;
+}
+
 FieldName either(std::string_view name, std::string_view text, FieldName known) {
-  return same_name(name, text) ? known : FieldName::other;
+  return name.size() == text.size() && same_word(name, text) ? known : FieldName::other;
 }
 
 FieldName by_initial(std::string_view name) {

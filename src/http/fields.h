@@ -40,7 +40,7 @@ enum class FieldName : std::uint8_t {
 };
 
 [[nodiscard]] FieldName field_name(std::string_view name);
-// `other` for what is not listed. Without regard to case.
+// `other` for what is not listed. Without regard to case; `name` is a token.
 
 [[nodiscard]] bool same_name(std::string_view left, std::string_view right);
 // ASCII without regard to case.
@@ -64,6 +64,11 @@ class Fields {
   void add(std::string_view name, std::string_view value);
   // At the end. Views only: the caller's bytes must live as long as these fields.
   void add(const Field& field) { fields_.push_back(field); }
+  Field* grow(std::size_t count) LIFETIMEBOUND {
+    fields_.resize(fields_.size() + count);
+    return fields_.data() + fields_.size() - count;
+  }
+  // So many more at the end, empty: for the caller to fill in at once.
   void add_copy(std::string_view name, std::string_view value);
   // The same, with bytes of our own.
   void set_copy(std::string_view name, std::string_view value);

@@ -64,6 +64,10 @@ struct Gathered {
   }
 
   void connection(std::string_view value) {
+    if (same_name(value, "keep-alive")) {
+      keep_alive = true;
+      return;
+    }
     close = close || list_names(value, "close");
     keep_alive = keep_alive || list_names(value, "keep-alive");
     upgrades = upgrades || list_names(value, "upgrade");
@@ -270,11 +274,52 @@ H1Parser::Step H1Parser::field_line(std::size_t limit, std::size_t most, std::st
   return Step::line;
 }
 
+// The same for as many lines as are whole and plain, without leaving the loop: what is not is left
+// to field_line(), which also knows what is wrong with it.
+bool H1Parser::plain_field_lines(std::size_t limit, std::size_t most) {
+#if defined(__SSE2__)
+  constexpr std::ptrdiff_t step = 16;
+  const char* const end = section_end();
+  const char* at = here();
+  while (end - at >= step && lines_.size() < most) {
+    const char* colon = at;
+    std::uint32_t others = ~plain_name_bytes(colon) & 0xffffU;
+    if (others == 0 && end - colon >= 2 * step) {
+      colon += step;
+      others = ~plain_name_bytes(colon) & 0xffffU;
+    }
+    if (others == 0) break;
+    colon += __builtin_ctz(others);
+    if (*colon != ':' || colon == at) break;
+    const char* value = colon + 1;
+    if (value < end && *value == ' ') ++value;
+    const char* const line_end = value_end(value, end);
+    if (end - line_end < 2 || line_end[0] != '\r' || line_end[1] != '\n') break;
+    if (line_end != value && (is_white(*value) || is_white(line_end[-1]))) break;
+    if (static_cast<std::size_t>(line_end + 2 - section_) > limit) break;
+    const auto name_size = static_cast<std::uint32_t>(colon - at);
+    lines_.push_back({static_cast<std::uint32_t>(at - section_), name_size,
+                      static_cast<std::uint32_t>(value - section_),
+                      static_cast<std::uint32_t>(line_end - value), field_name({at, name_size})});
+    at = line_end + 2;
+  }
+  line_start_ = static_cast<std::size_t>(at - section_);
+  if (end - at < 2 || at[0] != '\r' || at[1] != '\n' || line_start_ + 2 > limit) return false;
+  line_start_ += 2;
+  return true;
+#else
+  static_cast<void>(limit);
+  static_cast<void>(most);
+  return false;
+#endif
+}
+
 // The section's fields, as views into `text`, a copy of the section.
 void H1Parser::settle(Fields& fields, char* text) {
+  Field* made = fields.grow(lines_.size());
   for (const Line& line : lines_) {
-    fields.add(Field{
-        {text + line.name, line.name_size}, {text + line.value, line.value_size}, line.known});
+    *made++ = {
+        {text + line.name, line.name_size}, {text + line.value, line.value_size}, line.known};
   }
 }
 
@@ -505,6 +550,9 @@ H1Event H1RequestParser::read_head(std::string_view& bytes) {
     if (step == Step::failed) return H1Event::failed;
     if (step == Step::incomplete) return wait_for_more(bytes);
     stage_ = Stage::fields;
+  }
+  if (searched_ <= line_start_ && plain_field_lines(limits_.head_bytes, limits_.fields)) {
+    return head_complete(bytes);
   }
   for (;;) {
     switch (field_line(limits_.head_bytes, limits_.fields, "the request's head is")) {
@@ -786,6 +834,9 @@ H1Event H1ResponseParser::read_head(std::string_view& bytes) {
     if (step == Step::incomplete) return wait_for_more(bytes);
     stage_ = Stage::fields;
   }
+  if (searched_ <= line_start_ && plain_field_lines(limits_.head_bytes, limits_.fields)) {
+    return head_complete(bytes);
+  }
   for (;;) {
     switch (field_line(limits_.head_bytes, limits_.fields, "the response's head is")) {
       case Step::line:
@@ -803,7 +854,7 @@ H1Event H1ResponseParser::read_head(std::string_view& bytes) {
 bool H1ResponseParser::first_bytes() {
   constexpr std::string_view expected = "HTTP/1.";
   const std::string_view came(section_, std::min(section_size_, expected.size()));
-  if (expected.starts_with(came)) return true;
+  if (came == expected || expected.starts_with(came)) return true;
   const auto other = std::mismatch(came.begin(), came.end(), expected.begin()).first;
   const auto shown = static_cast<std::size_t>(other - came.begin()) + 1;
   fail("what comes is no HTTP/1 response: it begins with " + printable(came.substr(0, shown)));

@@ -105,6 +105,10 @@ void write_framing(Pen& pen, const BodyFraming& body) {
   }
 }
 
+std::string_view word_if(bool applies, std::string_view word) {
+  return applies ? word : std::string_view{};
+}
+
 // "connection: a, b", from those that apply.
 void write_connection(Pen& pen, std::initializer_list<std::string_view> words) {
   bool first = true;
@@ -142,8 +146,8 @@ void write_request(std::string& out, const RequestHead& head, const H1WriteOptio
   const bool trailers = te && list_names(te->value, "trailers");
   if (trailers) pen.put("te: trailers\r\n");
   if (!upgrade.empty()) pen.line("upgrade", upgrade);
-  write_connection(pen, {upgrade.empty() ? "" : "upgrade", trailers ? "te" : "",
-                         options.persist == Persist::close ? "close" : ""});
+  write_connection(pen, {word_if(!upgrade.empty(), "upgrade"), word_if(trailers, "te"),
+                         word_if(options.persist == Persist::close, "close")});
   pen.put("\r\n");
   finish(out, pen);
 }
@@ -169,8 +173,9 @@ void write_response(std::string& out, const ResponseHead& head, const H1WriteOpt
   const bool close =
       options.persist == Persist::close || options.body.kind == BodyFraming::Kind::until_close;
   const bool say_keep_alive = !close && options.peer == Version::http10 && !head.interim();
-  write_connection(pen, {upgrade.empty() ? "" : "upgrade", close && upgrade.empty() ? "close" : "",
-                         say_keep_alive ? "keep-alive" : ""});
+  write_connection(
+      pen, {word_if(!upgrade.empty(), "upgrade"), word_if(close && upgrade.empty(), "close"),
+            word_if(say_keep_alive, "keep-alive")});
   pen.put("\r\n");
   finish(out, pen);
 }

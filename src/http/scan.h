@@ -35,7 +35,30 @@ inline bool is_value_byte(char c) {
   return (byte >= 0x20 && byte != 0x7f) || byte == '\t';
 }
 
+#if defined(__SSE2__)
+// As bits, which of 16 bytes are letters, digits or '-': all that most names are made of.
+inline std::uint32_t plain_name_bytes(const char* at) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+  const __m128i letter = _mm_sub_epi8(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+  const __m128i digit = _mm_sub_epi8(bytes, _mm_set1_epi8('0'));
+  const __m128i plain =
+      _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter),
+                                _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit)),
+                   _mm_cmpeq_epi8(bytes, _mm_set1_epi8('-')));
+  return static_cast<std::uint32_t>(_mm_movemask_epi8(plain));
+}
+#endif
+
 inline const char* token_end(const char* at, const char* end) {
+#if defined(__SSE2__)
+  while (end - at >= 16) {
+    const std::uint32_t others = ~plain_name_bytes(at) & 0xffffU;
+    at += others == 0 ? 16 : __builtin_ctz(others);
+    if (others == 0) continue;
+    if (!is_token_byte(*at)) return at;
+    ++at;
+  }
+#endif
   while (at < end && is_token_byte(*at)) ++at;
   return at;
 }

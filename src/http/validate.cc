@@ -24,20 +24,26 @@ bool is_hex(char c) {
 }
 
 // RFC 3986's unreserved and sub-delims: what a reg-name may have, apart from escapes.
+constexpr std::array<bool, 256> name_bytes = [] {
+  std::array<bool, 256> allowed{};
+  for (int c = '0'; c <= '9'; ++c) allowed[c] = true;
+  for (int c = 'a'; c <= 'z'; ++c) allowed[c] = true;
+  for (int c = 'A'; c <= 'Z'; ++c) allowed[c] = true;
+  for (const char c : std::string_view("-._~!$&'()*+,;="))
+    allowed[static_cast<unsigned char>(c)] = true;
+  return allowed;
+}();
+
 bool is_name_byte(char c) {
-  constexpr std::string_view others = "-._~!$&'()*+,;=";
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         others.find(c) != std::string_view::npos;
+  return name_bytes[static_cast<unsigned char>(c)];
 }
 
 bool is_registered_name(std::string_view text) {
   for (std::size_t at = 0; at < text.size(); ++at) {
-    if (text[at] == '%') {
-      if (at + 2 >= text.size() || !is_hex(text[at + 1]) || !is_hex(text[at + 2])) return false;
-      at += 2;
-    } else if (!is_name_byte(text[at])) {
-      return false;
-    }
+    if (is_name_byte(text[at])) continue;
+    if (text[at] != '%' || at + 2 >= text.size()) return false;
+    if (!is_hex(text[at + 1]) || !is_hex(text[at + 2])) return false;
+    at += 2;
   }
   return !text.empty();
 }
