@@ -75,16 +75,22 @@ bool is_told(const Table<T>& told, const std::string& name, const std::shared_pt
   return before != told.end() && same(before->second, now);
 }
 
-// Whether `told` holds what `lane` wants of `wanted`, and with `exactly` nothing else.
+// Whether `told` is what `lane` wants of `wanted`, and of `kept` what is not there any more.
 template <class T>
-bool holds(const Table<T>& told, const Table<T>& wanted, const Lane& lane, bool exactly) {
+bool is_what_stands(const Table<T>& told, const Table<T>& wanted, const Table<T>& kept,
+                    const Lane& lane) {
   std::size_t count = 0;
   for (const auto& [name, resource] : wanted) {
     if (!lane.wants(name)) continue;
     if (!is_told(told, name, resource)) return false;
     ++count;
   }
-  return !exactly || count == told.size();
+  for (const auto& [name, resource] : kept) {
+    if (!lane.wants(name) || wanted.contains(name)) continue;
+    if (!told.contains(name)) return false;
+    ++count;
+  }
+  return count == told.size();
 }
 
 }  // namespace
@@ -93,7 +99,8 @@ struct AdsServer::State {
   std::optional<Node> node;
   std::array<Lane, 4> lanes;
   config::SnapshotPointer target;
-  config::Snapshot sent;  // what the proxy was last told, type by type
+  config::Snapshot sent;        // what the proxy was last told, type by type
+  Table<config::Cluster> held;  // the clusters that it last acknowledged
   Table<config::ClusterLoadAssignment> hollow;
   // For clusters of `target` that have no endpoints there: a cluster has some, if only none.
   std::set<std::string> fresh_endpoints;
@@ -118,7 +125,7 @@ struct AdsServer::State {
   [[nodiscard]] bool routes_stand(Messages& out);
   template <class T>
   [[nodiscard]] bool all_stand(Messages& out, ResourceType type, Table<T>& told,
-                               const Table<T>& wanted, bool keep_old);
+                               const Table<T>& wanted, const Table<T>& kept);
   template <class T>
   [[nodiscard]] bool some_stand(Messages& out, ResourceType type, Table<T>& told, Table<T> news);
   template <class T>
@@ -129,7 +136,9 @@ struct AdsServer::State {
 
   [[nodiscard]] const std::string& version_of(ResourceType type) const;
   [[nodiscard]] bool refused(ResourceType type) const { return !lane(type).refusal.empty(); }
-  [[nodiscard]] bool find_named_in_full() const;
+  [[nodiscard]] bool endpoints_are_asked_for() const;
+  [[nodiscard]] bool routes_are_asked_for() const;
+  [[nodiscard]] bool is_named_in_full() const;
   [[nodiscard]] bool settled() const;
 };
 
@@ -179,6 +188,7 @@ void AdsServer::State::take_request(ResourceType type,
     } else {
       lane.refusal.clear();
       lane.acknowledged = lane.sent;
+      if (type == ResourceType::cluster) held = sent.clusters;
     }
   }
   lane.subscribed = true;
@@ -253,16 +263,16 @@ void AdsServer::State::send(Messages& out, ResourceType type, const Table<T>& re
 }
 
 // A type of which a response is always the whole set. True when the proxy was told all and has
-// answered. With `keep_old`, what goes away stays for as long as something may point at it.
+// answered. `kept` is what stays beside it for as long as something may point at it.
 template <class T>
 bool AdsServer::State::all_stand(Messages& out, ResourceType type, Table<T>& told,
-                                 const Table<T>& wanted, bool keep_old) {
+                                 const Table<T>& wanted, const Table<T>& kept) {
   Lane& to = lane(type);
   if (to.waits_for_answer) return false;
   if (!to.subscribed) return true;
-  if (!to.nonce.empty() && !to.again && holds(told, wanted, to, !keep_old)) return true;
+  if (!to.nonce.empty() && !to.again && is_what_stands(told, wanted, kept, to)) return true;
   Table<T> now = wanted;
-  if (keep_old) now.insert(told.begin(), told.end());
+  now.insert(kept.begin(), kept.end());
   forget(now, to);
   note_changed(told, now);
   named_in_full.reset();
@@ -304,7 +314,9 @@ void add_news(Table<T>& news, const Table<T>& told, const Table<T>& wanted, cons
 }
 
 bool AdsServer::State::clusters_stand(Messages& out, bool keep_old) {
-  return all_stand(out, ResourceType::cluster, sent.clusters, target->clusters, keep_old);
+  static const Table<config::Cluster> none;
+  return all_stand(out, ResourceType::cluster, sent.clusters, target->clusters,
+                   keep_old ? held : none);
 }
 
 bool AdsServer::State::endpoints_stand(Messages& out) {
@@ -319,8 +331,7 @@ bool AdsServer::State::endpoints_stand(Messages& out) {
 }
 
 bool AdsServer::State::listeners_stand(Messages& out) {
-  return all_stand(out, ResourceType::listener, sent.listeners, target->listeners,
-                   /*keep_old=*/false);
+  return all_stand(out, ResourceType::listener, sent.listeners, target->listeners, {});
 }
 
 bool AdsServer::State::routes_stand(Messages& out) {
@@ -332,14 +343,17 @@ bool AdsServer::State::routes_stand(Messages& out) {
   return some_stand(out, ResourceType::route, sent.routes, std::move(news));
 }
 
-// Make before break: each type when the one before is answered. What points at clusters that were
+// Make before break: each type when the one before is answered, and what leads to new clusters when
+// their endpoints were asked for. What points at clusters that were
 // refused is held back, and clusters that refused listeners or routes may still use stay.
 void AdsServer::State::advance(Messages& out) {
   if (!target) return;
   if (!clusters_stand(out, /*keep_old=*/true)) return;
   if (!endpoints_stand(out) || refused(ResourceType::cluster)) return;
+  if (lane(ResourceType::cluster).everything && !endpoints_are_asked_for()) return;
   if (!listeners_stand(out) || !routes_stand(out)) return;
   if (refused(ResourceType::listener) || refused(ResourceType::route)) return;
+  if (lane(ResourceType::listener).everything && !routes_are_asked_for()) return;
   if (!clusters_stand(out, /*keep_old=*/false)) return;
   if (settled()) acknowledged_world = target->world;
 }
@@ -348,16 +362,25 @@ void AdsServer::State::advance(Messages& out) {
 
 // A proxy that has clusters asks for their endpoints, and one that has listeners for their routes.
 // Until it did, it has not got everything.
-bool AdsServer::State::find_named_in_full() const {
-  for (const auto& [name, cluster] : sent.clusters) {
-    if (cluster->type != config::ClusterType::eds) continue;
-    if (!lane(ResourceType::endpoint).wants(eds_name_of(*cluster))) return false;
-  }
+bool AdsServer::State::endpoints_are_asked_for() const {
+  const Lane& to = lane(ResourceType::endpoint);
+  return std::all_of(sent.clusters.begin(), sent.clusters.end(), [&](const auto& entry) {
+    const config::Cluster& cluster = *entry.second;
+    return cluster.type != config::ClusterType::eds || to.wants(eds_name_of(cluster));
+  });
+}
+
+bool AdsServer::State::routes_are_asked_for() const {
   std::set<std::string> names;
   for (const auto& [name, listener] : sent.listeners) add_route_names(*listener, names);
   return std::all_of(names.begin(), names.end(), [this](const std::string& name) {
     return lane(ResourceType::route).wants(name) || !target->routes.contains(name);
   });
+}
+
+bool AdsServer::State::is_named_in_full() const {
+  if (!named_in_full) named_in_full = endpoints_are_asked_for() && routes_are_asked_for();
+  return *named_in_full;
 }
 
 bool AdsServer::State::settled() const {
@@ -367,9 +390,7 @@ bool AdsServer::State::settled() const {
   const bool quiet = std::all_of(lanes.begin(), lanes.end(), [](const Lane& lane) {
     return !lane.waits_for_answer && lane.refusal.empty();
   });
-  if (!any || !quiet) return false;
-  if (!named_in_full) named_in_full = find_named_in_full();
-  return *named_in_full;
+  return any && quiet && is_named_in_full();
 }
 
 const std::optional<Node>& AdsServer::node() const {

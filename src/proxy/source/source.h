@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/task.h"
 #include "config/snapshot.h"
 #include "xds/bootstrap.h"
 #include "xds/session.h"
@@ -66,10 +67,9 @@ class Source {
   // Gives the first snapshot: the last good one where there is one, else the static part, and keeps
   // on from there. Names in strict_dns clusters are resolved, again and again: a snapshot carries
   // addresses (LbEndpoint::host is empty) and comes anew when they change.
-  void stop();
-  // Ends the stream and the timers; no snapshot comes after it. Call before the loop ends, and let
-  // the loop run until stopped().
-  [[nodiscard]] bool stopped() const;
+  [[nodiscard]] Task<> close();
+  // Ends the stream and everything else, and saves what is not saved yet; no snapshot comes after
+  // it. Await it before the source dies, unless start() was never called.
 
   [[nodiscard]] bool ready() const;
   // A snapshot that can serve is in force: any for a static bootstrap, else one from control or
@@ -80,7 +80,7 @@ class Source {
 
  private:
   struct State;
-  std::shared_ptr<State> state_;
+  std::unique_ptr<State> state_;
 };
 
 [[nodiscard]] std::string status_json(const SourceStatus& status);
