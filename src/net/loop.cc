@@ -168,6 +168,10 @@ void Loop::run() {
   stopped_ = false;
 }
 
+void Loop::turn_until(const bool& ended) {
+  while (!ended) turn();
+}
+
 void Loop::turn() {
   const bool outer = std::exchange(turning_, true);
   if (outer) {

@@ -119,6 +119,7 @@ class Loop {
   static constexpr int kBatch = 256;
 
   void turn();
+  void turn_until(const bool& ended);
   void dispatch(int count);
   void end_turn();
   void forget(const Source& source);
@@ -214,11 +215,11 @@ T Loop::run(Task<T> task) {
   bool ended = false;
   if constexpr (std::is_void_v<T>) {
     start(hand_over(std::move(task).release(), ended));
-    while (!ended) turn();
+    turn_until(ended);
   } else {
     std::optional<T> value;
     start(hand_over(std::move(task).release(), value, ended));
-    while (!ended) turn();
+    turn_until(ended);
     return std::move(*value);
   }
 }

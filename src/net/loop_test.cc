@@ -114,6 +114,7 @@ TEST(Loop, OtherThreadsPost) {
   int sum = 0;
   std::atomic<int> left = 4;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 1000; ++i) loop.post([&] { ++sum; });

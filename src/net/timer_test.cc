@@ -65,6 +65,7 @@ TEST(Wheel, AgreesWithASortedListOverALongTime) {
   std::vector<std::uint64_t> log;
   constexpr std::size_t kEntries = 200;
   std::vector<std::unique_ptr<Entry>> entries;
+  entries.reserve(kEntries);
   for (std::size_t i = 0; i < kEntries; ++i) entries.push_back(std::make_unique<Entry>(now, log));
   std::map<std::size_t, std::uint64_t> due;  // what must be pending
   for (int round = 0; round < 30'000; ++round) {

@@ -211,6 +211,7 @@ class Listeners {
 
   [[nodiscard]] Landing accept_anywhere() const {
     std::vector<pollfd> waiting;
+    waiting.reserve(all_.size());
     for (const Listener& one : all_) waiting.push_back({one.socket.number(), POLLIN, 0});
     ::poll(waiting.data(), waiting.size(), 1000);
     for (std::size_t i = 0; i < waiting.size(); ++i) {
