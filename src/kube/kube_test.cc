@@ -114,7 +114,8 @@ TEST(KubeRead, TheListIsOneItemALineOfOrdinaryJson) {
             "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"7\"},"
             "\"items\":[\n{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":"
             "\"shop\"}}\n]}\n");
-  EXPECT_EQ(write({}), "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[]}\n");
+  EXPECT_EQ(write(Objects{}),
+            "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"metadata\":{},\"items\":[]}\n");
 }
 
 TEST(KubeRead, ListsAreUnfoldedAndTypedListsLendTheirKind) {

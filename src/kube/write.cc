@@ -704,6 +704,10 @@ void write_all(std::string& items, const char* version, const char* kind,
 
 }  // namespace
 
+std::string write(const PodTemplate& pods) {
+  return template_of(pods).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string write(const Objects& objects) {
   std::string items;
   write_all(items, "v1", "Namespace", objects.namespaces);

@@ -11,4 +11,7 @@ namespace fairlead::kube {
 // {"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"42"},"items":[…]}, an item a
 // line, each with its origin in the annotation fairlead/origin. read() gives back an equal value.
 
+[[nodiscard]] std::string write(const PodTemplate& pods);
+// One line of JSON; equal templates give equal text.
+
 }  // namespace fairlead::kube

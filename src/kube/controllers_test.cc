@@ -1,0 +1,376 @@
+#include "kube/controllers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "kube/inject.h"
+#include "kube/read.h"
+#include "kube/services.h"
+#include "kube/settle.h"
+#include "kube/write.h"
+
+namespace fairlead::kube {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::StartsWith;
+
+Objects objects_in(const std::string& text) {
+  Result<std::vector<document::Document>> documents = document::parse(text, "a.yaml");
+  EXPECT_TRUE(documents.ok()) << (documents.ok() ? "" : documents.fault().describe());
+  if (!documents.ok()) return {};
+  Result<Reading> reading = read(*documents);
+  EXPECT_TRUE(reading.ok()) << (reading.ok() ? "" : reading.fault().describe());
+  return reading.ok() ? std::move(reading->objects) : Objects{};
+}
+
+std::string deployment(const std::string& name, int replicas, const std::string& version = "v1") {
+  return "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: " + name +
+         "}\nspec:\n  replicas: " + std::to_string(replicas) +
+         "\n  selector: {matchLabels: {app: " + name +
+         "}}\n  template:\n    metadata: {labels: {app: " + name + ", version: " + version +
+         "}}\n    spec: {containers: [{name: app, image: x, ports: [{name: http, containerPort: "
+         "9080}]}]}\n";
+}
+
+const char* const two_nodes =
+    "---\napiVersion: v1\nkind: Node\nmetadata: {name: node1, labels: {disk: fast, "
+    "topology.kubernetes.io/zone: a}}\nspec: {podCIDRs: [10.244.1.0/24]}\n"
+    "---\napiVersion: v1\nkind: Node\nmetadata: {name: node2}\nspec: {podCIDRs: "
+    "[10.244.2.0/24]}\n";
+
+// A cluster in which a pod is ready as soon as it was made, one step after the other.
+class Cluster {
+ public:
+  explicit Cluster(const std::string& manifests) { wanted = objects_in(manifests); }
+
+  // One step of the controllers; false when there was nothing to do.
+  bool step() {
+    const Step next = next_step(wanted, now, random);
+    now.replica_sets = next.replica_sets;
+    for (const Removal& removal : next.remove) {
+      reasons.push_back(removal.reason);
+      std::erase_if(now.pods, [&](const Pod& pod) { return pod.metadata.name == removal.name; });
+    }
+    for (const Pod& pod : next.create) {
+      now.pods.push_back(pod);
+      mark_running(now.pods.back());
+      settle_status(now.pods.back());
+    }
+    least = std::min(least, static_cast<int>(now.pods.size()));
+    most = std::max(most, static_cast<int>(now.pods.size()));
+    return !next.settled();
+  }
+
+  void settle() {
+    for (int steps = 0; step(); ++steps) ASSERT_LT(steps, 100) << "never at rest";
+  }
+
+  [[nodiscard]] std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const Pod& pod : now.pods) names.push_back(pod.metadata.name);
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  Objects wanted;
+  Objects now;
+  SeededRandom random{7};
+  std::vector<std::string> reasons;
+  int least = 0;
+  int most = 0;
+};
+
+TEST(Controllers, ADeploymentKeepsItsPodsThroughAReplicaSet) {
+  Cluster cluster(deployment("web", 3));
+  cluster.settle();
+  ASSERT_THAT(cluster.now.pods, SizeIs(3));
+  ASSERT_THAT(cluster.now.replica_sets, SizeIs(1));
+  const Pod& pod = cluster.now.pods[0];
+  EXPECT_THAT(pod.metadata.name, StartsWith(cluster.now.replica_sets[0].metadata.name + "-"));
+  EXPECT_EQ(pod.metadata.labels.at(template_hash_label),
+            template_hash(cluster.wanted.deployments[0].pod_template));
+  EXPECT_EQ(pod.metadata.origin, cluster.wanted.deployments[0].metadata.origin);
+  EXPECT_EQ(workload_of(pod.metadata), (WorkloadName{"Deployment", "web"}));
+  EXPECT_TRUE(is_ready(pod));
+
+  const std::vector<std::string> before = cluster.names();
+  cluster.settle();
+  EXPECT_EQ(cluster.names(), before) << "what is as wanted is left alone";
+}
+
+TEST(Controllers, ScalingDownTakesAwayAndUpAdds) {
+  Cluster cluster(deployment("web", 4));
+  cluster.settle();
+  const std::vector<std::string> before = cluster.names();
+  cluster.wanted.deployments[0].replicas = 2;
+  cluster.settle();
+  EXPECT_THAT(cluster.now.pods, SizeIs(2));
+  EXPECT_THAT(cluster.reasons, testing::Each(HasSubstr("Deployment default/web wants 2")));
+  for (const std::string& name : cluster.names()) EXPECT_THAT(before, testing::Contains(name));
+  cluster.wanted.deployments[0].replicas = 5;
+  cluster.settle();
+  EXPECT_THAT(cluster.now.pods, SizeIs(5));
+}
+
+TEST(Controllers, AChangedTemplateRollsWithoutGoingBelowWhatIsAllowed) {
+  Cluster cluster(deployment("web", 4));
+  cluster.settle();
+  const std::vector<std::string> before = cluster.names();
+  cluster.wanted = objects_in(deployment("web", 4, "v2"));
+  cluster.least = cluster.most = 4;
+  cluster.settle();
+  EXPECT_THAT(cluster.now.pods, SizeIs(4));
+  for (const Pod& pod : cluster.now.pods) EXPECT_EQ(pod.metadata.labels.at("version"), "v2");
+  EXPECT_GE(cluster.least, 3) << "25 % unavailable of 4, rounded down";
+  EXPECT_LE(cluster.most, 5) << "25 % surge of 4, rounded up";
+  for (const std::string& name : cluster.names()) {
+    EXPECT_THAT(before, testing::Not(testing::Contains(name)));
+  }
+}
+
+TEST(Controllers, AnIgnoredFieldReplacesNothing) {
+  Cluster cluster(deployment("web", 1));
+  cluster.settle();
+  const auto before = cluster.names();
+  std::string edited = deployment("web", 1);
+  edited.replace(edited.find("image: x"), 8, "image: x, imagePullPolicy: Always");
+  cluster.wanted = objects_in(edited);
+  cluster.settle();
+  EXPECT_EQ(cluster.names(), before);
+}
+
+TEST(Controllers, WhatNobodyWantsAnyMoreGoes) {
+  Cluster cluster(deployment("web", 2));
+  cluster.settle();
+  cluster.wanted.deployments.clear();
+  cluster.settle();
+  EXPECT_THAT(cluster.now.pods, IsEmpty());
+}
+
+TEST(Controllers, AStatefulSetGoesInOrder) {
+  Cluster cluster(R"(
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 3
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: app, image: x}]}
+)");
+  EXPECT_TRUE(cluster.step());
+  EXPECT_THAT(cluster.names(), ElementsAre("db-0"));
+  EXPECT_TRUE(cluster.step());
+  EXPECT_THAT(cluster.names(), ElementsAre("db-0", "db-1"));
+  cluster.settle();
+  EXPECT_THAT(cluster.names(), ElementsAre("db-0", "db-1", "db-2"));
+  EXPECT_EQ(cluster.now.pods[1].spec.subdomain, "db");
+  cluster.wanted.stateful_sets[0].replicas = 1;
+  cluster.settle();
+  EXPECT_THAT(cluster.names(), ElementsAre("db-0"));
+}
+
+TEST(Controllers, ADaemonSetHasAPodOnEachNodeThatItSelects) {
+  Cluster cluster(R"(
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {containers: [{name: app, image: x}]}
+)");
+  cluster.now.nodes = objects_in(two_nodes).nodes;
+  cluster.settle();
+  ASSERT_THAT(cluster.now.pods, SizeIs(2));
+  EXPECT_NE(cluster.now.pods[0].spec.node_name, cluster.now.pods[1].spec.node_name);
+  cluster.wanted.daemon_sets[0].pod_template.spec.node_selector = {{"disk", "fast"}};
+  cluster.settle();
+  ASSERT_THAT(cluster.now.pods, SizeIs(1));
+  EXPECT_EQ(cluster.now.pods[0].spec.node_name, "node1");
+}
+
+TEST(Controllers, ABarePodIsMadeOnceAndReplacedWhenItsManifestChanges) {
+  const std::string pod =
+      "apiVersion: v1\nkind: Pod\nmetadata: {name: one}\nspec: {containers: [{name: a, image: x}]}";
+  Cluster cluster(pod);
+  cluster.settle();
+  ASSERT_THAT(cluster.names(), ElementsAre("one"));
+  const std::string uid = cluster.now.pods[0].metadata.uid;
+  cluster.settle();
+  EXPECT_EQ(cluster.now.pods[0].metadata.uid, uid);
+  cluster.wanted.pods[0].spec.containers[0].args = {"more"};
+  cluster.settle();
+  ASSERT_THAT(cluster.names(), ElementsAre("one"));
+  EXPECT_NE(cluster.now.pods[0].metadata.uid, uid);
+}
+
+TEST(Schedule, PodsGoRoundAndSelectorsAreKept) {
+  const std::vector<Node> nodes = objects_in(two_nodes).nodes;
+  Pod pod;
+  pod.metadata.name = "a";
+  std::vector<Pod> pods;
+  for (const char* expected : {"node1", "node2", "node1"}) {
+    const Result<std::string> node = choose_node(pod, nodes, pods);
+    ASSERT_TRUE(node.ok());
+    EXPECT_EQ(*node, expected);
+    pods.push_back(pod);
+    pods.back().spec.node_name = *node;
+  }
+  pod.spec.node_selector = {{"disk", "fast"}};
+  EXPECT_EQ(*choose_node(pod, nodes, pods), "node1");
+  pod.spec.node_selector = {{"disk", "slow"}};
+  EXPECT_THAT(choose_node(pod, nodes, pods).fault().message, HasSubstr("slow"));
+}
+
+std::string service(const std::string& name, const std::string& more = "") {
+  return "---\napiVersion: v1\nkind: Service\nmetadata: {name: " + name +
+         "}\nspec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: http}]" +
+         more + "}\n";
+}
+
+TEST(ClusterIps, FollowFromTheNameAndStay) {
+  Objects first = objects_in(service("a") + service("b"));
+  ASSERT_TRUE(allocate_cluster_ips(first.services).ok());
+  Objects again = objects_in(service("b") + service("c") + service("a"));
+  ASSERT_TRUE(allocate_cluster_ips(again.services, first.services).ok());
+  EXPECT_EQ(find(first.services, "default", "a")->cluster_ips,
+            find(again.services, "default", "a")->cluster_ips);
+  EXPECT_TRUE(first.services[0].cluster_ips.at(0).within(default_ranges().v4, 16));
+  EXPECT_NE(first.services[0].cluster_ips, first.services[1].cluster_ips);
+}
+
+TEST(ClusterIps, TwoFamiliesAreAskedForAndAddressesTakenTwiceRefused) {
+  Objects both = objects_in(service("a", ", ipFamilyPolicy: RequireDualStack"));
+  ASSERT_TRUE(allocate_cluster_ips(both.services).ok());
+  ASSERT_THAT(both.services[0].cluster_ips, SizeIs(2));
+  EXPECT_FALSE(both.services[0].cluster_ips[1].is_v4());
+  Objects twice =
+      objects_in(service("a", ", clusterIP: 10.96.0.77") + service("b", ", clusterIP: 10.96.0.77"));
+  const Result<> refused = allocate_cluster_ips(twice.services);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.fault().message,
+              testing::AllOf(HasSubstr("10.96.0.77"), HasSubstr("a.yaml")));
+}
+
+TEST(EndpointSlices, FollowReadinessAndNamedPorts) {
+  Cluster cluster(deployment("web", 2) + service("web"));
+  cluster.settle();
+  Objects objects = cluster.wanted;
+  objects.pods = cluster.now.pods;
+  objects.pods[0].status.pod_ips = {*IpAddress::parse("10.244.1.2"), *IpAddress::parse("fd00::2")};
+  objects.pods[1].status.pod_ips = {*IpAddress::parse("10.244.2.2")};
+  set_condition(objects.pods[1].status.conditions, {.type = "Ready", .status = "False"});
+  const std::vector<EndpointSlice> slices = endpoint_slices_of(objects);
+  ASSERT_THAT(slices, SizeIs(1));
+  EXPECT_THAT(slices[0].metadata.name, StartsWith("web-"));
+  EXPECT_EQ(slices[0].metadata.labels.at(service_name_label), "web");
+  ASSERT_THAT(slices[0].ports, SizeIs(1));
+  EXPECT_EQ(slices[0].ports[0].port, 9080);
+  ASSERT_THAT(slices[0].endpoints, SizeIs(2));
+  const auto ready = std::count_if(slices[0].endpoints.begin(), slices[0].endpoints.end(),
+                                   [](const SliceEndpoint& one) { return one.is_ready(); });
+  EXPECT_EQ(ready, 1);
+  objects.pods[0].metadata.deletion_time = "2026-01-01T00:00:00Z";
+  const std::vector<EndpointSlice> later = endpoint_slices_of(objects);
+  for (const SliceEndpoint& one : later[0].endpoints) {
+    EXPECT_FALSE(one.is_ready());
+  }
+}
+
+Pod pod_in(const std::string& name_space, StringMap labels = {}, StringMap annotations = {}) {
+  Pod pod;
+  pod.metadata.name_space = name_space;
+  pod.metadata.name = "one";
+  pod.metadata.labels = std::move(labels);
+  pod.metadata.annotations = std::move(annotations);
+  pod.spec.containers.emplace_back().name = "app";
+  return pod;
+}
+
+Namespace labelled(const char* label, const char* value) {
+  Namespace one;
+  one.metadata.name = "shop";
+  if (label != nullptr) one.metadata.labels[label] = value;
+  return one;
+}
+
+TEST(Injection, FollowsIstiosRulesAndOurLabel) {
+  const Namespace enabled = labelled("istio-injection", "enabled");
+  const Namespace disabled = labelled("istio-injection", "disabled");
+  const Namespace ours = labelled("fairlead/inject", "true");
+  const Namespace silent = labelled(nullptr, "");
+  const auto decide = [](const Pod& pod, const Namespace& around, InjectSettings settings = {}) {
+    return should_inject(pod, &around, settings).inject;
+  };
+  EXPECT_TRUE(decide(pod_in("shop"), enabled));
+  EXPECT_TRUE(decide(pod_in("shop"), ours));
+  EXPECT_FALSE(decide(pod_in("shop"), silent));
+  EXPECT_FALSE(decide(pod_in("kube-system"), enabled));
+  EXPECT_FALSE(decide(pod_in("shop", {{"sidecar.istio.io/inject", "false"}}), enabled));
+  EXPECT_TRUE(decide(pod_in("shop", {{"sidecar.istio.io/inject", "true"}}), silent));
+  EXPECT_TRUE(decide(pod_in("shop", {{"fairlead/inject", "yes"}}), silent));
+  EXPECT_FALSE(decide(pod_in("shop", {{"sidecar.istio.io/inject", "true"}}), disabled));
+  EXPECT_FALSE(decide(pod_in("shop", {}, {{"sidecar.istio.io/inject", "false"}}), enabled));
+  EXPECT_FALSE(decide(pod_in("shop", {}, {{"sidecar.istio.io/inject", "true"}}), silent));
+  EXPECT_TRUE(decide(pod_in("shop"), silent, {.all = true}));
+  EXPECT_TRUE(decide(pod_in("shop"), silent, {.namespaces = {"shop"}}));
+  EXPECT_FALSE(decide(pod_in("other"), silent, {.namespaces = {"shop"}}));
+  EXPECT_FALSE(decide(pod_in("shop"), disabled, {.all = true}));
+  Pod host = pod_in("shop");
+  host.spec.host_network = true;
+  EXPECT_FALSE(decide(host, enabled));
+}
+
+TEST(Injection, AddsAVisibleInitContainerAndAProxyThatIsNotInjectedTwice) {
+  Pod pod = pod_in("shop", {}, {{"traffic.sidecar.istio.io/excludeOutboundPorts", "3306"}});
+  ASSERT_TRUE(inject(pod).ok());
+  ASSERT_THAT(pod.spec.init_containers, SizeIs(1));
+  EXPECT_EQ(pod.spec.init_containers[0].name, init_container_name);
+  EXPECT_THAT(pod.spec.init_containers[0].command,
+              testing::IsSupersetOf({"--istio-local-outbound-ports-exclude", "3306"}));
+  ASSERT_THAT(pod.spec.containers, SizeIs(2));
+  EXPECT_EQ(pod.spec.containers[0].name, proxy_container_name);
+  EXPECT_EQ(pod.spec.containers[0].security.run_as_user, proxy_user);
+  EXPECT_EQ(pod.metadata.annotations.at(proxy_kind_annotation), "fairlead");
+  const Namespace enabled = labelled("istio-injection", "enabled");
+  EXPECT_FALSE(should_inject(pod, &enabled).inject);
+
+  Pod wrong = pod_in("shop", {}, {{"fairlead/proxy", "squid"}});
+  const Result<> refused = inject(wrong);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.fault().message, HasSubstr("'squid' is no proxy"));
+}
+
+TEST(AsIfRunning, IsTheSameEachTimeAndReadsBackEqual) {
+  const Objects manifests = objects_in(deployment("web", 3) + service("web"));
+  const Result<Objects> one = as_if_running(manifests, {.nodes = 2, .injection = {.all = true}});
+  const Result<Objects> two = as_if_running(manifests, {.nodes = 2, .injection = {.all = true}});
+  ASSERT_TRUE(one.ok() && two.ok());
+  EXPECT_EQ(*one, *two);
+  ASSERT_THAT(one->pods, SizeIs(3));
+  EXPECT_THAT(one->nodes, SizeIs(2));
+  for (const Pod& pod : one->pods) {
+    EXPECT_TRUE(is_ready(pod));
+    EXPECT_THAT(pod.status.pod_ips, SizeIs(2));
+    EXPECT_EQ(pod.spec.containers[0].name, proxy_container_name);
+  }
+  ASSERT_THAT(one->endpoint_slices, SizeIs(1));
+  EXPECT_THAT(one->endpoint_slices[0].endpoints, SizeIs(3));
+  Objects back = objects_in(write(*one));
+  EXPECT_EQ(back.pods, one->pods);
+  EXPECT_EQ(back.endpoint_slices, one->endpoint_slices);
+}
+
+}  // namespace
+}  // namespace fairlead::kube

@@ -1,0 +1,146 @@
+#include "kube/settle.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "kube/controllers.h"
+#include "kube/services.h"
+
+namespace fairlead::kube {
+namespace {
+
+constexpr std::uint64_t seed = 1;     // the same manifests give the same names
+constexpr int most_steps = 10'000;    // of controllers; each makes at least one pod
+constexpr int first_pod_address = 2;  // .1 is the node's end of the wire
+constexpr int last_pod_address = 254;
+
+IpAddress address(const std::string& text) {
+  return *IpAddress::parse(text);
+}
+
+Node make_node(int number) {
+  Node node;
+  node.metadata.name = fmt::format("node{}", number);
+  node.metadata.labels = {{"kubernetes.io/hostname", node.metadata.name}};
+  node.metadata.origin = {.kind = "built-in", .name = node.metadata.name};
+  node.pod_cidrs = {fmt::format("10.244.{}.0/24", number),
+                    fmt::format("fd00:10:244:{:x}::/64", number)};
+  node.addresses = {{"InternalIP", fmt::format("172.30.0.{}", number)},
+                    {"InternalIP", fmt::format("fd00:172:30::{:x}", number)},
+                    {"Hostname", node.metadata.name}};
+  return node;
+}
+
+// Brings a cluster to rest.
+class Settling {
+ public:
+  Settling(const Objects& manifests, const ClusterSettings& settings)
+      : manifests_(manifests), settings_(settings), objects_(manifests), random_(seed) {}
+
+  Result<Objects> run() {
+    if (objects_.nodes.empty()) {
+      for (int number = 1; number <= settings_.nodes; ++number) {
+        objects_.nodes.push_back(make_node(number));
+      }
+    }
+    if (Result<> given = allocate_cluster_ips(objects_.services); !given) {
+      return std::move(given).fault();
+    }
+    objects_.pods.clear();
+    objects_.replica_sets.clear();
+    note_addresses_in_use();
+    if (Result<> made = make_pods(); !made) return std::move(made).fault();
+    for (EndpointSlice& slice : endpoint_slices_of(objects_)) {
+      objects_.endpoint_slices.push_back(std::move(slice));
+    }
+    return std::move(objects_);
+  }
+
+ private:
+  void note_addresses_in_use() {
+    for (const Pod& pod : manifests_.pods) {
+      for (const IpAddress& ip : pod.status.pod_ips) taken_.insert(ip);
+    }
+  }
+
+  Result<> make_pods() {
+    for (int step = 0; step < most_steps; ++step) {
+      Step next = next_step(manifests_, objects_, random_);
+      objects_.replica_sets = std::move(next.replica_sets);
+      if (next.create.empty() && next.remove.empty()) return done();
+      for (const Removal& removal : next.remove) {
+        std::erase_if(objects_.pods, [&](const Pod& pod) {
+          return pod.metadata.name == removal.name && pod.metadata.name_space == removal.name_space;
+        });
+      }
+      for (Pod& pod : next.create) {
+        if (Result<> started = start(std::move(pod)); !started) return started;
+      }
+    }
+    return Fault{FaultKind::internal, "the controllers do not come to rest"};
+  }
+
+  Result<> start(Pod pod) {
+    Result<std::string> node = choose_node(pod, objects_.nodes, objects_.pods);
+    if (!node) return std::move(node).fault().during("placing pod " + pod.metadata.full_name());
+    pod.spec.node_name = *node;
+    const Namespace* around = nullptr;
+    for (const Namespace& one : objects_.namespaces) {
+      if (one.metadata.name == pod.metadata.name_space) around = &one;
+    }
+    if (should_inject(pod, around, settings_.injection).inject) {
+      if (Result<> injected = inject(pod, settings_.injection); !injected) return injected;
+    }
+    if (Result<> given = give_addresses(pod); !given) return given;
+    mark_running(pod);
+    settle_status(pod);
+    objects_.pods.push_back(std::move(pod));
+    return done();
+  }
+
+  Result<> give_addresses(Pod& pod) {
+    const Node* node = find(objects_.nodes, "", pod.spec.node_name);
+    if (node == nullptr) return missing("there is no node " + pod.spec.node_name);
+    for (const NodeAddress& one : node->addresses) {
+      if (one.type != "InternalIP") continue;
+      if (Result<IpAddress> ip = IpAddress::parse(one.address); ip) {
+        pod.status.host_ips.push_back(*ip);
+      }
+    }
+    if (pod.spec.host_network) {
+      pod.status.pod_ips = pod.status.host_ips;
+      return done();
+    }
+    if (!pod.status.pod_ips.empty()) return done();
+    const auto place =
+        std::find_if(objects_.nodes.begin(), objects_.nodes.end(),
+                     [&](const Node& one) { return one.metadata.name == pod.spec.node_name; });
+    const auto number = static_cast<int>(place - objects_.nodes.begin()) + 1;
+    for (int last = first_pod_address; last <= last_pod_address; ++last) {
+      const IpAddress v4 = address(fmt::format("10.244.{}.{}", number, last));
+      if (!taken_.insert(v4).second) continue;
+      pod.status.pod_ips = {v4, address(fmt::format("fd00:10:244:{:x}::{:x}", number, last))};
+      return done();
+    }
+    return Fault{FaultKind::exhausted, fmt::format("node {} has no address left for pod {}",
+                                                   pod.spec.node_name, pod.metadata.full_name())};
+  }
+
+  const Objects& manifests_;
+  const ClusterSettings& settings_;
+  Objects objects_;
+  SeededRandom random_;
+  std::set<IpAddress> taken_;
+};
+
+}  // namespace
+
+Result<Objects> as_if_running(const Objects& manifests, const ClusterSettings& settings) {
+  return Settling(manifests, settings).run();
+}
+
+}  // namespace fairlead::kube
