@@ -338,9 +338,16 @@ std::string sidecar_id(const SidecarBootstrap& sidecar) {
 }
 
 std::string write_bootstrap(const SidecarBootstrap& sidecar) {
+  return write_bootstrap(bootstrap_of(sidecar));
+}
+
+std::string write_bootstrap(const Bootstrap& bootstrap) {
   Message message;
-  write(bootstrap_of(sidecar), message);
-  return nlohmann::ordered_json::parse(write_message(message)).dump(2) + '\n';
+  write(bootstrap, message);
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(write_message(message));
+  // The library writes maps in no order of its own.
+  json["node"]["metadata"] = nlohmann::json::parse(json["node"]["metadata"].dump());
+  return json.dump(2) + '\n';
 }
 
 }  // namespace fairlead::xds

@@ -71,4 +71,7 @@ struct SidecarBootstrap {
 [[nodiscard]] std::string write_bootstrap(const SidecarBootstrap& sidecar);
 // The bootstrap file, JSON: the same for a real Envoy and for us.
 
+[[nodiscard]] std::string write_bootstrap(const Bootstrap& bootstrap);
+// Any bootstrap as such a file; read_bootstrap gives the same value back.
+
 }  // namespace fairlead::xds

@@ -1,0 +1,351 @@
+#include "xds/decode.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "xds/encode.h"
+#include "xds/wire.h"
+
+namespace fairlead::xds {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::StartsWith;
+
+std::vector<std::string> fields_of(const std::vector<config::Unhonoured>& list) {
+  std::vector<std::string> fields;
+  for (const config::Unhonoured& each : list) fields.push_back(each.resource + ": " + each.field);
+  return fields;
+}
+
+// ── The wire ─────────────────────────────────────────────────────────────────────────────────────
+
+// Adds a field that our subset does not have, as a newer or fuller sender would.
+void add_unknown(wire::Message& message, int number) {
+  message.GetReflection()->MutableUnknownFields(&message)->AddLengthDelimited(number, "x");
+}
+
+wire::listener::Listener tcp_listener() {
+  wire::listener::Listener listener;
+  listener.set_name("l");
+  listener.mutable_address()->mutable_socket_address()->set_address("0.0.0.0");
+  listener.mutable_address()->mutable_socket_address()->set_port_value(1);
+  wire::tcp::TcpProxy tcp;
+  tcp.set_cluster("c");
+  auto& filter = *listener.add_filter_chains()->add_filters();
+  filter.set_name("tcp");
+  filter.mutable_typed_config()->PackFrom(tcp);
+  return listener;
+}
+
+Result<Decoded<config::Listener>> decoded(const wire::listener::Listener& listener) {
+  return decode_listener(listener.SerializeAsString());
+}
+
+TEST(Decode, FieldsBeyondOurSubsetAreListedByName) {
+  wire::listener::Listener listener = tcp_listener();
+  add_unknown(listener, 5);
+  add_unknown(*listener.mutable_filter_chains(0)->mutable_filter_chain_match(), 12);
+  add_unknown(listener, 4711);
+  wire::tcp::TcpProxy tcp;
+  tcp.set_cluster("c");
+  add_unknown(tcp, 12);
+  listener.mutable_filter_chains(0)->mutable_filters(0)->mutable_typed_config()->PackFrom(tcp);
+  const auto made = decoded(listener);
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_THAT(fields_of(made->unhonoured),
+              ElementsAre("Listener l: per_connection_buffer_limit_bytes", "Listener l: field 4711",
+                          "Listener l: filter_chains[0].filter_chain_match.source_type",
+                          "Listener l: filter_chains[0].filters[0].typed_config.tunneling_config"));
+}
+
+TEST(Decode, FiltersThatWeDoNotHaveAreListedAndTheOthersStand) {
+  wire::listener::Listener listener = tcp_listener();
+  auto& chain = *listener.mutable_filter_chains(0);
+  auto& rbac = *chain.add_filters();
+  rbac.set_name("envoy.filters.network.rbac");
+  rbac.mutable_typed_config()->set_type_url("type.googleapis.com/envoy.x.RBAC");
+  chain.mutable_filters()->SwapElements(0, 1);
+  listener.add_listener_filters()->set_name("envoy.filters.listener.proxy_protocol");
+  const auto made = decoded(listener);
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_THAT(fields_of(made->unhonoured),
+              ElementsAre("Listener l: listener_filters[0]: envoy.filters.listener.proxy_protocol",
+                          "Listener l: filter_chains[0].filters[0]: envoy.filters.network.rbac"));
+  EXPECT_TRUE(std::holds_alternative<config::TcpProxy>(made->value.filter_chains[0].filter));
+}
+
+TEST(Decode, FaultsNameResourceAndField) {
+  const auto refusal = [](const wire::listener::Listener& listener) {
+    const auto made = decoded(listener);
+    return made.ok() ? std::string() : made.fault().message;
+  };
+  wire::listener::Listener listener = tcp_listener();
+  listener.mutable_filter_chains(0)->mutable_filters(0)->mutable_typed_config()->set_value("\xff");
+  EXPECT_EQ(refusal(listener),
+            "Listener l: filter_chains[0].filters[0].typed_config: is not what its type says");
+  listener = tcp_listener();
+  *listener.add_filter_chains() = listener.filter_chains(0);
+  EXPECT_EQ(refusal(listener),
+            "Listener l: filter_chains[1].filter_chain_match: is that of filter_chains[0]");
+  listener = tcp_listener();
+  listener.mutable_listener_filters_timeout()->set_seconds(-1);
+  EXPECT_EQ(refusal(listener), "Listener l: listener_filters_timeout: is no duration from 0s on");
+  listener = tcp_listener();
+  listener.mutable_address()->mutable_socket_address()->set_port_value(65536);
+  EXPECT_EQ(refusal(listener), "Listener l: address.socket_address.port_value: 65536 is no port");
+  listener = tcp_listener();
+  listener.mutable_address()->mutable_socket_address()->set_protocol(
+      wire::core::SocketAddress::UDP);
+  EXPECT_THAT(refusal(listener), StartsWith("Listener l: address.socket_address.protocol: "));
+  EXPECT_EQ(decode_listener("\xff\xff").fault().message, "Listener: the bytes are no such message");
+}
+
+std::string route_refusal(void (*spoil)(wire::route::RouteConfiguration&)) {
+  wire::route::RouteConfiguration routes;
+  routes.set_name("r");
+  auto& host = *routes.add_virtual_hosts();
+  host.set_name("h");
+  host.add_domains("*");
+  auto& route = *host.add_routes();
+  route.mutable_match()->set_prefix("/");
+  route.mutable_route()->set_cluster("c");
+  spoil(routes);
+  const auto made = decode_route_configuration(routes.SerializeAsString());
+  return made.ok() ? "" : made.fault().message;
+}
+
+TEST(Decode, RoutesThatCannotBeAreRefused) {
+  using Routes = wire::route::RouteConfiguration;
+  EXPECT_EQ(route_refusal([](Routes&) {}), "");
+  EXPECT_EQ(route_refusal([](Routes& r) { r.mutable_virtual_hosts(0)->add_domains("*"); }),
+            "RouteConfiguration r: virtual_hosts[0].domains: \"*\" is there twice");
+  EXPECT_THAT(route_refusal(
+                  [](Routes& r) { r.mutable_virtual_hosts(0)->mutable_routes(0)->clear_match(); }),
+              HasSubstr("virtual_hosts[0].routes[0].match: expected prefix, path"));
+  EXPECT_THAT(route_refusal([](Routes& r) {
+                auto& weighted = *r.mutable_virtual_hosts(0)
+                                      ->mutable_routes(0)
+                                      ->mutable_route()
+                                      ->mutable_weighted_clusters();
+                weighted.add_clusters()->set_name("c");
+              }),
+              HasSubstr("weighted_clusters.clusters: the weights add up to 0"));
+  EXPECT_THAT(route_refusal([](Routes& r) {
+                r.mutable_virtual_hosts(0)->mutable_routes(0)->mutable_direct_response();
+              }),
+              HasSubstr("direct_response.status: 0 is no final status"));
+}
+
+TEST(Decode, ARouteBeyondUsIsLeftOutAndListed) {
+  wire::route::RouteConfiguration routes;
+  routes.set_name("r");
+  auto& host = *routes.add_virtual_hosts();
+  host.set_name("h");
+  host.add_domains("*");
+  auto& connect = *host.add_routes();
+  add_unknown(*connect.mutable_match(), 12);
+  connect.mutable_route()->set_cluster("c");
+  auto& plain = *host.add_routes();
+  plain.mutable_match()->set_path("/");
+  plain.mutable_route()->set_cluster("c");
+  const auto made = decode_route_configuration(routes.SerializeAsString());
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_THAT(made->value.virtual_hosts[0].routes, SizeIs(1));
+  EXPECT_THAT(
+      fields_of(made->unhonoured),
+      ElementsAre("RouteConfiguration r: virtual_hosts[0].routes[0].match.connect_matcher",
+                  "RouteConfiguration r: virtual_hosts[0].routes[0]: the whole route is left out"));
+}
+
+TEST(Decode, PortsThatNoInspectorLooksAt) {
+  wire::listener::Listener listener = tcp_listener();
+  auto& tls = *listener.add_listener_filters();
+  tls.mutable_typed_config()->PackFrom(wire::TlsInspector());
+  tls.mutable_filter_disabled()->mutable_destination_port_range()->set_start(80);
+  tls.mutable_filter_disabled()->mutable_destination_port_range()->set_end(83);
+  auto& http = *listener.add_listener_filters();
+  http.mutable_typed_config()->PackFrom(wire::HttpInspector());
+  auto& range = *http.mutable_filter_disabled()
+                     ->mutable_or_match()
+                     ->add_rules()
+                     ->mutable_destination_port_range();
+  range.set_start(81);
+  range.set_end(90);
+  const auto made = decoded(listener);
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_TRUE(made->value.tls_inspector && made->value.http_inspector);
+  EXPECT_THAT(made->value.uninspected_ports, ElementsAre(81, 82));
+  EXPECT_THAT(fields_of(made->unhonoured),
+              ElementsAre("Listener l: listener_filters[1].filter_disabled: the inspectors differ "
+                          "in their ports"));
+  http.mutable_filter_disabled()->set_any_match(true);
+  EXPECT_FALSE(decoded(listener)->value.http_inspector);
+}
+
+TEST(Decode, UnderstandsWhereIstiosResourcesComeFrom) {
+  wire::cluster::Cluster cluster;
+  cluster.set_name("c");
+  auto& istio = (*cluster.mutable_metadata()->mutable_filter_metadata())["istio"];
+  (*istio.mutable_fields())["config"].set_string_value(
+      "/apis/networking.istio.io/v1/namespaces/shop/destination-rule/echo");
+  auto made = decode_cluster(cluster.SerializeAsString());
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(made->value.origin.describe(), "DestinationRule shop/echo");
+
+  wire::endpoint::ClusterLoadAssignment endpoints;
+  endpoints.set_cluster_name("c");
+  auto& endpoint = *endpoints.add_endpoints()->add_lb_endpoints();
+  endpoint.mutable_endpoint()->mutable_address()->mutable_socket_address()->set_address("10.0.0.1");
+  auto& of_endpoint = (*endpoint.mutable_metadata()->mutable_filter_metadata())["istio"];
+  (*of_endpoint.mutable_fields())["workload"].set_string_value("echo-v1;shop;echo;v1;Kubernetes");
+  const auto cla = decode_cluster_load_assignment(endpoints.SerializeAsString());
+  ASSERT_TRUE(cla.ok());
+  EXPECT_EQ(cla->value.localities[0].endpoints[0].workload, "shop/echo-v1");
+}
+
+// ── Text ─────────────────────────────────────────────────────────────────────────────────────────
+
+// Shaped as istiod shapes its resources.
+constexpr const char* resources = R"([
+ {
+  "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+  "name": "outbound|80||echo.default.svc.cluster.local",
+  "alt_stat_name": "outbound|80||echo;",
+  "type": "EDS",
+  "eds_cluster_config": {
+   "eds_config": {"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"},
+   "service_name": "outbound|80||echo.default.svc.cluster.local"
+  },
+  "connect_timeout": "10s",
+  "lb_policy": "LEAST_REQUEST",
+  "circuit_breakers": {"thresholds": [{"max_connections": 4294967295}]},
+  "common_lb_config": {}
+ },
+ {"@type": "type.googleapis.com/istio.networking.nds.v1.NameTable"},
+ {
+  "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
+  "name": "80",
+  "virtualHosts": [
+   {
+    "name": "echo:80",
+    "domains": ["echo", "10.88.0.10"],
+    "routes": [
+     {
+      "match": {"prefix": "/"},
+      "route": {
+       "cluster": "outbound|80||echo.default.svc.cluster.local",
+       "timeout": "0s",
+       "retry_policy": {
+        "retry_on": "connect-failure, refused-stream",
+        "num_retries": 2,
+        "host_selection_retry_max_attempts": "5"
+       },
+       "max_grpc_timeout": "0s"
+      }
+     }
+    ]
+   }
+  ],
+  "validate_clusters": false
+ }
+])";
+
+TEST(DecodeText, ReadsResourcesAndListsWhatIsNotHonouredWithItsLine) {
+  const Result<Resources> made = decode_resources(resources, "istiod.json");
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  ASSERT_THAT(made->clusters, SizeIs(1));
+  EXPECT_EQ(made->clusters[0].max_connections, 4294967295U);
+  EXPECT_EQ(made->clusters[0].connect_timeout, std::chrono::seconds(10));
+  ASSERT_THAT(made->routes, SizeIs(1));
+  const config::Route& route = made->routes[0].virtual_hosts[0].routes[0];
+  EXPECT_EQ(route.forward.timeout, config::Milliseconds(0));
+  EXPECT_THAT(route.forward.retry->retry_on, ElementsAre("connect-failure", "refused-stream"));
+  EXPECT_THAT(
+      fields_of(made->unhonoured),
+      ElementsAre("Cluster outbound|80||echo.default.svc.cluster.local: alt_stat_name "
+                  "(istiod.json:5)",
+                  "Cluster outbound|80||echo.default.svc.cluster.local: common_lb_config "
+                  "(istiod.json:14)",
+                  "type.googleapis.com/istio.networking.nds.v1.NameTable: the whole resource "
+                  "(istiod.json:16)",
+                  "RouteConfiguration 80: virtual_hosts[0].routes[0].route.max_grpc_timeout "
+                  "(istiod.json:35)"));
+}
+
+TEST(DecodeText, RefusesWithFileLineAndField) {
+  const auto refusal = [](const char* text) {
+    const auto made = decode_resources(text, "r.yaml");
+    return made.ok() ? std::string() : made.fault().message;
+  };
+  EXPECT_EQ(refusal("- \"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster\n"
+                    "  name: a\n"
+                    "  connect_timeout: soon\n"),
+            "r.yaml:3: [0].connect_timeout: expected a duration like 1.5s, found the string "
+            "\"soon\"");
+  EXPECT_EQ(refusal("- \"@type\": type.googleapis.com/envoy.config.cluster.v3.Cluster\n"
+                    "  name: a\n"
+                    "  lb_policy: CLUSTER_PROVIDED\n"),
+            "r.yaml:3: [0].lb_policy: CLUSTER_PROVIDED goes with the type ORIGINAL_DST, and with "
+            "that alone");
+  EXPECT_THAT(refusal("- name: a\n"), HasSubstr("@type"));
+  EXPECT_THAT(refusal("a: b\n"), HasSubstr("expected a list"));
+  EXPECT_THAT(refusal("- \"@type\": type.googleapis.com/envoy.config.route.v3.RouteConfiguration\n"
+                      "  name: r\n"
+                      "  virtual_hosts:\n"
+                      "  - name: h\n"
+                      "    domains: ['*']\n"
+                      "    routes:\n"
+                      "    - match: {prefix: /, path: /a}\n"),
+              HasSubstr("r.yaml:7: [0].virtual_hosts[0].routes[0].match.path: only one of "
+                        "path_specifier"));
+}
+
+// ── What a real istiod sent ──────────────────────────────────────────────────────────────────────
+
+std::string content_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::stringstream content;
+  content << file.rdbuf();
+  return content.str();
+}
+
+// FAIRLEAD_RECORDED names a folder of recordings: SET-ROLE.TYPE.json, each a list of resources.
+TEST(DecodeText, WhatIstiodSentDecodes) {
+  const char* folder = std::getenv("FAIRLEAD_RECORDED");
+  if (folder == nullptr) {
+    std::cout << "FAIRLEAD_RECORDED is not set: no recording was read\n";
+    return;
+  }
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with("plain-client.") && !name.starts_with("basic-client.")) continue;
+    const Result<Resources> made = decode_resources(content_of(entry.path()), name);
+    ASSERT_TRUE(made.ok()) << made.fault().describe();
+    for (const std::string& field : fields_of(made->unhonoured)) std::cout << field << "\n";
+    for (const config::Cluster& cluster : made->clusters) {
+      EXPECT_EQ(decode_cluster(encode(cluster))->value, cluster);
+    }
+    for (const config::Listener& listener : made->listeners) {
+      EXPECT_EQ(decode_listener(encode(listener))->value, listener);
+    }
+    for (const config::RouteConfiguration& routes : made->routes) {
+      EXPECT_EQ(decode_route_configuration(encode(routes))->value, routes);
+    }
+    ++files;
+  }
+  EXPECT_GT(files, 0U) << "no recording in " << folder;
+}
+
+}  // namespace
+}  // namespace fairlead::xds
