@@ -18,6 +18,7 @@ struct Command {
 };
 
 int run_intercept(const Arguments& arguments);
+int run_proxy(const Arguments& arguments);
 int run_sample_app(const Arguments& arguments);
 int run_witness(const Arguments& arguments);
 

@@ -154,7 +154,7 @@ std::uint64_t Proxy::open_connections() const {
 
 Task<> Proxy::drain(Duration grace, Duration most) {
   state_ = State::draining;
-  for_each_worker([](Worker& worker) { worker.begin_drain(); });
+  begin_drain();
   const Instant began = control_.now();
   Instant busy = began;
   while (control_.now() - began < std::min(grace, most) && control_.now() - busy < quiet_enough) {
@@ -170,9 +170,12 @@ Task<> Proxy::drain(Duration grace, Duration most) {
   }
 }
 
-Task<> Proxy::stop_listening() {
-  for_each_worker([](Worker& worker) { worker.stop_accepting(); });
-  co_return;
+void Proxy::begin_drain() {
+  for_each_worker([](Worker& worker) { worker.begin_drain(); });
+}
+
+void Proxy::stop_listening(bool inbound_only) {
+  for_each_worker([inbound_only](Worker& worker) { worker.stop_listening(inbound_only); });
 }
 
 Task<> Proxy::stop() {

@@ -56,7 +56,9 @@ class Proxy {
   [[nodiscard]] Task<> drain(Duration grace, Duration most);
   // New connections are taken for `grace` more, or less when none is open; then no more. Ends when
   // the last connection has, or after `most`.
-  [[nodiscard]] Task<> stop_listening();
+  void begin_drain();
+  // Responses say that their connection ends. Nothing else changes.
+  void stop_listening(bool inbound_only);
   // Takes no more connections, and leaves those that are open to their end.
   [[nodiscard]] Task<> stop();
   // Cuts off what is still open and ends the workers' threads.

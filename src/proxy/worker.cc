@@ -26,6 +26,10 @@ bool inspects(const config::Listener& listener, std::uint16_t port) {
                              port);
 }
 
+bool in_use(const Fault& fault) {
+  return fault.message.find("in use") != std::string::npos;
+}
+
 const config::FilterChain* same_chain(const config::Listener& listener,
                                       const config::FilterChain& chain) {
   for (const config::FilterChain& one : listener.filter_chains) {
@@ -139,7 +143,13 @@ void Worker::bind(Slot& slot, std::vector<std::string>& troubles) {
     Result<std::unique_ptr<net::TcpListener>> made =
         net::TcpListener::listen(loop_, address, {.reuse_port = true});
     if (!made.ok()) {
-      troubles.push_back(fmt::format("listener {}: {}", listener.name, made.fault().describe()));
+      std::string trouble = fmt::format("listener {}: {}", listener.name, made.fault().describe());
+      // A further address may be of a family that this machine does not have.
+      if (address != listener.address && !in_use(made.fault())) {
+        log::debug(trouble);
+      } else {
+        troubles.push_back(std::move(trouble));
+      }
       continue;
     }
     auto socket = std::make_shared<Socket>();
@@ -200,9 +210,16 @@ void Worker::begin_drain() {
   draining_ = true;
 }
 
+void Worker::stop_listening(bool inbound_only) {
+  for (const auto& [name, slot] : slots_) {
+    if (inbound_only && slot->listener->direction != config::Direction::inbound) continue;
+    drain_sockets(*slot);
+  }
+}
+
 void Worker::stop_accepting() {
   accepting_ = false;
-  for (const auto& [name, slot] : slots_) drain_sockets(*slot);
+  stop_listening(false);
   connections_.for_each([](Connection& connection) { connection.drain(); });
 }
 

@@ -57,8 +57,10 @@ class Worker {
   // ── Ending ──
   void begin_drain();
   // Responses say that their connection ends.
+  void stop_listening(bool inbound_only);
+  // What is queued is taken, and then no more.
   void stop_accepting();
-  // What is queued is taken; idle connections are closed.
+  // The same for all listeners, and idle connections are closed.
   [[nodiscard]] Task<> end();
   // Everything still open is cut off.
   [[nodiscard]] bool draining() const { return draining_; }

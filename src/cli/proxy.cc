@@ -1,0 +1,400 @@
+// fairlead proxy: the data plane, by Envoy's flags and Envoy's bootstrap file.
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "intercept/rules.h"
+#include "net/loop.h"
+#include "net/signals.h"
+#include "proxy/admin.h"
+#include "proxy/decide/filter_chain.h"
+#include "proxy/decide/table.h"
+#include "proxy/proxy.h"
+#include "proxy/source/source.h"
+#include "xds/bootstrap.h"
+
+namespace fairlead::cli {
+namespace {
+
+constexpr int failed = 1;
+constexpr int wrong_use = 2;
+constexpr ::uid_t proxy_user = 1337;  // whom capture leaves alone
+
+struct Wishes {
+  std::string config_path;
+  std::string config_yaml;
+  unsigned concurrency = 0;  // 0: one worker a hardware thread
+  std::string log_level = "info";
+  unsigned drain_seconds = 20;
+  unsigned drain_delay_milliseconds = 1000;
+  unsigned flush_milliseconds = 500;
+  std::string service_cluster;
+  std::string service_node;
+  std::string mode = "serve";
+  bool allow_unknown_static = false;
+  bool reject_unknown_dynamic = false;
+  std::string admin_address_path;
+  std::string last_good;
+  std::string mark = "auto";
+  std::vector<std::string> ignored;  // flags that shape Envoy's process and not ours
+  bool flag_ignored = false;
+  Arguments arguments;
+};
+
+int complain(const Fault& fault, int status = failed) {
+  std::fprintf(stderr, "fairlead proxy: %s\n", fault.describe().c_str());
+  return status;
+}
+
+// ── Reading ──────────────────────────────────────────────────────────────────────────────────────
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return from_errno(errno, "opening " + path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (file.bad()) return from_errno(errno, "reading " + path);
+  return std::move(text).str();
+}
+
+Result<xds::Bootstrap> bootstrap_of(const Wishes& wishes) {
+  if (!wishes.config_path.empty() && !wishes.config_yaml.empty()) {
+    return unsupported("--config-yaml beside --config-path: give one of them");
+  }
+  if (wishes.config_path.empty() && wishes.config_yaml.empty()) {
+    return invalid("--config-path (-c) or --config-yaml is needed: see --help");
+  }
+  std::string text = wishes.config_yaml;
+  if (text.empty()) {
+    Result<std::string> read = read_file(wishes.config_path);
+    if (!read) return std::move(read).fault();
+    text = std::move(*read);
+  }
+  const std::string source = wishes.config_path.empty() ? "--config-yaml" : wishes.config_path;
+  Result<xds::Bootstrap> bootstrap =
+      xds::read_bootstrap(text, source,
+                          wishes.allow_unknown_static ? xds::UnknownStaticFields::list
+                                                      : xds::UnknownStaticFields::reject);
+  if (!bootstrap) return bootstrap;
+  if (!wishes.service_node.empty()) bootstrap->node.id = wishes.service_node;
+  if (!wishes.service_cluster.empty()) bootstrap->node.cluster = wishes.service_cluster;
+  return bootstrap;
+}
+
+// What only the data path would find out.
+Result<> check_static(const xds::Bootstrap& bootstrap) {
+  auto snapshot = std::make_shared<const config::Snapshot>(xds::snapshot_of(bootstrap));
+  for (const auto& [name, listener] : snapshot->listeners) {
+    if (Result<> sound = proxy::check_filter_chains(*listener); !sound) return sound;
+  }
+  Result<proxy::SnapshotTablePointer> table = proxy::SnapshotTable::make(snapshot);
+  if (!table) return std::move(table).fault();
+  return done();
+}
+
+void tell_unhonoured(const std::vector<config::Unhonoured>& all) {
+  for (const config::Unhonoured& one : all) {
+    log::warning(fmt::format("not honoured: {}: {}", one.resource, one.field));
+  }
+}
+
+// ── The mark by which capture knows us where it cannot go by the user ────────────────────────────
+
+bool may_mark(std::uint32_t mark) {
+  const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return false;
+  const bool may = ::setsockopt(probe, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0;
+  ::close(probe);
+  return may;
+}
+
+Result<std::optional<std::uint32_t>> mark_of(const Wishes& wishes) {
+  if (wishes.mark == "none") return std::optional<std::uint32_t>();
+  if (wishes.mark == "auto") {
+    const bool known = ::getuid() == proxy_user || ::getgid() == proxy_user;
+    if (known || !may_mark(intercept::proxy_mark)) return std::optional<std::uint32_t>();
+    return std::optional<std::uint32_t>(intercept::proxy_mark);
+  }
+  char* end = nullptr;
+  const unsigned long number = std::strtoul(wishes.mark.c_str(), &end, 0);
+  if (end == wishes.mark.c_str() || *end != '\0' || number > 0xffffffffUL) {
+    return invalid("--mark: '" + wishes.mark + "' is neither auto, none nor a number");
+  }
+  return std::optional<std::uint32_t>(static_cast<std::uint32_t>(number));
+}
+
+// ── Running ──────────────────────────────────────────────────────────────────────────────────────
+
+std::string last_good_of(const Wishes& wishes, const xds::Bootstrap& bootstrap) {
+  if (!bootstrap.discovery || wishes.last_good == "none") return {};
+  if (!wishes.last_good.empty()) return wishes.last_good;
+  return wishes.config_path.empty() ? "" : wishes.config_path + ".last-good";
+}
+
+// The control thread: configuration in, signals, the admin port.
+class Running {
+ public:
+  Running(net::Loop& loop, net::Signals& signals, const Wishes& wishes,
+          const xds::Bootstrap& bootstrap, const proxy::ProxyOptions& options)
+      : loop_(loop),
+        signals_(signals),
+        wishes_(wishes),
+        static_(!bootstrap.discovery),
+        proxy_(loop, options),
+        source_(loop, source_options(wishes, bootstrap),
+                [this](config::SnapshotPointer snapshot) { take(std::move(snapshot)); }),
+        admin_(loop, proxy_, hooks()) {}
+
+  int run(const std::optional<SocketAddress>& admin) {
+    if (admin) {
+      const Result<SocketAddress> listening = admin_.listen(*admin);
+      if (!listening) return complain(listening.fault());
+      if (!tell_admin_address(*listening)) return failed;
+    }
+    source_.start();
+    loop_.start(gate_, watch_signals());
+    loop_.run();
+    loop_.run(end());
+    return status_;
+  }
+
+ private:
+  static proxy::SourceOptions source_options(const Wishes& wishes,
+                                             const xds::Bootstrap& bootstrap) {
+    proxy::SourceOptions options;
+    options.bootstrap = bootstrap;
+    options.last_good_path = last_good_of(wishes, bootstrap);
+    options.client.strict = wishes.reject_unknown_dynamic;
+    return options;
+  }
+
+  proxy::AdminHooks hooks() {
+    return {.config_dump = [this] { return source_.config_dump(); },
+            .source = [this] { return proxy::status_json(source_.status()); },
+            .readings = [this] { return readings(); },
+            .source_ready = [this] { return source_.ready(); },
+            .quit = [this] { loop_.stop(); },
+            .version = "fairlead/" FAIRLEAD_VERSION,
+            .arguments = wishes_.arguments};
+  }
+
+  bool tell_admin_address(const SocketAddress& address) const {
+    if (wishes_.admin_address_path.empty()) return true;
+    std::ofstream file(wishes_.admin_address_path, std::ios::trunc);
+    file << address.text();
+    file.flush();
+    if (file) return true;
+    complain(from_errno(errno, "writing " + wishes_.admin_address_path));
+    return false;
+  }
+
+  void take(config::SnapshotPointer snapshot) {
+    const std::string world = snapshot->world;
+    const bool first = !proxy_.snapshot();
+    const Result<> applied =
+        proxy_.apply(std::move(snapshot), [this, world, first](const auto& troubles) {
+          for (const std::string& trouble : troubles) log::error(trouble);
+          if (!troubles.empty() && first && static_) {
+            status_ = failed;  // a static proxy that cannot listen has nothing to wait for
+            loop_.stop();
+            return;
+          }
+          log::info(fmt::format("speaking world {}", world));
+        });
+    if (!applied) {
+      log::error(fmt::format("world {} cannot be used, the one before stays: {}", world,
+                             applied.fault().describe()));
+    }
+  }
+
+  std::vector<proxy::Reading> readings() const {
+    std::vector<proxy::Reading> all;
+    const proxy::SourceStatus status = source_.status();
+    for (const proxy::SourceType& type : status.types) {
+      const bool clusters = type.type == xds::ResourceType::cluster;
+      const bool listeners = type.type == xds::ResourceType::listener;
+      if (!clusters && !listeners) continue;
+      const std::string scope = clusters ? "cluster_manager" : "listener_manager";
+      const std::string stem = clusters ? "cds" : "lds";
+      const auto add = [&](const char* name, std::uint64_t value) {
+        all.push_back({.scope = scope, .name = stem + name, .value = value, .counts_up = true});
+      };
+      add(".update_attempt", type.counts.accepted + type.counts.refused);
+      add(".update_success", type.counts.accepted);
+      add(".update_rejected", type.counts.refused);
+    }
+    all.push_back(
+        {.scope = "control_plane", .name = "connected_state", .value = status.connected ? 1U : 0U});
+    return all;
+  }
+
+  Task<> watch_signals() {
+    bool ending = false;
+    while (true) {
+      const Result<int> signal = co_await signals_.next();
+      if (!signal) co_return;
+      if (*signal == SIGHUP || *signal == SIGUSR1) {
+        proxy_.logs().reopen();
+        continue;
+      }
+      if (ending) break;
+      ending = true;
+      log::info("ending: no new connections, those that are open are finished");
+      loop_.start(gate_, drain());
+    }
+    log::info("ending at once");
+    loop_.stop();
+  }
+
+  Task<> drain() {
+    co_await proxy_.drain(std::chrono::milliseconds(wishes_.drain_delay_milliseconds),
+                          std::chrono::seconds(wishes_.drain_seconds));
+    loop_.stop();
+  }
+
+  Task<> end() {
+    co_await gate_.close();
+    co_await source_.close();
+    co_await admin_.close();
+    co_await proxy_.stop();
+  }
+
+  net::Loop& loop_;
+  net::Signals& signals_;
+  const Wishes& wishes_;
+  bool static_;
+  int status_ = 0;
+  Gate gate_;
+  proxy::Proxy proxy_;
+  proxy::Source source_;
+  proxy::Admin admin_;
+};
+
+int serve(const Wishes& wishes, const xds::Bootstrap& bootstrap) {
+  Result<std::optional<std::uint32_t>> mark = mark_of(wishes);
+  if (!mark) return complain(mark.fault(), wrong_use);
+  proxy::ProxyOptions options;
+  options.concurrency = wishes.concurrency != 0 ? wishes.concurrency
+                                                : std::max(1U, std::thread::hardware_concurrency());
+  options.worker.mark = *mark;
+  options.worker.log_flush = std::chrono::milliseconds(std::max(wishes.flush_milliseconds, 1U));
+
+  net::Loop loop;
+  Result<std::unique_ptr<net::Signals>> signals =
+      net::Signals::watch(loop, {SIGTERM, SIGINT, SIGHUP, SIGUSR1});
+  if (!signals) return complain(signals.fault());
+  Running running(loop, **signals, wishes, bootstrap, options);
+  return running.run(bootstrap.admin);
+}
+
+int act(const Wishes& wishes) {
+  log::Level level = log::Level::info;
+  if (!log::level_from(wishes.log_level, level)) {
+    return complain(invalid("--log-level: there is no level '" + wishes.log_level + "'"),
+                    wrong_use);
+  }
+  log::set_source("proxy");
+  log::set_level(level);
+  Result<xds::Bootstrap> bootstrap = bootstrap_of(wishes);
+  if (!bootstrap) {
+    const bool no_config = wishes.config_path.empty() && wishes.config_yaml.empty();
+    return complain(bootstrap.fault(), no_config ? wrong_use : failed);
+  }
+  if (Result<> sound = check_static(*bootstrap); !sound) {
+    return complain(std::move(sound).fault().during("checking the configuration"));
+  }
+  tell_unhonoured(bootstrap->unhonoured);
+  if (wishes.mode == "validate") {
+    std::printf("configuration '%s' OK\n",
+                wishes.config_path.empty() ? "--config-yaml" : wishes.config_path.c_str());
+    return 0;
+  }
+  return serve(wishes, *bootstrap);
+}
+
+// ── Flags ────────────────────────────────────────────────────────────────────────────────────────
+
+void add_ignored(CLI::App& app, Wishes& wishes) {
+  const char* group = "Taken for Envoy's sake, without effect";
+  for (const char* name :
+       {"--component-log-level", "--log-format", "--base-id", "--restart-epoch",
+        "--parent-shutdown-time-s", "--drain-strategy", "--local-address-ip-version",
+        "--file-flush-min-size-kb", "--service-zone", "--hot-restart-version-cookie",
+        "--socket-mode", "--socket-path", "--stats-tag"}) {
+    app.add_option(name, wishes.ignored)->group(group);
+  }
+  for (const char* name :
+       {"--disable-hot-restart", "--skip-deprecated-logs", "--enable-core-dump",
+        "--use-dynamic-base-id", "--cpuset-threads", "--enable-mutex-tracing",
+        "--log-format-escaped", "--enable-fine-grain-logging", "--ignore-unknown-dynamic-fields"}) {
+    app.add_flag(name, wishes.flag_ignored)->group(group);
+  }
+}
+
+void add_flags(CLI::App& app, Wishes& wishes) {
+  app.add_option("-c,--config-path", wishes.config_path, "an Envoy bootstrap, YAML or JSON");
+  app.add_option("--config-yaml", wishes.config_yaml, "the same as text");
+  app.add_option("--concurrency", wishes.concurrency,
+                 "worker threads (default, and 0: one a hardware thread)")
+      ->check(CLI::Range(0, 256));
+  app.add_option("-l,--log-level", wishes.log_level,
+                 "trace, debug, info, warning, error, critical, off");
+  app.add_option("--drain-time-s", wishes.drain_seconds,
+                 "the most that SIGTERM waits for what is on its way (default 20)");
+  app.add_option("--drain-delay-ms", wishes.drain_delay_milliseconds,
+                 "after SIGTERM, how long new connections are still taken (default 1000)");
+  app.add_option("--file-flush-interval-msec", wishes.flush_milliseconds,
+                 "how long an access log line may wait (default 500)");
+  app.add_option("--service-cluster", wishes.service_cluster, "node.cluster of the bootstrap");
+  app.add_option("--service-node", wishes.service_node, "node.id of the bootstrap");
+  app.add_option("--mode", wishes.mode, "serve, or validate: read the configuration and exit")
+      ->check(CLI::IsMember({"serve", "validate"}));
+  app.add_flag("--allow-unknown-static-fields,--allow-unknown-fields", wishes.allow_unknown_static,
+               "list fields of the bootstrap that are not honoured, instead of refusing them");
+  app.add_flag("--reject-unknown-dynamic-fields", wishes.reject_unknown_dynamic,
+               "refuse (NACK) resources with fields that are not honoured");
+  app.add_option("--admin-address-path", wishes.admin_address_path,
+                 "a file to write the admin port's address to");
+  app.add_option("--last-good-path", wishes.last_good,
+                 "where the last good configuration is kept, to start from when control is not "
+                 "there (default: CONFIG-PATH.last-good; none)");
+  app.add_option("--mark", wishes.mark,
+                 "the mark of connections upstream: auto (unless run as user or group 1337, where "
+                 "the system allows it), none, a number");
+  add_ignored(app, wishes);
+}
+
+}  // namespace
+
+int run_proxy(const Arguments& arguments) {
+  CLI::App app("Forwards HTTP/1.1 and TCP as an Envoy bootstrap file, or a control plane, says.",
+               "fairlead proxy");
+  Wishes wishes;
+  wishes.arguments = arguments;
+  add_flags(app, wishes);
+  std::vector<std::string> words(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : wrong_use;
+  }
+  return act(wishes);
+}
+
+}  // namespace fairlead::cli
