@@ -17,6 +17,7 @@ struct Command {
   int (*run)(const Arguments& arguments);
 };
 
+int run_control(const Arguments& arguments);
 int run_intercept(const Arguments& arguments);
 int run_proxy(const Arguments& arguments);
 int run_sample_app(const Arguments& arguments);

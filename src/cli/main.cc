@@ -14,6 +14,7 @@ namespace {
 
 const std::vector<Command>& commands() {
   static const std::vector<Command> all{
+      {"control", "the control plane over files: serve it, or ask it for its status", run_control},
       {"intercept", "take a pod's connections to its proxy: apply, show, check, remove",
        run_intercept},
       {"proxy", "forward HTTP and TCP, by Envoy's bootstrap file and flags", run_proxy},

@@ -153,8 +153,10 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop, const Socke
       if (Result<> set = make_transparent(descriptor, v4); !set.ok()) return set;
     }
     const RawAddress raw = raw_address(address);
-    if (::bind(descriptor, raw.get(), raw.length) != 0) return from_errno(errno, "binding");
-    if (::listen(descriptor, options.backlog) != 0) return from_errno(errno, "listening");
+    if (::bind(descriptor, raw.get(), raw.length) != 0 ||
+        ::listen(descriptor, options.backlog) != 0) {
+      return from_errno(errno, "the kernel says");
+    }
     return done();
   };
   Result<Descriptor> made = tcp_socket(address);

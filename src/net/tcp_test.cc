@@ -282,8 +282,8 @@ TEST(Tcp, AnAddressInUseIsNamed) {
   ASSERT_TRUE(first.ok());
   const auto second = TcpListener::listen(loop, (*first)->local());
   ASSERT_FALSE(second.ok());
-  EXPECT_EQ(second.fault().message,
-            "cannot listen on " + (*first)->local().text() + ": binding: Address already in use");
+  EXPECT_EQ(second.fault().message, "cannot listen on " + (*first)->local().text() +
+                                        ": the kernel says: Address already in use");
 }
 
 TEST(Tcp, ListenersMayShareAPort) {

@@ -1,0 +1,252 @@
+// fairlead control: the control plane over files, and what its proxies say to it.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "control/control.h"
+#include "http/io/client.h"
+#include "lab/places.h"
+#include "net/signals.h"
+#include "registry/worlds.h"
+
+namespace fairlead::cli {
+namespace {
+
+constexpr int failed = 1;
+constexpr int wrong_use = 2;
+
+struct Wishes {
+  std::vector<std::string> files;
+  std::string http_address = "127.0.0.1:8080";
+  std::string grpc_address = "127.0.0.1:15010";
+  std::string status_socket;
+  std::string log_level = "info";
+};
+
+int complain(const Fault& fault, int status = failed) {
+  std::fprintf(stderr, "fairlead control: %s\n", fault.describe().c_str());
+  return status;
+}
+
+// ── serving ─────────────────────────────────────────────────────────────────────────────────────
+
+Result<SocketAddress> address_from(const std::string& text, const char* option) {
+  Result<SocketAddress> address = SocketAddress::parse(text);
+  if (address.ok()) return address;
+  return invalid(fmt::format("{} takes an address like 127.0.0.1:8080 or [::]:8080, not \"{}\"",
+                             option, text));
+}
+
+Result<> check_files(const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    if (::access(file.c_str(), F_OK) != 0) {
+      return missing(fmt::format("--files names {}, which does not exist", file));
+    }
+  }
+  return done();
+}
+
+// Says what is new: a world, what is broken and what is well again.
+class Teller {
+ public:
+  void tell(const registry::Worlds& worlds) {
+    for (const std::string& broken : worlds.broken()) {
+      if (std::find(broken_.begin(), broken_.end(), broken) == broken_.end()) {
+        log::error(broken + "; what was good last stays in force");
+      }
+    }
+    if (!broken_.empty() && worlds.broken().empty()) log::info("all files can be read again");
+    broken_ = worlds.broken();
+    const mesh::WorldPointer& world = worlds.world();
+    if (world == nullptr || world->version == version_) return;
+    version_ = world->version;
+    log::info(fmt::format("world {}: {} services, {} workloads", version_, world->services.size(),
+                          world->workloads.size()));
+    tell_ignored(*world);
+  }
+
+ private:
+  void tell_ignored(const mesh::World& world) {
+    std::vector<std::string> ignored;
+    for (const mesh::Ignored& one : world.ignored) {
+      ignored.push_back(fmt::format("ignored: {}{}{}: {}", one.origin.describe(),
+                                    one.field.empty() ? "" : ", ", one.field, one.reason));
+    }
+    for (const std::string& one : ignored) {
+      if (std::find(ignored_.begin(), ignored_.end(), one) == ignored_.end()) log::warning(one);
+    }
+    ignored_ = std::move(ignored);
+  }
+
+  std::vector<std::string> broken_;
+  std::vector<std::string> ignored_;
+  std::string version_;
+};
+
+Task<Result<>> until_told_to_stop(net::Signals& signals, control::Control& control) {
+  Result<int> signal = co_await signals.next();
+  if (!signal.ok()) co_return signal.fault();
+  log::info("stopping");
+  co_await control.close();
+  co_return done();
+}
+
+Fault elsewhere(Fault fault, const char* option) {
+  fault.message += fmt::format("; {} takes another one", option);
+  return fault;
+}
+
+Result<> listen(control::Control& control, const Wishes& wishes) {
+  Result<SocketAddress> http_at = address_from(wishes.http_address, "--http-address");
+  if (http_at.ok()) http_at = control.listen_http(*http_at);
+  if (!http_at.ok()) return elsewhere(http_at.fault(), "--http-address");
+  Result<SocketAddress> grpc_at = address_from(wishes.grpc_address, "--grpc-address");
+  if (grpc_at.ok()) grpc_at = control.listen_grpc(*grpc_at);
+  if (!grpc_at.ok()) return elsewhere(grpc_at.fault(), "--grpc-address");
+  if (!wishes.status_socket.empty()) {
+    if (Result<> at = control.listen_status(wishes.status_socket); !at.ok()) return at;
+  }
+  log::info(fmt::format("registry and status on http://{}, discovery (gRPC) on {}", http_at->text(),
+                        grpc_at->text()));
+  return done();
+}
+
+int serve(const Wishes& wishes) {
+  log::set_source("control");
+  log::Level level = log::Level::info;
+  if (!log::level_from(wishes.log_level, level)) {
+    return complain(invalid(fmt::format("there is no log level \"{}\"", wishes.log_level)),
+                    wrong_use);
+  }
+  log::set_level(level);
+  for (const auto& [text, option] : {std::pair(wishes.http_address, "--http-address"),
+                                     std::pair(wishes.grpc_address, "--grpc-address")}) {
+    if (const auto address = address_from(text, option); !address.ok()) {
+      return complain(address.fault(), wrong_use);
+    }
+  }
+  if (Result<> there = check_files(wishes.files); !there.ok()) {
+    return complain(there.fault(), wrong_use);
+  }
+  net::Loop loop;
+  auto signals = net::Signals::watch(loop, {SIGTERM, SIGINT});
+  if (!signals.ok()) return complain(signals.fault());
+  control::Control control(loop);
+  Teller teller;
+  std::unique_ptr<registry::Worlds> worlds;
+  const auto changed = [&] {
+    teller.tell(*worlds);
+    control.use(worlds->world(), worlds->broken());
+  };
+  auto watching = registry::Worlds::watch(loop, wishes.files, changed);
+  if (!watching.ok()) return complain(watching.fault());
+  worlds = std::move(*watching);
+  changed();
+  if (Result<> listening = listen(control, wishes); !listening.ok()) {
+    loop.run(control.close());
+    return complain(listening.fault());
+  }
+  const Result<> ended = loop.run(until_told_to_stop(**signals, control));
+  return ended.ok() ? 0 : complain(ended.fault());
+}
+
+// ── status ──────────────────────────────────────────────────────────────────────────────────────
+
+Result<http::Endpoint> control_of_lab(const std::string& name) {
+  const Result<std::string> base = lab::base_directory();
+  if (!base.ok()) return base.fault();
+  const Result<lab::Found> found = lab::find_lab(*base, name);
+  if (!found.ok()) return found.fault();
+  return http::Endpoint(found->places.directory() + "/control.sock");
+}
+
+struct Asking {
+  std::string address;
+  std::string lab;
+  bool json = false;
+};
+
+int show_status(const Asking& asking) {
+  Result<http::Endpoint> at =
+      asking.lab.empty() ? http::Endpoint::parse(asking.address) : control_of_lab(asking.lab);
+  if (!at.ok()) return complain(at.fault(), asking.lab.empty() ? wrong_use : failed);
+  net::Loop loop;
+  const Result<http::Answer> answer =
+      loop.run(http::fetch(loop, *at, {.path = "/fairlead/status"}));
+  if (!answer.ok()) {
+    Fault fault = answer.fault();
+    if (fault.kind == FaultKind::unreachable || fault.kind == FaultKind::missing) {
+      fault.message += "; does `fairlead control` run there? --address or --name says where to ask";
+    }
+    return complain(fault);
+  }
+  if (answer->head.status != 200) {
+    return complain(invalid(fmt::format("{} answered {}: this is no fairlead control", at->text(),
+                                        answer->head.status)));
+  }
+  if (asking.json) {
+    std::fputs(answer->body.c_str(), stdout);
+    return 0;
+  }
+  const Result<std::string> text = control::describe_status(answer->body);
+  if (!text.ok()) return complain(text.fault());
+  std::fputs(text->c_str(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+int run_control(const Arguments& arguments) {
+  CLI::App app(
+      "The control plane: reads files of Kubernetes' and Istio's objects, tells proxies by xDS\n"
+      "what to do, and answers as a registry. Edits of the files are seen at once; a broken file\n"
+      "keeps its last good version.");
+  app.name("fairlead control");
+  app.failure_message(CLI::FailureMessage::simple);
+  Wishes wishes;
+  app.add_option("--files", wishes.files, "files, and directories of *.yaml, *.yml and *.json")
+      ->type_name("PATH...");
+  app.add_option("--http-address", wishes.http_address, "of the registry, status and readiness")
+      ->capture_default_str()
+      ->type_name("IP:PORT");
+  app.add_option("--grpc-address", wishes.grpc_address, "of discovery (ADS)")
+      ->capture_default_str()
+      ->type_name("IP:PORT");
+  app.add_option("--status-socket", wishes.status_socket,
+                 "answer as on --http-address on this unix socket too")
+      ->type_name("PATH");
+  app.add_option("-l,--log-level", wishes.log_level, "trace, debug, info, warning, error, off")
+      ->capture_default_str();
+
+  Asking asking;
+  CLI::App* status = app.add_subcommand(
+      "status", "the newest world, and for each proxy what it acknowledged or why it refused");
+  asking.address = "127.0.0.1:8080";
+  auto* address = status->add_option("--address", asking.address, "control's, IP:PORT or unix:PATH")
+                      ->capture_default_str();
+  status->add_option("--name", asking.lab, "the lab whose control to ask")->excludes(address);
+  status->add_flag("--json", asking.json, "as control gives it");
+
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : wrong_use;
+  }
+  if (status->parsed()) return show_status(asking);
+  if (wishes.files.empty()) {
+    return complain(invalid("--files is missing: files or directories of manifests"), wrong_use);
+  }
+  return serve(wishes);
+}
+
+}  // namespace fairlead::cli
