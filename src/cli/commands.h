@@ -20,6 +20,7 @@ struct Command {
 int run_control(const Arguments& arguments);
 int run_intercept(const Arguments& arguments);
 int run_proxy(const Arguments& arguments);
+int run_node(const Arguments& arguments);
 int run_sample_app(const Arguments& arguments);
 int run_witness(const Arguments& arguments);
 

@@ -18,6 +18,7 @@ const std::vector<Command>& commands() {
       {"intercept", "take a pod's connections to its proxy: apply, show, check, remove",
        run_intercept},
       {"proxy", "forward HTTP and TCP, by Envoy's bootstrap file and flags", run_proxy},
+      {"node", "a node's half: names by DNS, service addresses in the kernel", run_node},
       {"sample-app", "the sample service: answers who it is, and calls on", run_sample_app},
       {"witness", nullptr, run_witness},
   };

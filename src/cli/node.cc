@@ -1,0 +1,191 @@
+// fairlead node: names and service addresses on one node. Runs the agent, or tells and removes what
+// it left in the kernel.
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "http/io/client.h"
+#include "lab/places.h"
+#include "net/loop.h"
+#include "net/signals.h"
+#include "nft/apply.h"
+#include "node/agent.h"
+#include "node/services_view.h"
+#include "registry/worlds.h"
+
+namespace fairlead::cli {
+namespace {
+
+constexpr int failed = 1;
+constexpr int wrong_use = 2;
+
+struct Wishes {
+  std::string action = "run";
+  std::string name;  // the node's; of `services`, the lab's
+  std::string node;
+  std::vector<std::string> files;
+  std::vector<std::string> dns;
+  std::string status_socket;
+  std::string log_level = "info";
+  bool no_rules = false;
+};
+
+int complain(const Fault& fault, int status = failed) {
+  std::fprintf(stderr, "fairlead node: %s\n", fault.describe().c_str());
+  return status;
+}
+
+// ── the agent ───────────────────────────────────────────────────────────────────────────────────
+
+Task<Result<>> run_agent(net::Loop& loop, const Wishes& wishes, node::AgentOptions options) {
+  Result<std::unique_ptr<net::Signals>> signals =
+      net::Signals::watch(loop, {SIGTERM, SIGINT, SIGHUP});
+  if (!signals) co_return std::move(signals).fault();
+  Result<std::unique_ptr<node::Agent>> started = node::Agent::start(loop, std::move(options));
+  if (!started) co_return std::move(started).fault();
+  node::Agent& agent = **started;
+
+  std::unique_ptr<registry::Worlds> worlds;
+  mesh::WorldPointer given;
+  const auto hand_over = [&agent, &worlds, &given] {
+    agent.set_broken(worlds->broken());
+    for (const std::string& broken : worlds->broken()) log::warning(broken);
+    if (worlds->world() == nullptr || worlds->world() == given) return;
+    given = worlds->world();
+    agent.set_world(given);
+  };
+  Result<std::unique_ptr<registry::Worlds>> watched =
+      registry::Worlds::watch(loop, wishes.files, hand_over);
+  if (!watched) {
+    co_await agent.close();
+    co_return std::move(watched).fault();
+  }
+  worlds = std::move(*watched);
+  hand_over();
+
+  while (true) {
+    const Result<int> signal = co_await (*signals)->next();
+    if (!signal || *signal != SIGHUP) break;
+  }
+  log::info("ending; the rules stay in the kernel (`fairlead node remove` takes them out)");
+  worlds.reset();
+  co_await agent.close();
+  co_return done();
+}
+
+int run(const Wishes& wishes) {
+  log::Level level = log::Level::info;
+  if (!log::level_from(wishes.log_level, level)) {
+    return complain(invalid("'" + wishes.log_level + "' is no log level"), wrong_use);
+  }
+  log::set_source("node");
+  log::set_level(level);
+  node::AgentOptions options{.self = {.node = wishes.name},
+                             .status_socket = wishes.status_socket,
+                             .rules = !wishes.no_rules};
+  for (const std::string& text : wishes.dns) {
+    const Result<SocketAddress> address = SocketAddress::parse(text);
+    if (!address) return complain(address.fault(), wrong_use);
+    options.self.dns.push_back(*address);
+  }
+  net::Loop loop;
+  const Result<> ended = loop.run(run_agent(loop, wishes, std::move(options)));
+  return ended ? 0 : complain(ended.fault());
+}
+
+// ── what is in the kernel ───────────────────────────────────────────────────────────────────────
+
+Result<std::string> ask_lab(const Wishes& wishes) {
+  const Result<std::string> base = lab::base_directory();
+  if (!base) return base.fault();
+  const Result<lab::Found> found = lab::find_lab(*base, wishes.name);
+  if (!found) return found.fault();
+  net::Loop loop;
+  const http::Endpoint at(found->places.node_socket(wishes.node));
+  const Result<http::Answer> answer =
+      loop.run(http::fetch(loop, at, {.path = "/services", .authority = "node"}));
+  if (!answer) return answer.fault();
+  if (answer->head.status != 200) return invalid(answer->body);
+  return answer->body;
+}
+
+Result<std::string> ask_kernel() {
+  Result<nft::Kernel> kernel = nft::Kernel::open();
+  if (!kernel) return std::move(kernel).fault();
+  return node::show_services(*kernel);
+}
+
+int services(const Wishes& wishes) {
+  const bool in_lab = !wishes.name.empty() || !wishes.node.empty();
+  if (in_lab && wishes.node.empty()) {
+    return complain(invalid("which node of the lab? --node NODE says it"), wrong_use);
+  }
+  const Result<std::string> shown = in_lab ? ask_lab(wishes) : ask_kernel();
+  if (!shown) return complain(shown.fault());
+  std::fputs(shown->c_str(), stdout);
+  return 0;
+}
+
+int remove() {
+  Result<nft::Kernel> kernel = nft::Kernel::open();
+  if (!kernel) return complain(kernel.fault());
+  if (Result<> removed = node::remove_rules(*kernel); !removed) return complain(removed.fault());
+  std::puts("no service address is translated here any more");
+  return 0;
+}
+
+int act(const Wishes& wishes) {
+  if (wishes.action == "services") return services(wishes);
+  if (wishes.action == "remove") return remove();
+  if (wishes.name.empty() || wishes.files.empty()) {
+    return complain(invalid("--name NODE and --files PATH... are needed"), wrong_use);
+  }
+  return run(wishes);
+}
+
+void add_options(CLI::App& app, Wishes& wishes) {
+  app.add_option("--name", wishes.name, "this node's name, as in its Node object");
+  app.add_option("--files", wishes.files, "manifests, or what a lab wrote: files and directories");
+  app.add_option("--dns-address", wishes.dns,
+                 "answer DNS here, 10.96.0.10:53 or [fd00:10:96::a]:53; may be given again");
+  app.add_option("--status-socket", wishes.status_socket,
+                 "tell the state here, by HTTP: /status, /ready, /services");
+  app.add_option("-l,--log-level", wishes.log_level, "trace, debug, info, warning, error, off");
+  app.add_flag("--no-rules", wishes.no_rules, "DNS alone: leave the kernel's rules as they are");
+  CLI::App* shows = app.add_subcommand(
+      "services", "print the kernel's service addresses: of this namespace, or of a lab's node");
+  shows->add_option("--name", wishes.name, "the lab; without it the only one there is");
+  shows->add_option("--node", wishes.node, "which of its nodes");
+  shows->callback([&wishes] { wishes.action = "services"; });
+  CLI::App* removes =
+      app.add_subcommand("remove", "take the rules out of this namespace's kernel tables");
+  removes->callback([&wishes] { wishes.action = "remove"; });
+  app.require_subcommand(0, 1);
+}
+
+}  // namespace
+
+int run_node(const Arguments& arguments) {
+  CLI::App app(
+      "Answers DNS for services and takes their addresses to pods, on one node. SIGTERM ends it "
+      "and leaves the rules, so that connections go on; `remove` takes them out.",
+      "fairlead node");
+  Wishes wishes;
+  add_options(app, wishes);
+  std::vector<std::string> words(arguments.rbegin(),
+                                 arguments.rend());  // CLI11 takes them backwards
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : wrong_use;
+  }
+  return act(wishes);
+}
+
+}  // namespace fairlead::cli

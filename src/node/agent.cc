@@ -1,0 +1,170 @@
+#include "node/agent.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "node/plan/names.h"
+#include "node/services_view.h"
+
+namespace fairlead::node {
+namespace {
+
+constexpr Duration watch_interval = std::chrono::seconds(1);
+
+dns::Zone empty_zone() {
+  const Result<dns::Name> domain = dns::Name::parse("cluster.local");
+  return dns::Zone(domain ? *domain : dns::Name());
+}
+
+double milliseconds_since(Instant start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+}  // namespace
+
+std::string to_json(const Status& status) {
+  const nlohmann::ordered_json json{{"node", status.node},
+                                    {"world", status.world},
+                                    {"applied", status.applied},
+                                    {"error", status.error},
+                                    {"broken", status.broken},
+                                    {"services", status.services},
+                                    {"changes", status.changes},
+                                    {"restored", status.restored},
+                                    {"last_change_ms", status.last_change_ms},
+                                    {"dns",
+                                     {{"addresses", status.dns},
+                                      {"udp", status.queries.udp},
+                                      {"tcp", status.queries.tcp},
+                                      {"denied", status.queries.denied},
+                                      {"truncated", status.queries.truncated},
+                                      {"failed", status.queries.failed}}}};
+  return json.dump() + "\n";
+}
+
+Agent::Agent(net::Loop& loop, AgentOptions options)
+    : loop_(loop),
+      options_(std::move(options)),
+      chance_(seed_from_system()),
+      zone_(empty_zone()),
+      dns_(loop, zone_, chance_),
+      server_(loop, [this](http::Request& request) { return answer(request); }) {}
+
+Result<std::unique_ptr<Agent>> Agent::start(net::Loop& loop, AgentOptions options) {
+  std::unique_ptr<Agent> agent(new Agent(loop, std::move(options)));
+  if (Result<> opened = agent->open(); !opened) return std::move(opened).fault();
+  return agent;
+}
+
+Result<> Agent::open() {
+  if (options_.rules) {
+    Result<KernelRules> rules = KernelRules::open(options_.self);
+    if (!rules) return std::move(rules).fault();
+    rules_.emplace(std::move(*rules));
+  }
+  for (const SocketAddress& address : options_.self.dns) {
+    if (Result<SocketAddress> at = dns_.listen(address); !at) return std::move(at).fault();
+  }
+  if (!options_.status_socket.empty()) {
+    if (Result<> at = server_.listen_unix(options_.status_socket); !at) return at;
+  }
+  loop_.start(gate_, keep_watch());
+  return done();
+}
+
+void Agent::set_world(const mesh::WorldPointer& world) {
+  const bool first = world_ == nullptr || world_->domain != world->domain;
+  if (first) {
+    zone_ = zone_of(*world);
+    std::vector<IpAddress> servers;
+    for (const SocketAddress& address : options_.self.dns) servers.push_back(address.ip);
+    zone_.set_servers(std::move(servers));
+  } else {
+    update(zone_, *world_, *world);
+    zone_.set_serial(zone_.serial() + 1);
+  }
+  world_ = world;
+  apply_rules();
+}
+
+void Agent::set_broken(std::vector<std::string> broken) {
+  broken_ = std::move(broken);
+}
+
+void Agent::apply_rules() {
+  const Instant start = std::chrono::steady_clock::now();
+  if (rules_) {
+    if (Result<> applied = rules_->apply(world_); !applied) {
+      const std::string error = applied.fault().describe();
+      if (error != error_) log::error(error);
+      error_ = error;  // tried again by keep_watch
+      return;
+    }
+  }
+  error_.clear();
+  applied_ = world_;
+  ++changes_;
+  last_change_ms_ = milliseconds_since(start);
+  log::info(fmt::format("world {} applied in {:.1f} ms: {} services", world_->version,
+                        last_change_ms_, zone_.size()));
+}
+
+Task<> Agent::keep_watch() {
+  while (true) {
+    if (Result<> slept = co_await loop_.sleep(watch_interval); !slept) co_return;
+    if (!rules_ || world_ == nullptr) continue;
+    if (applied_ != world_) {
+      apply_rules();
+      continue;
+    }
+    const Result<bool> restored = rules_->restore();
+    if (!restored) {
+      error_ = restored.fault().describe();
+      log::error(error_);
+    } else if (*restored) {
+      ++restored_;
+      error_.clear();
+      log::warning("somebody changed our table in the kernel: it is again as it should be");
+    }
+  }
+}
+
+Status Agent::status() const {
+  Status status{.node = options_.self.node,
+                .world = world_ == nullptr ? "" : world_->version,
+                .applied = applied_ == nullptr ? "" : applied_->version,
+                .error = error_,
+                .broken = broken_,
+                .services = zone_.size(),
+                .changes = changes_,
+                .restored = restored_,
+                .last_change_ms = last_change_ms_,
+                .queries = dns_.counts()};
+  for (const SocketAddress& address : dns_.addresses()) status.dns.push_back(address.text());
+  return status;
+}
+
+Task<http::Response> Agent::answer(http::Request& request) {
+  if (request.path() == "/status") co_return http::Response::json(to_json(status()));
+  if (request.path() == "/ready") {
+    const bool ready = applied_ != nullptr;
+    co_return http::Response::text(ready ? 200 : 503, ready ? "ready\n" : "no world yet\n");
+  }
+  if (request.path() == "/services" && rules_) {
+    Result<std::string> shown = show_services(rules_->kernel());
+    if (!shown) co_return http::Response::text(500, shown.fault().describe() + "\n");
+    co_return http::Response::text(200, std::move(*shown));
+  }
+  co_return http::Response::text(404, "there are /status, /ready and /services\n");
+}
+
+Task<> Agent::close() {
+  co_await gate_.close();
+  co_await dns_.close();
+  co_await server_.close();
+}
+
+}  // namespace fairlead::node

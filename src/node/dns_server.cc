@@ -1,0 +1,122 @@
+#include "node/dns_server.h"
+
+#include <array>
+
+#include "dns/query.h"
+#include "net/stream.h"
+
+namespace fairlead::node {
+namespace {
+
+constexpr std::size_t datagrams_in_a_row = 256;  // then others have their turn
+
+std::span<const std::uint8_t> as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+// Exactly so many bytes. Fault: closed, when the peer ends before.
+Task<Result<>> read_all(net::Stream& stream, std::span<char> into) {
+  while (!into.empty()) {
+    if (Result<> ready = co_await stream.readable(); !ready) co_return ready.fault();
+    Result<net::Taken> taken = stream.read_now(into);
+    if (!taken) co_return std::move(taken).fault();
+    into = into.subspan(taken->bytes);
+    if (taken->end && !into.empty()) {
+      co_return Fault{.kind = FaultKind::closed, .message = "the client ended"};
+    }
+  }
+  co_return done();
+}
+
+Task<Result<>> await_query(net::Stream& stream) {
+  co_return co_await stream.readable();
+}
+
+Task<Result<>> write_whole(net::Stream& stream, std::string bytes) {
+  co_return co_await stream.write_all(bytes);
+}
+
+}  // namespace
+
+DnsServer::DnsServer(net::Loop& loop, const dns::Zone& zone, Random& chance, DnsLimits limits)
+    : loop_(loop),
+      zone_(zone),
+      chance_(chance),
+      limits_(limits),
+      acceptor_(loop, [this](net::StreamPointer stream) { return serve_tcp(std::move(stream)); }) {}
+
+Result<SocketAddress> DnsServer::listen(const SocketAddress& address) {
+  Result<std::unique_ptr<net::UdpSocket>> socket = net::UdpSocket::bind(loop_, address);
+  if (!socket) return std::move(socket).fault().during("opening DNS by UDP");
+  const SocketAddress bound = (*socket)->local();
+  Result<SocketAddress> listening = acceptor_.listen(bound);
+  if (!listening) return std::move(listening).fault().during("opening DNS by TCP");
+  loop_.start(gate_, serve_udp(std::move(*socket)));
+  addresses_.push_back(bound);
+  return bound;
+}
+
+Task<> DnsServer::close() {
+  co_await acceptor_.close();
+  co_await gate_.close();
+}
+
+std::string DnsServer::respond(std::string_view query, dns::Carrier carrier) {
+  ++(carrier == dns::Carrier::udp ? counts_.udp : counts_.tcp);
+  std::string response = dns::respond(zone_, as_bytes(query), carrier, chance_);
+  const std::optional<dns::Header> header = dns::read_header(as_bytes(response));
+  if (header) {
+    counts_.denied += header->code == dns::Code::no_such_name ? 1 : 0;
+    counts_.failed += header->code == dns::Code::server_failure ? 1 : 0;
+    counts_.truncated += header->truncated ? 1 : 0;
+  }
+  return response;
+}
+
+Task<> DnsServer::serve_udp(std::unique_ptr<net::UdpSocket> socket) {
+  std::array<char, 4096> buffer{};  // far more than a query has
+  std::size_t in_a_row = 0;
+  while (true) {
+    if (Result<> ready = co_await socket->readable(); !ready) co_return;
+    Result<std::optional<net::Datagram>> datagram = socket->receive_now(buffer);
+    if (!datagram) continue;  // an ICMP error about an answer: nothing to do
+    if (!*datagram) {
+      in_a_row = 0;
+      continue;
+    }
+    const net::Datagram& got = **datagram;
+    const std::string response = respond({buffer.data(), got.bytes}, dns::Carrier::udp);
+    if (!response.empty()) {
+      // Lost when it cannot be sent; the client asks again.
+      static_cast<void>(socket->send_now(response, got.from, got.to.ip));
+    }
+    if (++in_a_row < datagrams_in_a_row) continue;
+    in_a_row = 0;
+    if (Result<> slept = co_await loop_.sleep(Duration(1)); !slept) co_return;
+  }
+}
+
+Task<> DnsServer::serve_tcp(net::StreamPointer stream) {
+  if (acceptor_.connections() > limits_.connections) co_return;
+  while (true) {
+    // Nothing has been promised to who waits between two queries: it may be cut off at any time.
+    Result<> next = co_await net::within(loop_, limits_.idle, await_query(*stream));
+    if (!next) co_return;
+    Result<> exchanged = co_await net::within(loop_, limits_.patience, exchange(*stream));
+    if (!exchanged) co_return;
+  }
+}
+
+Task<Result<>> DnsServer::exchange(net::Stream& stream) {
+  std::array<char, 2> size{};
+  if (Result<> read = co_await read_all(stream, size); !read) co_return read.fault();
+  const std::size_t expected = static_cast<std::size_t>(static_cast<std::uint8_t>(size[0])) << 8 |
+                               static_cast<std::uint8_t>(size[1]);
+  std::string query(expected, '\0');
+  if (Result<> read = co_await read_all(stream, query); !read) co_return read.fault();
+  const std::string response = respond(query, dns::Carrier::tcp);
+  if (response.empty()) co_return invalid("this is no query");
+  co_return co_await write_whole(stream, dns::framed(response));
+}
+
+}  // namespace fairlead::node

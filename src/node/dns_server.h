@@ -1,0 +1,65 @@
+// The node's DNS on its sockets: UDP and TCP on each address. What it says is dns/respond.h's.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/gate.h"
+#include "base/result.h"
+#include "dns/respond.h"
+#include "dns/zone.h"
+#include "http/io/acceptor.h"
+#include "net/loop.h"
+#include "net/udp.h"
+
+namespace fairlead::node {
+
+struct DnsLimits {
+  std::size_t connections = 256;                // by TCP at once; more are closed at once
+  Duration idle = std::chrono::seconds(10);     // between two queries of a connection
+  Duration patience = std::chrono::seconds(5);  // for a query to be whole, an answer to be taken
+};
+
+struct DnsCounts {
+  std::uint64_t udp = 0;  // queries
+  std::uint64_t tcp = 0;
+  std::uint64_t denied = 0;     // NXDOMAIN
+  std::uint64_t truncated = 0;  // told to come back by TCP
+  std::uint64_t failed = 0;     // SERVFAIL
+};
+
+class DnsServer {
+ public:
+  DnsServer(net::Loop& loop, const dns::Zone& zone, Random& chance, DnsLimits limits = {});
+  // `zone` is read at each query; it may change between two turns of the loop.
+
+  Result<SocketAddress> listen(const SocketAddress& address);
+  // UDP and TCP. Port 0: one that is free for both. Fault: names the address.
+  [[nodiscard]] const std::vector<SocketAddress>& addresses() const LIFETIMEBOUND {
+    return addresses_;
+  }
+  [[nodiscard]] const DnsCounts& counts() const LIFETIMEBOUND { return counts_; }
+  [[nodiscard]] std::size_t connections() const { return acceptor_.connections(); }
+
+  [[nodiscard]] Task<> close();
+  // Call it before the server dies, or end the loop first.
+
+ private:
+  Task<> serve_udp(std::unique_ptr<net::UdpSocket> socket);
+  Task<> serve_tcp(net::StreamPointer stream);
+  Task<Result<>> exchange(net::Stream& stream);
+  std::string respond(std::string_view query, dns::Carrier carrier);
+
+  net::Loop& loop_;
+  const dns::Zone& zone_;
+  Random& chance_;
+  DnsLimits limits_;
+  DnsCounts counts_;
+  std::vector<SocketAddress> addresses_;
+  Gate gate_;
+  http::Acceptor acceptor_;
+};
+
+}  // namespace fairlead::node
