@@ -34,7 +34,7 @@ template <class Value, class Message>
 Result<Decoded<Value>> decode(std::string_view bytes) {
   Message message;
   Report report;
-  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+  if (!parse(bytes, message)) {
     return invalid(fmt::format("{}: the bytes are no such message", kind_of(message)));
   }
   report.name(fmt::format("{} {}", kind_of(message), name_of(message)));

@@ -51,13 +51,21 @@ void write_ads(wire::core::ConfigSource& into) {
   into.set_resource_api_version(wire::core::V3);
 }
 
+void write_text(const std::string& text, wire::core::DataSource& into) {
+  if (is_utf8(text)) {
+    into.set_inline_string(text);
+  } else {
+    into.set_inline_bytes(text);
+  }
+}
+
 void write_access_logs(const std::vector<config::AccessLog>& logs,
                        google::protobuf::RepeatedPtrField<wire::log::AccessLog>& into) {
   for (const config::AccessLog& log : logs) {
     wire::file_log::FileAccessLog file;
     file.set_path(log.path);
     if (!log.format.empty()) {
-      file.mutable_log_format()->mutable_text_format_source()->set_inline_string(log.format);
+      write_text(log.format, *file.mutable_log_format()->mutable_text_format_source());
     }
     wire::log::AccessLog& made = *into.Add();
     made.set_name("envoy.access_loggers.file");

@@ -20,6 +20,7 @@ void write(const SocketAddress& address, wire::core::SocketAddress& into);
 void write(config::Milliseconds duration, google::protobuf::Duration& into);
 void write_ads(wire::core::ConfigSource& into);
 // Aggregated discovery, without a limit on the first fetch: as Istio has it.
+void write_text(const std::string& text, wire::core::DataSource& into);
 void write_access_logs(const std::vector<config::AccessLog>& logs,
                        google::protobuf::RepeatedPtrField<wire::log::AccessLog>& into);
 

@@ -119,7 +119,7 @@ void write(const config::RedirectAction& redirect, wire::route::RedirectAction& 
 
 void write(const config::DirectResponse& direct, wire::route::DirectResponseAction& into) {
   into.set_status(direct.status);
-  if (!direct.body.empty()) into.mutable_body()->set_inline_string(direct.body);
+  if (!direct.body.empty()) write_text(direct.body, *into.mutable_body());
 }
 
 void write_action(const config::Route& route, wire::route::Route& into) {

@@ -309,7 +309,7 @@ Result<> AdsClient::State::accept(ResourceType type,
 
 Result<ClientStep> AdsClient::received(std::string_view message, Instant now) {
   wire::discovery::DiscoveryResponse response;
-  if (!response.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+  if (!parse(message, response)) {
     return invalid("the message is no DiscoveryResponse");
   }
   ClientStep step;
@@ -516,7 +516,7 @@ Result<std::vector<wire::discovery::DiscoveryResponse>> responses_in(std::string
     bytes.remove_prefix(4);
     if (size > bytes.size()) return invalid("the last good configuration is cut short");
     wire::discovery::DiscoveryResponse& response = all.emplace_back();
-    if (!response.ParseFromArray(bytes.data(), static_cast<int>(size))) {
+    if (!parse(bytes.substr(0, size), response)) {
       return invalid("the last good configuration holds what is no DiscoveryResponse");
     }
     bytes.remove_prefix(size);

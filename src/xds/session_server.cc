@@ -196,7 +196,7 @@ void AdsServer::State::take_request(ResourceType type,
 
 Result<Messages> AdsServer::received(std::string_view message) {
   wire::discovery::DiscoveryRequest request;
-  if (!request.ParseFromArray(message.data(), static_cast<int>(message.size()))) {
+  if (!parse(message, request)) {
     return invalid("the message is no DiscoveryRequest");
   }
   State& state = *state_;

@@ -6,6 +6,8 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/wrappers.pb.h>
 
+#include <string_view>
+
 #include "xds/proto/access_log.pb.h"
 #include "xds/proto/bootstrap.pb.h"
 #include "xds/proto/cluster.pb.h"
@@ -26,6 +28,14 @@
 #include "xds/proto/tcp_proxy.pb.h"
 #include "xds/proto/tls_inspector.pb.h"
 #include "xds/proto/uuid.pb.h"
+
+namespace fairlead::xds {
+
+[[nodiscard]] bool parse(std::string_view bytes, google::protobuf::Message& into);
+[[nodiscard]] bool is_utf8(std::string_view text);
+// What a protobuf string must be.
+
+}  // namespace fairlead::xds
 
 namespace fairlead::xds::wire {
 
