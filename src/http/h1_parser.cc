@@ -20,6 +20,11 @@ bool is_white(char c) {
   return c == ' ' || c == '\t';
 }
 
+// White space, of a byte that is_value_byte().
+bool is_blank(char c) {
+  return static_cast<unsigned char>(c) <= ' ';
+}
+
 // The Connection, Upgrade and framing fields of one head, looked up in one pass.
 struct Gathered {
   const Field* host = nullptr;
@@ -281,7 +286,8 @@ bool H1Parser::plain_field_lines(std::size_t limit, std::size_t most) {
   constexpr std::ptrdiff_t step = 16;
   const char* const end = section_end();
   const char* at = here();
-  while (end - at >= step && lines_.size() < most) {
+  for (std::size_t left = most - std::min(most, lines_.size()); left > 0 && end - at >= step;
+       --left) {
     const char* colon = at;
     std::uint32_t others = ~plain_name_bytes(colon) & 0xffffU;
     if (others == 0 && end - colon >= 2 * step) {
@@ -295,7 +301,7 @@ bool H1Parser::plain_field_lines(std::size_t limit, std::size_t most) {
     if (value < end && *value == ' ') ++value;
     const char* const line_end = value_end(value, end);
     if (end - line_end < 2 || line_end[0] != '\r' || line_end[1] != '\n') break;
-    if (line_end != value && (is_white(*value) || is_white(line_end[-1]))) break;
+    if (line_end != value && (is_blank(*value) || is_blank(line_end[-1]))) break;
     if (static_cast<std::size_t>(line_end + 2 - section_) > limit) break;
     const auto name_size = static_cast<std::uint32_t>(colon - at);
     lines_.push_back({static_cast<std::uint32_t>(at - section_), name_size,
@@ -682,9 +688,13 @@ bool H1RequestParser::understand_fields() {
     return false;
   }
   head_.authority = gathered.host ? gathered.host->value : std::string_view{};
-  if (!head_.authority.empty() && !parse_authority(head_.authority)) {
-    fail("the field Host names no host: " + printable(head_.authority));
-    return false;
+  // A connection's requests mostly name the same host.
+  if (!head_.authority.empty() && head_.authority != last_host_) {
+    if (!parse_authority(head_.authority)) {
+      fail("the field Host names no host: " + printable(head_.authority));
+      return false;
+    }
+    last_host_ = head_.authority;
   }
   head_.keep_alive = gathered.persistent(head_.version);
   head_.upgrade = gathered.asked_upgrade(head_.version);
@@ -787,6 +797,7 @@ void H1RequestParser::release() {
   trailers_.release();
   pending_ = {};
   lines_ = {};
+  last_host_ = {};
 }
 
 // ── Responses ────────────────────────────────────────────────────────────────────────────────────

@@ -156,6 +156,7 @@ class H1RequestParser : public H1Parser {
   std::uint32_t method_size_ = 0;
   std::uint32_t target_size_ = 0;
   bool skipped_line_ = false;
+  std::string last_host_;  // of a Host field that was found good
 };
 
 // The client's side: responses to requests that were sent.

@@ -29,6 +29,12 @@ struct Pen {
     put(value);
     put("\r\n");
   }
+  void status(unsigned value) {  // of three digits
+    at[0] = static_cast<char>('0' + value / 100 % 10);
+    at[1] = static_cast<char>('0' + value / 10 % 10);
+    at[2] = static_cast<char>('0' + value % 10);
+    at += 3;
+  }
   void number(std::uint64_t value) { at = std::to_chars(at, at + 20, value).ptr; }
 };
 
@@ -158,7 +164,7 @@ void write_response(std::string& out, const ResponseHead& head, const H1WriteOpt
       options.pass_upgrade && head.status == 101 ? head.upgrade : std::string_view{};
   Pen pen = begin(out, reason.size() + upgrade.size() + room_for(head.fields) + most_added);
   pen.put("HTTP/1.1 ");
-  pen.number(head.status);
+  pen.status(head.status);
   pen.put(' ');
   pen.put(reason);
   pen.put("\r\n");
