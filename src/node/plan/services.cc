@@ -325,12 +325,16 @@ void for_each_pair(const mesh::World& before, const mesh::World& after, Act act)
 class Change {
  public:
   Change(const mesh::World& before, const mesh::World& after, const Self& self) : self_(self) {
+    Counts unchanged;
     for_each_pair(before, after, [&](const Service* old, const Service* now) {
       const bool same = old != nullptr && now != nullptr && same_rules(*old, *now);
-      if (!same) touch(old, now);
+      if (same) return count(unchanged, *now, self_);
+      touch(old, now);
       if (old != nullptr) count(counts_before_, *old, self_);
       if (now != nullptr) count(counts_after_, *now, self_);
     });
+    counts_before_.insert(unchanged.begin(), unchanged.end());
+    counts_after_.insert(unchanged.begin(), unchanged.end());
     for_each_pair(before, after, [&](const Service* old, const Service* now) {
       if (!shares(old) && !shares(now)) return;
       if (old != nullptr) halves_before_.add(*old, self_);

@@ -286,8 +286,7 @@ TEST(ServiceRules, ListAsTextThatLoadsAgain) {
   EXPECT_EQ(table_in(kernel), loaded);
   // nft itself, the program, prints and reads it too.
   space.run(
-      "nft list ruleset > /tmp/fairlead-services-test.nft && nft flush ruleset && "
-      "nft -f /tmp/fairlead-services-test.nft && rm /tmp/fairlead-services-test.nft && "
+      "rules=$(nft list ruleset) && nft flush ruleset && echo \"$rules\" | nft -f - && "
       "nft -j list ruleset > /dev/null");
   EXPECT_EQ(table_in(kernel), loaded);
 }
