@@ -22,6 +22,7 @@ int run_intercept(const Arguments& arguments);
 int run_proxy(const Arguments& arguments);
 int run_node(const Arguments& arguments);
 int run_sample_app(const Arguments& arguments);
+int run_path(const Arguments& arguments);
 int run_witness(const Arguments& arguments);
 
 }  // namespace fairlead::cli

@@ -20,6 +20,8 @@ const std::vector<Command>& commands() {
       {"proxy", "forward HTTP and TCP, by Envoy's bootstrap file and flags", run_proxy},
       {"node", "a node's half: names by DNS, service addresses in the kernel", run_node},
       {"sample-app", "the sample service: answers who it is, and calls on", run_sample_app},
+      {"path", "tell where a call goes, and why: every hop, the rule and the object behind it",
+       run_path},
       {"witness", nullptr, run_witness},
   };
   return all;

@@ -23,6 +23,7 @@ std::string why_left_out(const mesh::Endpoint& endpoint, const mesh::ServicePort
 
 std::string selector_text(const mesh::Service& service) {
   std::vector<std::string> parts;
+  parts.reserve(service.selector.size());
   for (const auto& [key, value] : service.selector) parts.push_back(key + '=' + value);
   return fmt::format("{}", fmt::join(parts, ","));
 }

@@ -46,6 +46,7 @@ std::vector<std::string> near_names(std::string_view wanted, std::vector<std::st
   std::sort(near.begin(), near.end());
   if (near.size() > most) near.resize(most);
   std::vector<std::string> nearest;
+  nearest.reserve(near.size());
   for (auto& [distance, name] : near) nearest.push_back(std::move(name));
   return nearest;
 }

@@ -255,6 +255,7 @@ spec:
   template: {metadata: {labels: {app: reviews}}, spec: {containers: [{name: reviews, image: x}]}}
 )");
   std::vector<std::string> ignored;
+  ignored.reserve(world.ignored.size());
   for (const mesh::Ignored& each : world.ignored) {
     ignored.push_back(each.origin.describe() + ": " + each.field + ": " + each.reason);
   }
@@ -306,6 +307,7 @@ spec:
   EXPECT_EQ(made.ports[1].protocol, mesh::Protocol::tls);
   EXPECT_EQ(words_of(made), "203.0.113.5 https=8443 http=80 ready serving\n");
   std::vector<std::string> fields;
+  fields.reserve(world.ignored.size());
   for (const mesh::Ignored& each : world.ignored) fields.push_back(each.field);
   EXPECT_EQ(fields, (std::vector<std::string>{"spec.addresses", "spec.endpoints", "spec.hosts"}));
 }

@@ -71,6 +71,7 @@ mesh::WorldPointer world_from(const kube::Objects& objects,
   mesh::World world = world_of(objects);
   world.version = std::move(version);
   std::vector<mesh::Ignored> all;
+  all.reserve(ignored.size() + world.ignored.size());
   for (const kube::Ignored& each : ignored) {
     all.push_back({.origin = each.origin, .field = each.field, .reason = each.reason});
   }
@@ -141,6 +142,7 @@ void Sources::read_file(File& file) {
 std::string Sources::version(const kube::Objects& objects) const {
   if (files_.size() == 1 && !objects.resource_version.empty()) return objects.resource_version;
   std::vector<std::string> texts;
+  texts.reserve(files_.size());
   for (const File& file : files_) texts.push_back(file.good);
   return digest_of(texts);
 }

@@ -9,8 +9,7 @@ namespace fairlead::xds {
 bool parse(std::string_view bytes, wire::Message& into) {
   // The library would write a line to standard error for each byte that is no UTF-8. Whoever sent
   // it is told; the log is not theirs to fill.
-  static const google::protobuf::LogHandler* const silenced =
-      google::protobuf::SetLogHandler(nullptr);
+  static google::protobuf::LogHandler* const silenced = google::protobuf::SetLogHandler(nullptr);
   static_cast<void>(silenced);
   if (bytes.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) return false;
   return into.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));

@@ -1,0 +1,274 @@
+#include "cli/live.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "dns/query.h"
+#include "document/document.h"
+#include "explain/knowledge.h"
+#include "intercept/rules.h"
+#include "kube/objects.h"
+#include "kube/read.h"
+#include "lab/talk.h"
+#include "node/plan/services.h"
+#include "witness/gather.h"
+#include "witness/order.h"
+
+namespace fairlead::cli {
+namespace {
+
+// ── a witness in one place ──────────────────────────────────────────────────────────────────────
+
+// By its path, which is the same inside: a container's root shows the host's files.
+std::string this_program() {
+  std::array<char, 4096> path{};
+  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
+  return size > 0 ? std::string(path.data(), static_cast<std::size_t>(size)) : "fairlead";
+}
+
+Result<std::string> all_of(const lab::Descriptor& pipe) {
+  std::string text;
+  std::array<char, 65536> piece{};
+  while (true) {
+    const ssize_t got = ::read(pipe.number(), piece.data(), piece.size());
+    if (got == 0) return text;
+    if (got > 0) text.append(piece.data(), static_cast<std::size_t>(got));
+    if (got < 0 && errno != EINTR) return from_errno(errno, "reading what the witness says");
+  }
+}
+
+Result<explain::Evidence> ask(const lab::Places& places, const std::string& target,
+                              const witness::Order& order) {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return from_errno(errno, "making a pipe");
+  const lab::Descriptor reading(ends[0]);
+  lab::Descriptor writing(ends[1]);
+  const lab::Descriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const lab::Line wish{{"command", "exec"},
+                       {"target", target},
+                       {"bare", true},
+                       {"words", {this_program(), "witness", witness::order_json(order)}}};
+  const std::array<int, 3> streams{nothing.number(), writing.number(), nothing.number()};
+  Result<lab::Descriptor> asked = lab::call(places, wish, streams);
+  if (!asked) return std::move(asked).fault();
+  writing.close();  // so that the end is seen when the witness is done
+  Result<std::string> said = all_of(reading);
+  if (!said) return std::move(said).fault();
+  Result<lab::Line> answer = lab::last_line(*asked, [](const std::string&) {});
+  if (!answer) return std::move(answer).fault().during("looking in " + target);
+  Result<explain::Evidence> evidence = explain::evidence_from_json(*said);
+  if (!evidence) return std::move(evidence).fault().during("looking in " + target);
+  return evidence;
+}
+
+template <class T>
+void append(std::vector<T>& all, std::vector<T> more) {
+  std::move(more.begin(), more.end(), std::back_inserter(all));
+}
+
+void join(explain::Evidence& all, explain::Evidence more) {
+  append(all.names, std::move(more.names));
+  if (more.exchange) all.exchange = std::move(more.exchange);
+  append(all.connections, std::move(more.connections));
+  append(all.records, std::move(more.records));
+  append(all.counts, std::move(more.counts));
+  append(all.worlds, std::move(more.worlds));
+  append(all.trouble, std::move(more.trouble));
+}
+
+// ── what to ask ─────────────────────────────────────────────────────────────────────────────────
+
+std::string fresh_id() {
+  SeededRandom random(seed_from_system());
+  const std::uint64_t high = random.next();
+  const std::uint64_t low = random.next();
+  return fmt::format("{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}", high >> 32U, (high >> 16U) & 0xFFFFU,
+                     high & 0xFFFU, (low >> 48U) & 0xFFFU, low & 0xFFFFFFFFFFFFU);
+}
+
+struct User {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+// As whom the caller's first app runs.
+User user_of(const lab::Found& lab, const mesh::Workload* workload) {
+  User user;
+  if (!workload) return user;
+  const std::string path = lab.places.objects();
+  const Result<std::string> text = lab::read_file(path);
+  if (!text) return user;
+  const auto documents = document::parse(*text, path);
+  if (!documents) return user;
+  const auto reading = kube::read(*documents);
+  const kube::Pod* pod =
+      reading ? kube::find(reading->objects.pods, workload->name_space, workload->name) : nullptr;
+  if (!pod) return user;
+  for (const kube::Container& container : pod->spec.containers) {
+    if (container.name == "istio-proxy") continue;
+    const auto uid = container.security.run_as_user ? container.security.run_as_user
+                                                    : pod->spec.security.run_as_user;
+    const auto gid = container.security.run_as_group ? container.security.run_as_group
+                                                     : pod->spec.security.run_as_group;
+    user.uid = static_cast<std::uint32_t>(uid.value_or(0));
+    user.gid = static_cast<std::uint32_t>(gid.value_or(0));
+    break;
+  }
+  return user;
+}
+
+bool keeps_records(const mesh::Workload* workload) {
+  return workload && workload->sidecar == mesh::Sidecar::fairlead;
+}
+
+std::vector<std::string> capture_tables(const mesh::Workload* workload) {
+  if (!workload || workload->sidecar == mesh::Sidecar::none) return {};
+  return {intercept::table_name};
+}
+
+witness::Request request_of(const lab::Found& lab, const explain::Call& call,
+                            const explain::Path& path, const mesh::World& world) {
+  const User user = user_of(lab, call.from.workload);
+  witness::Request request{.http = path.scheme == "http",
+                           .host = call.to.host,
+                           .port = call.to.port,
+                           .method = call.method,
+                           .path = call.to.path,
+                           .headers = call.headers,
+                           .id = fresh_id(),
+                           .uid = user.uid,
+                           .gid = user.gid};
+  if (IpAddress::parse(call.to.host)) return request;
+  request.names =
+      dns::candidates(call.to.host, dns::search_path(call.from.name_space(), world.domain));
+  for (const SocketAddress& server : explain::cluster_dns()) {
+    request.servers.push_back(server.text());
+  }
+  for (const explain::Hop& hop : path.hops) {
+    if (hop.stage != explain::Stage::name || hop.choices.empty()) continue;
+    request.prefer_v6 = hop.choices.front().address.find(':') != std::string::npos;
+  }
+  return request;
+}
+
+// The nodes whose rules the path meets.
+std::vector<std::string> nodes_of(const explain::Path& path) {
+  std::vector<std::string> nodes;
+  const auto look = [&](const std::vector<explain::Hop>& hops) {
+    for (const explain::Hop& hop : hops) {
+      if (hop.stage != explain::Stage::kernel) continue;
+      std::string node = hop.place.substr(hop.place.find(' ') + 1);
+      if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) {
+        nodes.push_back(std::move(node));
+      }
+    }
+  };
+  look(path.hops);
+  for (const explain::Branch& branch : path.branches) look(branch.hops);
+  return nodes;
+}
+
+// ── who answered ────────────────────────────────────────────────────────────────────────────────
+
+const mesh::Workload* workload_reached(const explain::Evidence& evidence, const explain::Path& path,
+                                       const mesh::World& world) {
+  for (const explain::ProxyRecord& record : evidence.records) {
+    if (record.direction == "outbound" && record.upstream_remote) {
+      return mesh::find_workload_by_address(world, record.upstream_remote->ip);
+    }
+  }
+  for (const explain::TrackedConnection& connection : evidence.connections) {
+    const bool by_node = mesh::find_node(world, connection.where) != nullptr;
+    const bool very = evidence.exchange && connection.source == evidence.exchange->local;
+    if (by_node && very) {
+      return mesh::find_workload_by_address(world, connection.reply_source.ip);
+    }
+  }
+  if (path.branches.size() != 1) return nullptr;
+  const auto address = SocketAddress::parse(path.branches.front().address);
+  return address ? mesh::find_workload_by_address(world, address->ip) : nullptr;
+}
+
+std::vector<SocketAddress> client_ends(const explain::Evidence& evidence) {
+  std::vector<SocketAddress> ends;
+  if (evidence.exchange) ends.push_back(evidence.exchange->local);
+  for (const explain::ProxyRecord& record : evidence.records) {
+    if (record.upstream_local) ends.push_back(*record.upstream_local);
+  }
+  return ends;
+}
+
+void look_in(const lab::Found& lab, const witness::Order& order, explain::Evidence& evidence) {
+  Result<explain::Evidence> seen = ask(lab.places, order.where, order);
+  if (seen) {
+    join(evidence, std::move(*seen));
+  } else {
+    evidence.trouble.push_back(seen.fault().describe());
+  }
+}
+
+// Counters of nodes are read on both sides of the request.
+void put_earlier(const std::vector<explain::Count>& before, std::vector<explain::Count>& after) {
+  for (explain::Count& count : after) {
+    for (const explain::Count& earlier : before) {
+      if (earlier.where == count.where && earlier.table == count.table &&
+          earlier.place == count.place && earlier.rule == count.rule && earlier.key == count.key) {
+        count.before = earlier.after;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::Call& call,
+                                          const explain::Path& path, const mesh::World& world) {
+  const std::vector<std::string> nodes = nodes_of(path);
+  explain::Evidence earlier;
+  for (const std::string& node : nodes) {
+    look_in(lab, {.where = node, .tables = {node::services_table}}, earlier);
+  }
+
+  const mesh::Workload* from = call.from.workload;
+  witness::Order order{.where = path.from,
+                       .request = request_of(lab, call, path, world),
+                       .proxy = keeps_records(from)};
+  if (order.request->http) order.id = order.request->id;
+  order.tables = capture_tables(from);
+  Result<explain::Evidence> sent = ask(lab.places, path.from, order);
+  if (!sent) return std::move(sent).fault();
+  explain::Evidence evidence = std::move(*sent);
+
+  for (const std::string& node : nodes) {
+    look_in(lab,
+            {.where = node, .sources = client_ends(evidence), .tables = {node::services_table}},
+            evidence);
+    evidence.worlds.push_back(witness::node_status(node, lab.places.node_socket(node)));
+  }
+  put_earlier(earlier.counts, evidence.counts);
+
+  const mesh::Workload* reached = workload_reached(evidence, path, world);
+  if (reached && reached != from) {
+    look_in(lab,
+            {.where = reached->name_space + '/' + reached->name,
+             .proxy = keeps_records(reached),
+             .id = order.id,
+             .sources = client_ends(evidence),
+             .tables = capture_tables(reached)},
+            evidence);
+  }
+  return evidence;
+}
+
+}  // namespace fairlead::cli

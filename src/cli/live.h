@@ -1,0 +1,19 @@
+// Sends the request of a path from where its caller runs in a lab, and gathers what can be seen of
+// it: in the caller's pod, on its node, and in the pod that answered.
+#pragma once
+
+#include "base/result.h"
+#include "explain/evidence.h"
+#include "explain/path.h"
+#include "lab/places.h"
+#include "mesh/world.h"
+
+namespace fairlead::cli {
+
+[[nodiscard]] Result<explain::Evidence> gather_evidence(const lab::Found& lab,
+                                                        const explain::Call& call,
+                                                        const explain::Path& path,
+                                                        const mesh::World& world);
+// Fault: the request could not be sent at all. What else could not be looked at is in `trouble`.
+
+}  // namespace fairlead::cli

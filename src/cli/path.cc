@@ -1,0 +1,199 @@
+// fairlead path: where a call goes, and why; with --live, the evidence beside it.
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/live.h"
+#include "explain/path.h"
+#include "explain/render.h"
+#include "lab/places.h"
+#include "registry/files.h"
+
+namespace fairlead::cli {
+namespace {
+
+constexpr int arrives = 0;
+constexpr int differs = 1;
+constexpr int wrong_use = 2;
+constexpr int does_not_arrive = 3;
+
+struct Wishes {
+  std::string from;
+  std::string to;
+  std::string lab;
+  std::vector<std::string> files;
+  std::vector<std::string> inject;
+  std::vector<std::string> headers;
+  std::string method = "GET";
+  bool live = false;
+  bool json = false;
+};
+
+int complain(const Fault& fault) {
+  std::fprintf(stderr, "fairlead path: %s\n", fault.describe().c_str());
+  return wrong_use;
+}
+
+// ── which world ─────────────────────────────────────────────────────────────────────────────────
+
+struct Ground {
+  mesh::WorldPointer world;
+  std::optional<lab::Found> lab;
+};
+
+Result<Ground> world_of_files(const Wishes& wishes) {
+  kube::ClusterSettings settings;
+  for (const std::string& name : wishes.inject) {
+    if (name == "all") {
+      settings.injection.all = true;
+    } else {
+      settings.injection.namespaces.insert(name);
+    }
+  }
+  Result<mesh::WorldPointer> world = registry::read_world_as_if_running(wishes.files, settings);
+  if (!world) return std::move(world).fault();
+  return Ground{.world = std::move(*world)};
+}
+
+Result<Ground> world_of_lab(const Wishes& wishes) {
+  Result<std::string> base = lab::base_directory();
+  if (!base) return std::move(base).fault();
+  Result<lab::Found> found = lab::find_lab(*base, wishes.lab);
+  if (!found) {
+    Fault fault = std::move(found).fault();
+    if (wishes.lab.empty()) fault.message += "; without a lab, --files FILE... follows manifests";
+    return fault;
+  }
+  Result<mesh::WorldPointer> world = registry::read_world({found->places.objects()});
+  if (!world) return std::move(world).fault();
+  return Ground{.world = std::move(*world), .lab = std::move(*found)};
+}
+
+// ── the question ────────────────────────────────────────────────────────────────────────────────
+
+Result<std::vector<std::pair<std::string, std::string>>> headers_of(const Wishes& wishes) {
+  std::vector<std::pair<std::string, std::string>> headers;
+  for (const std::string& header : wishes.headers) {
+    const std::size_t colon = header.find(':');
+    if (colon == std::string::npos || colon == 0) {
+      return invalid(fmt::format("-H '{}': NAME: VALUE is expected", header));
+    }
+    std::string value = header.substr(colon + 1);
+    value.erase(0, value.find_first_not_of(' '));
+    headers.emplace_back(header.substr(0, colon), std::move(value));
+  }
+  return headers;
+}
+
+Result<explain::Call> call_of(const Wishes& wishes, const mesh::World& world) {
+  Result<explain::Target> target = explain::parse_target(wishes.to);
+  if (!target) return std::move(target).fault();
+  Result<explain::Caller> caller = explain::find_caller(world, wishes.from);
+  if (!caller) return std::move(caller).fault();
+  auto headers = headers_of(wishes);
+  if (!headers) return std::move(headers).fault();
+  return explain::Call{.from = *caller,
+                       .to = std::move(*target),
+                       .method = wishes.method,
+                       .headers = std::move(*headers)};
+}
+
+// ── the answer ──────────────────────────────────────────────────────────────────────────────────
+
+explain::Style style_of_terminal() {
+  explain::Style style;
+  if (::isatty(STDOUT_FILENO) == 0) return style;
+  style.colour = std::getenv("NO_COLOR") == nullptr;
+  winsize size{};
+  constexpr std::size_t narrowest = 60;
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    style.width = std::clamp<std::size_t>(size.ws_col, narrowest, style.width);
+  }
+  return style;
+}
+
+int status_of(const explain::Path& path, const explain::Judgement* judgement) {
+  if (!judgement) return path.arrives() ? arrives : does_not_arrive;
+  if (!judgement->arrived) return does_not_arrive;
+  return judgement->difference.empty() ? arrives : differs;
+}
+
+int answer(const Wishes& wishes, const Ground& ground, const explain::Call& call) {
+  explain::Knowledge knowledge(ground.world);
+  explain::Path path = explain::explain(knowledge, call);
+  std::optional<explain::Evidence> evidence;
+  std::optional<explain::Judgement> judgement;
+  if (wishes.live) {
+    Result<explain::Evidence> gathered = gather_evidence(*ground.lab, call, path, *ground.world);
+    if (!gathered) {
+      std::fprintf(stderr, "fairlead path: %s\n", gathered.fault().describe().c_str());
+      return differs;
+    }
+    evidence = std::move(*gathered);
+    judgement = explain::lay_beside(path, *evidence, *ground.world);
+  }
+  const explain::Judgement* said = judgement ? &*judgement : nullptr;
+  const std::string text = wishes.json
+                               ? explain::render_json(path, evidence ? &*evidence : nullptr, said)
+                               : explain::render(path, style_of_terminal(), said);
+  std::fputs(text.c_str(), stdout);
+  return status_of(path, said);
+}
+
+int run(const Wishes& wishes) {
+  if (wishes.live && !wishes.files.empty()) {
+    return complain(invalid("--live asks what runs, and manifests alone do not run"));
+  }
+  Result<Ground> ground = wishes.files.empty() ? world_of_lab(wishes) : world_of_files(wishes);
+  if (!ground) return complain(ground.fault());
+  Result<explain::Call> call = call_of(wishes, *ground->world);
+  if (!call) return complain(call.fault());
+  return answer(wishes, *ground, *call);
+}
+
+}  // namespace
+
+int run_path(const Arguments& arguments) {
+  CLI::App app(
+      "Tells where a call goes: names, kernel rules, proxies, and the object behind each decision.",
+      "fairlead path");
+  Wishes wishes;
+  app.add_option("FROM", wishes.from, "a pod, a workload, a VM, a node, or NAMESPACE/NAME")
+      ->required();
+  app.add_option("URL", wishes.to, "http://HOST:PORT/PATH, tcp://HOST:PORT or HOST:PORT")
+      ->required();
+  CLI::Option* name =
+      app.add_option("--name", wishes.lab, "the lab; may be left out when only one runs");
+  CLI::Option* files = app.add_option("--files", wishes.files,
+                                      "manifests, as if all of them were running: no lab, no root");
+  name->excludes(files);
+  app.add_option("--inject", wishes.inject,
+                 "with --files: sidecars in these namespaces too, or `all`")
+      ->needs(files);
+  app.add_flag("--live", wishes.live, "send the request and lay what is seen beside each step");
+  app.add_flag("--json", wishes.json, "as JSON: docs/path-json.md");
+  app.add_option("-H,--header", wishes.headers, "NAME: VALUE, of the request; may be repeated");
+  app.add_option("-X,--method", wishes.method, "of the request (GET)");
+  app.footer(
+      "Exit status: 0 arrives (and agrees); 1 what was seen differs; 2 wrong use;\n"
+      "3 does not arrive, the cause in the first line.");
+  std::vector<std::string> words(arguments.rbegin(), arguments.rend());
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : wrong_use;
+  }
+  return run(wishes);
+}
+
+}  // namespace fairlead::cli
