@@ -28,6 +28,7 @@ void same_at_every_split(const std::string& raw, const Transcribe& transcribe) {
   const std::string_view bytes = raw;
   const std::string whole = transcribe({bytes});
   std::vector<std::string_view> single;
+  single.reserve(bytes.size());
   for (std::size_t at = 0; at < bytes.size(); ++at) single.push_back(bytes.substr(at, 1));
   EXPECT_EQ(whole, transcribe(single)) << "byte by byte: " << raw;
   for (std::size_t at = 0; at <= bytes.size(); ++at) {

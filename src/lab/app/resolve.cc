@@ -69,7 +69,7 @@ Task<Result<std::vector<SocketAddress>>> Resolver::resolve(std::string host, std
   if (const Result<IpAddress> literal = IpAddress::parse(host)) {
     co_return Addresses{{*literal, port}};
   }
-  const auto answer = std::make_shared<Latest<std::shared_ptr<Outcome>>>();
+  auto answer = std::make_shared<Latest<std::shared_ptr<Outcome>>>();
   std::thread([home = home_, answer, host, port]() mutable {
     const auto outcome = std::make_shared<Outcome>(look_up(host, port));
     const std::lock_guard lock(home->mutex);

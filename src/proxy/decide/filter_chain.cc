@@ -68,6 +68,7 @@ std::string joined(const std::vector<std::string>& words) {
 
 std::string joined(const std::vector<config::Prefix>& ranges) {
   std::vector<std::string> words;
+  words.reserve(ranges.size());
   for (const config::Prefix& range : ranges) {
     words.push_back(fmt::format("{}/{}", range.address.text(), range.length));
   }
