@@ -80,6 +80,7 @@ void Agent::set_world(const mesh::WorldPointer& world) {
   if (first) {
     zone_ = zone_of(*world);
     std::vector<IpAddress> servers;
+    servers.reserve(options_.self.dns.size());
     for (const SocketAddress& address : options_.self.dns) servers.push_back(address.ip);
     zone_.set_servers(std::move(servers));
   } else {

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <set>
-#include <string_view>
-#include <tuple>
 #include <unordered_set>
 
 #include "nft/render.h"
@@ -158,17 +156,18 @@ struct Halves {
 };
 
 // Who may reach itself by way of this node: its pods, and endpoints of which nobody knows better.
-void add_hairpins(Halves& halves, const mesh::World& world, const Self& self) {
-  for (const mesh::Workload& workload : world.workloads) {
+void add_hairpins(Halves& halves, const Service& service, const Self& self) {
+  if (!is_ours(service)) return;
+  for (const mesh::Endpoint& endpoint : service.endpoints) {
+    const bool unknown = endpoint.node.empty() && endpoint.workload.empty();
+    if (unknown || endpoint.node == self.node) halves.add_hairpin(endpoint.address);
+  }
+}
+
+void add_hairpins(Halves& halves, const std::vector<mesh::Workload>& workloads, const Self& self) {
+  for (const mesh::Workload& workload : workloads) {
     if (workload.kind != mesh::WorkloadKind::pod || workload.node != self.node) continue;
     for (const IpAddress& address : workload.addresses) halves.add_hairpin(address);
-  }
-  for (const Service& service : world.services) {
-    if (!is_ours(service)) continue;
-    for (const mesh::Endpoint& endpoint : service.endpoints) {
-      const bool unknown = endpoint.node.empty() && endpoint.workload.empty();
-      if (unknown || endpoint.node == self.node) halves.add_hairpin(endpoint.address);
-    }
   }
 }
 
@@ -283,7 +282,8 @@ nft::Ruleset table_of(Halves halves, const Counts& counts, const Self& self) {
 
 bool same_endpoint(const mesh::Endpoint& a, const mesh::Endpoint& b) {
   return a.address == b.address && a.ready == b.ready && a.serving == b.serving &&
-         a.terminating == b.terminating && a.ports == b.ports && a.workload == b.workload;
+         a.terminating == b.terminating && a.ports == b.ports && a.workload == b.workload &&
+         a.node == b.node;
 }
 
 bool same_port(const ServicePort& a, const ServicePort& b) {
@@ -302,22 +302,21 @@ bool same_rules(const Service& a, const Service& b) {
 // has none.
 template <class Act>
 void for_each_pair(const mesh::World& before, const mesh::World& after, Act act) {
-  const auto key = [](const Service& service) {
-    return std::tie(service.name_space, service.name);
+  constexpr const Service* nobody = nullptr;
+  const auto order = [](const Service& a, const Service& b) {
+    const int by_namespace = a.name_space.compare(b.name_space);
+    return by_namespace != 0 ? by_namespace : a.name.compare(b.name);
   };
   auto old = before.services.begin();
   auto now = after.services.begin();
-  while (old != before.services.end() || now != after.services.end()) {
-    const bool no_old = old == before.services.end();
-    const bool no_now = now == after.services.end();
-    if (no_now || (!no_old && key(*old) < key(*now))) {
-      act(&*old++, static_cast<const Service*>(nullptr));
-    } else if (no_old || key(*now) < key(*old)) {
-      act(static_cast<const Service*>(nullptr), &*now++);
-    } else {
-      act(&*old++, &*now++);
-    }
+  while (old != before.services.end() && now != after.services.end()) {
+    const int which = order(*old, *now);
+    act(which <= 0 ? &*old : nobody, which >= 0 ? &*now : nobody);
+    if (which <= 0) ++old;
+    if (which >= 0) ++now;
   }
+  for (; old != before.services.end(); ++old) act(&*old, nobody);
+  for (; now != after.services.end(); ++now) act(nobody, &*now);
 }
 
 // What two worlds differ in: changed services, and those that share an address with them, since
@@ -325,23 +324,18 @@ void for_each_pair(const mesh::World& before, const mesh::World& after, Act act)
 class Change {
  public:
   Change(const mesh::World& before, const mesh::World& after, const Self& self) : self_(self) {
-    Counts unchanged;
-    for_each_pair(before, after, [&](const Service* old, const Service* now) {
-      const bool same = old != nullptr && now != nullptr && same_rules(*old, *now);
-      if (same) return count(unchanged, *now, self_);
-      touch(old, now);
-      if (old != nullptr) count(counts_before_, *old, self_);
-      if (now != nullptr) count(counts_after_, *now, self_);
-    });
-    counts_before_.insert(unchanged.begin(), unchanged.end());
-    counts_after_.insert(unchanged.begin(), unchanged.end());
-    for_each_pair(before, after, [&](const Service* old, const Service* now) {
-      if (!shares(old) && !shares(now)) return;
-      if (old != nullptr) halves_before_.add(*old, self_);
-      if (now != nullptr) halves_after_.add(*now, self_);
-    });
-    add_hairpins(halves_before_, before, self_);
-    add_hairpins(halves_after_, after, self_);
+    for_each_pair(before, after, [&](const Service* old, const Service* now) { meet(old, now); });
+    counts_before_.insert(counts_unchanged_.begin(), counts_unchanged_.end());
+    counts_after_.insert(counts_unchanged_.begin(), counts_unchanged_.end());
+    add_hairpins(halves_before_, before.workloads, self_);
+    add_hairpins(halves_after_, after.workloads, self_);
+    if (touched_.empty()) return;
+    for (const Service& service : before.services) {
+      if (is_touched(service)) halves_before_.add(service, self_);
+    }
+    for (const Service& service : after.services) {
+      if (is_touched(service)) halves_after_.add(service, self_);
+    }
   }
 
   nft::Transaction transaction() && {
@@ -350,21 +344,33 @@ class Change {
   }
 
  private:
-  void touch(const Service* old, const Service* now) {
-    for (const Service* service : {old, now}) {
-      if (service == nullptr || !is_ours(*service)) continue;
-      touched_.insert(service->addresses.begin(), service->addresses.end());
+  // Null: it is not there in that world.
+  void meet(const Service* old, const Service* now) {
+    if (old != nullptr && now != nullptr && same_rules(*old, *now)) {
+      count(counts_unchanged_, *now, self_);
+      add_hairpins(halves_before_, *now, self_);
+      add_hairpins(halves_after_, *now, self_);
+      return;
     }
+    if (old != nullptr) note(*old, counts_before_, halves_before_);
+    if (now != nullptr) note(*now, counts_after_, halves_after_);
   }
 
-  [[nodiscard]] bool shares(const Service* service) const {
-    return service != nullptr && !touched_.empty() && is_ours(*service) &&
-           std::any_of(service->addresses.begin(), service->addresses.end(),
+  void note(const Service& service, Counts& counts, Halves& halves) {
+    count(counts, service, self_);
+    add_hairpins(halves, service, self_);
+    if (is_ours(service)) touched_.insert(service.addresses.begin(), service.addresses.end());
+  }
+
+  [[nodiscard]] bool is_touched(const Service& service) const {
+    return is_ours(service) &&
+           std::any_of(service.addresses.begin(), service.addresses.end(),
                        [&](const IpAddress& address) { return touched_.contains(address); });
   }
 
   const Self& self_;
   std::unordered_set<IpAddress> touched_;
+  Counts counts_unchanged_;
   Counts counts_before_;
   Counts counts_after_;
   Halves halves_before_;
@@ -393,8 +399,9 @@ nft::Ruleset service_rules(const mesh::World& world, const Self& self) {
   for (const Service& service : world.services) {
     halves.add(service, self);
     count(counts, service, self);
+    add_hairpins(halves, service, self);
   }
-  add_hairpins(halves, world, self);
+  add_hairpins(halves, world.workloads, self);
   return table_of(std::move(halves), counts, self);
 }
 
