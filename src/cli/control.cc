@@ -61,7 +61,8 @@ class Teller {
   void tell(const registry::Worlds& worlds) {
     for (const std::string& broken : worlds.broken()) {
       if (std::find(broken_.begin(), broken_.end(), broken) == broken_.end()) {
-        log::error(broken + "; what was good last stays in force");
+        log::error(broken + (worlds.world() ? "; what was good last stays in force"
+                                            : "; there is no world until this is mended"));
       }
     }
     if (!broken_.empty() && worlds.broken().empty()) log::info("all files can be read again");
@@ -77,6 +78,7 @@ class Teller {
  private:
   void tell_ignored(const mesh::World& world) {
     std::vector<std::string> ignored;
+    ignored.reserve(world.ignored.size());
     for (const mesh::Ignored& one : world.ignored) {
       ignored.push_back(fmt::format("ignored: {}{}{}: {}", one.origin.describe(),
                                     one.field.empty() ? "" : ", ", one.field, one.reason));
