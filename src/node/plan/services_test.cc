@@ -58,6 +58,7 @@ nft::Trace trace_to(const mesh::World& world, const std::string& address, std::u
 
 std::vector<std::string> addresses_of(const std::vector<Backend>& all) {
   std::vector<std::string> texts;
+  texts.reserve(all.size());
   for (const Backend& one : all) texts.push_back(one.address.text());
   return texts;
 }
