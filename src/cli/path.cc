@@ -179,10 +179,12 @@ int run_path(const Arguments& arguments) {
   name->excludes(files);
   app.add_option("--inject", wishes.inject,
                  "with --files: sidecars in these namespaces too, or `all`")
-      ->needs(files);
+      ->needs(files)
+      ->allow_extra_args(false);
   app.add_flag("--live", wishes.live, "send the request and lay what is seen beside each step");
   app.add_flag("--json", wishes.json, "as JSON: docs/path-json.md");
-  app.add_option("-H,--header", wishes.headers, "NAME: VALUE, of the request; may be repeated");
+  app.add_option("-H,--header", wishes.headers, "NAME: VALUE, of the request; may be repeated")
+      ->allow_extra_args(false);
   app.add_option("-X,--method", wishes.method, "of the request (GET)");
   app.footer(
       "Exit status: 0 arrives (and agrees); 1 what was seen differs; 2 wrong use;\n"

@@ -124,6 +124,8 @@ std::vector<std::string> all_names(const mesh::World& world, bool with_namespace
     const std::string prefix = with_namespace ? workload.name_space + '/' : std::string();
     names.push_back(prefix + workload.owner);
     if (workload.owner != workload.name) names.push_back(prefix + workload.name);
+    const auto app = workload.labels.find("app");
+    if (app != workload.labels.end()) names.push_back(prefix + app->second);
   }
   if (!with_namespace) {
     for (const mesh::Node& node : world.nodes) names.push_back(node.name);
