@@ -30,13 +30,6 @@ namespace {
 
 // ── a witness in one place ──────────────────────────────────────────────────────────────────────
 
-// By its path, which is the same inside: a container's root shows the host's files.
-std::string this_program() {
-  std::array<char, 4096> path{};
-  const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
-  return size > 0 ? std::string(path.data(), static_cast<std::size_t>(size)) : "fairlead";
-}
-
 Result<std::string> all_of(const lab::Descriptor& pipe) {
   std::string text;
   std::array<char, 65536> piece{};
@@ -58,7 +51,7 @@ Result<explain::Evidence> ask(const lab::Places& places, const std::string& targ
   const lab::Line wish{{"command", "exec"},
                        {"target", target},
                        {"bare", true},
-                       {"words", {this_program(), "witness", witness::order_json(order)}}};
+                       {"words", {"fairlead", "witness", witness::order_json(order)}}};
   const std::array<int, 3> streams{nothing.number(), writing.number(), nothing.number()};
   Result<lab::Descriptor> asked = lab::call(places, wish, streams);
   if (!asked) return std::move(asked).fault();

@@ -334,6 +334,17 @@ class Laying {
       say(hop, Seen::Verdict::missing, "conntrack: no entry of this connection");
     }
     show_counts(hop);
+    if (destination) show_service_count(hop, node, *destination);
+  }
+
+  // The service's own: an element of a set, with the address that was dialled in its key.
+  void show_service_count(Hop& hop, const std::string& node, const SocketAddress& dialled) {
+    const std::string key = fmt::format("{} . tcp . {}", dialled.ip.text(), dialled.port);
+    for (const Count& count : evidence_.counts) {
+      if (count.where != node || count.key != key) continue;
+      say(hop, Seen::Verdict::shown,
+          fmt::format("{} {} went from {} to {}", count.place, key, count.before, count.after));
+    }
   }
 
   void lay_delivery(Hop& hop) {
@@ -379,9 +390,15 @@ class Laying {
     return may_be && by_proxy && header_of(exchange, "x-envoy-upstream-service-time").empty();
   }
 
+  std::string why_nothing_was_sent() const {
+    if (evidence_.names.empty()) return "no request was sent";
+    const NameAnswer& last = evidence_.names.back();
+    return fmt::format("{} says {} for {}", last.server, last.outcome, last.name);
+  }
+
   void conclude() {
     if (!evidence_.exchange) {
-      judgement_.cause = path_.failure.empty() ? "no request was sent" : path_.failure;
+      judgement_.cause = path_.failure.empty() ? why_nothing_was_sent() : path_.failure;
       return;
     }
     const Exchange& exchange = *evidence_.exchange;
