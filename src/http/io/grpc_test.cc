@@ -237,13 +237,13 @@ TEST(GrpcClient, APeerThatAnswersNothingIsGivenUp) {
 }
 
 Task<Result<std::string>> patience(net::Loop& loop, SocketAddress to) {
-  auto channel = co_await channel_to(loop, to, {.keepalive = milliseconds(10)});
+  auto channel = co_await channel_to(loop, to, {.keepalive = milliseconds(250)});
   if (!channel.ok()) co_return channel.fault();
   auto call = channel->call({.method = "/test/Wait", .authority = "test"});
   if (!call.ok()) co_return call.fault();
   auto greeting = co_await call->receive();
   if (!greeting.ok()) co_return greeting.fault();
-  if (auto slept = co_await loop.sleep(milliseconds(200)); !slept.ok()) co_return slept.fault();
+  if (auto slept = co_await loop.sleep(milliseconds(900)); !slept.ok()) co_return slept.fault();
   co_return call->ended() ? "ended" : "open";
 }
 
