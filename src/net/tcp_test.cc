@@ -241,7 +241,7 @@ TEST(Tcp, ANoticeTellsOfAnIdleConnectionAndMayDestroyIt) {
   notices.owned->notify(&notices);
   ends.server->close();
   Timer stop(loop, [&] { loop.stop(); });
-  while (notices.count == 0) {
+  for (int turns = 0; turns < 2000 && notices.count == 0; ++turns) {
     stop.arm(std::chrono::milliseconds(5));
     loop.run();
   }
@@ -267,7 +267,7 @@ TEST(Tcp, ADestroyedStreamGetsNoEventOfTheSameBatch) {
     one.client->close();
     two.client->close();
     Timer stop(loop, [&] { loop.stop(); });
-    while (woken == 0) {
+    for (int turns = 0; turns < 2000 && woken == 0; ++turns) {
       stop.arm(std::chrono::milliseconds(2));
       loop.run();
     }
