@@ -248,8 +248,12 @@ class Laying {
         const bool same_rule = rule.table.ends_with(count.table) &&
                                count.place == "chain " + rule.chain && count.rule == rule.rule;
         if (!same_rule || !hop.place.ends_with(count.where)) continue;
+        const std::string rule_name = fmt::format("{} {}", rule.chain, rule.rule);
         say(hop, Seen::Verdict::shown,
-            fmt::format("its counter went from {} to {}", count.before, count.after));
+            count.before == count.after
+                ? fmt::format("rule {} has counted {}", rule_name, count.after)
+                : fmt::format("rule {} has counted {}, now {}", rule_name, count.before,
+                              count.after));
       }
     }
   }
@@ -343,7 +347,7 @@ class Laying {
     for (const Count& count : evidence_.counts) {
       if (count.where != node || count.key != key) continue;
       say(hop, Seen::Verdict::shown,
-          fmt::format("{} {} went from {} to {}", count.place, key, count.before, count.after));
+          fmt::format("{} {} has counted {}, now {}", count.place, key, count.before, count.after));
     }
   }
 

@@ -24,6 +24,7 @@ using std::chrono::milliseconds;
 constexpr std::uint16_t admin_port = 15000;
 constexpr milliseconds admin_patience{3000};
 constexpr milliseconds record_patience{3000};  // a record is written when its request has ended
+constexpr milliseconds open_patience{300};
 constexpr milliseconds record_pause{20};
 
 // ── records ─────────────────────────────────────────────────────────────────────────────────────
@@ -73,23 +74,24 @@ Result<std::vector<explain::ProxyRecord>> ask_records(const Order& order) {
   const SocketAddress admin{IpAddress::v4({127, 0, 0, 1}), admin_port};
   Result<Socket> socket = Socket::connect_tcp(admin, deadline);
   if (!socket) return std::move(socket).fault();
-  const std::string path =
-      order.id.empty() ? "/fairlead/records" : "/fairlead/records?id=" + order.id;
-  Result<std::string> body = fetch(std::move(*socket), admin.text(), path, deadline);
+  Result<std::string> body =
+      fetch(std::move(*socket), admin.text(), "/fairlead/records?count=1024", deadline);
   if (!body) return std::move(body).fault();
-  Result<std::vector<explain::ProxyRecord>> records = records_from_json(*body, order.where);
-  if (!records || !order.id.empty()) return records;
-  // TCP has no request id: its connections are known by their client's end.
-  std::erase_if(*records, [&](const explain::ProxyRecord& record) {
-    return std::find(order.sources.begin(), order.sources.end(), record.downstream_remote) ==
-           order.sources.end();
-  });
-  return records;
+  return records_from_json(
+      *body, order.where, [&](const explain::ProxyRecord& record, std::string_view id) {
+        if (!order.id.empty() && id == order.id) return true;
+        // What a proxy carries as TCP has no request id: it is known by its client's end.
+        return std::find(order.sources.begin(), order.sources.end(), record.downstream_remote) !=
+               order.sources.end();
+      });
 }
 
-void add_records(const Order& order, explain::Evidence& evidence) {
-  const Deadline until = Clock::now() + record_patience;
+// What a proxy carries as TCP is recorded when it has ended: then `open` is closed on the way.
+void add_records(const Order& order, std::optional<Socket>& open, explain::Evidence& evidence) {
+  const Deadline begun = Clock::now();
+  const Deadline until = begun + record_patience;
   while (true) {
+    if (Clock::now() - begun > open_patience) open.reset();
     Result<std::vector<explain::ProxyRecord>> records = ask_records(order);
     if (!records) {
       evidence.trouble.push_back(
@@ -194,14 +196,18 @@ std::optional<IpAddress> find_address(const Request& request, explain::Evidence&
 }  // namespace
 
 Result<std::vector<explain::ProxyRecord>> records_from_json(std::string_view text,
-                                                            const std::string& proxy) {
+                                                            const std::string& proxy,
+                                                            const Wanted& wanted) {
   const Json json = Json::parse(text, nullptr, false);
   const auto found = json.is_object() ? json.find("records") : json.end();
   if (!json.is_object() || found == json.end() || !found->is_array()) {
     return invalid("what the proxy says of its records is not what was expected");
   }
   std::vector<explain::ProxyRecord> records;
-  for (const Json& each : *found) records.push_back(record_from(each, proxy));
+  for (const Json& each : *found) {
+    explain::ProxyRecord record = record_from(each, proxy);
+    if (wanted(record, text_at(each, "id"))) records.push_back(std::move(record));
+  }
   return records;
 }
 
@@ -237,7 +243,7 @@ explain::Evidence gather(const Order& order) {
       look.sources.push_back(evidence.exchange->local);
     }
   }
-  if (order.proxy && (!order.request || evidence.exchange)) add_records(look, evidence);
+  if (order.proxy && (!order.request || evidence.exchange)) add_records(look, open, evidence);
   add_connections(look, evidence);
   std::vector<std::string> trouble = evidence.trouble;
   add_counts(before, counts_of(order, evidence), evidence);

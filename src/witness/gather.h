@@ -1,7 +1,10 @@
 // Gathers evidence in the network namespace that this process is in.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "explain/evidence.h"
@@ -13,9 +16,11 @@ namespace fairlead::witness {
 // In this order: names, counters, the request, the proxy's records, conntrack, counters again. What
 // cannot be looked at is told in `trouble` and stops nothing.
 
+using Wanted = std::function<bool(const explain::ProxyRecord& record, std::string_view id)>;
 [[nodiscard]] Result<std::vector<explain::ProxyRecord>> records_from_json(std::string_view json,
-                                                                          const std::string& proxy);
-// What a proxy's /fairlead/records says.
+                                                                          const std::string& proxy,
+                                                                          const Wanted& wanted);
+// What a proxy's /fairlead/records says; `id` is the record's x-request-id.
 
 [[nodiscard]] explain::Speaks node_status(const std::string& node, const std::string& socket);
 // Asks a node's agent by its unix socket; works from anywhere.

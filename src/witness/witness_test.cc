@@ -57,7 +57,8 @@ TEST(Records, AreReadFromWhatAProxySays) {
       "originalDestination":"10.96.0.12:9080","upstreamRemote":"10.244.2.5:9080","listener":"l",
       "filterChain":"http","cluster":"c","attempts":2,"pooledMilliseconds":12,"status":200,
       "flags":"-","world":"42"}]})",
-      "default/productpage");
+      "default/productpage",
+      [](const explain::ProxyRecord&, std::string_view id) { return id == "7"; });
   ASSERT_TRUE(records.ok());
   ASSERT_EQ(records->size(), 1U);
   const explain::ProxyRecord& record = records->front();
@@ -66,7 +67,8 @@ TEST(Records, AreReadFromWhatAProxySays) {
   EXPECT_FALSE(record.upstream_local);
   EXPECT_EQ(record.pooled_milliseconds, 12U);
   EXPECT_EQ(record.attempts, 2U);
-  EXPECT_FALSE(records_from_json("{}", "x").ok());
+  const Wanted all = [](const explain::ProxyRecord&, std::string_view) { return true; };
+  EXPECT_FALSE(records_from_json("{}", "x", all).ok());
 }
 
 TEST(NameServers, AreThoseOfTheFile) {
@@ -118,7 +120,8 @@ TEST(Gather, TheConnectionTheCounterAndTheAnswer) {
   const Descriptor admin = wire.pod.in([] { return listener(15000); });
   std::thread answers =
       answering(proxy, 1, "HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx-a: b\r\n\r\nhello");
-  const std::string records = R"({"records":[{"direction":"outbound","cluster":"c"}]})";
+  const std::string records = R"({"records":[{"id":"id-1","direction":"outbound","cluster":"c"},)"
+                              R"({"id":"id-2","direction":"outbound","cluster":"d"}]})";
   std::thread admin_answers =
       answering(admin, 1,
                 "HTTP/1.1 200 OK\r\ncontent-length: " + std::to_string(records.size()) +
