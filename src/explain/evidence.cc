@@ -382,10 +382,17 @@ class Laying {
 
   // ── the end ─────────────────────────────────────────────────────────────────────────────────
 
+  // Of the proxy that answered itself; empty when none did.
+  std::string flags_seen() const {
+    for (const ProxyRecord* record : {client_, server_}) {
+      if (record && is_trouble(record->flags)) return record->flags;
+    }
+    return {};
+  }
+
   // A proxy that answers itself says so in its record, or leaves out how long the app took.
   bool answered_by_proxy(const Exchange& exchange) const {
-    if (client_) return is_trouble(client_->flags);
-    if (server_) return is_trouble(server_->flags);
+    if (client_ || server_) return !flags_seen().empty();
     const bool may_be = exchange.status == 503 || exchange.status == 404 ||
                         exchange.status == 502 || exchange.status == 504;
     const bool by_proxy = path_.hops.size() > 2 &&
@@ -409,7 +416,7 @@ class Laying {
     if (!exchange.error.empty()) {
       judgement_.cause = exchange.error;
     } else if (answered_by_proxy(exchange)) {
-      const std::string flags = client_ ? client_->flags : server_ ? server_->flags : std::string();
+      const std::string flags = flags_seen();
       judgement_.cause = fmt::format("{}{}{}: {}", exchange.status, flags.empty() ? "" : " ", flags,
                                      first_line_of(exchange.body));
     } else {

@@ -175,6 +175,16 @@ TEST(Evidence, SeenNotToArriveTellsWhy) {
       << found.text();
 }
 
+TEST(Evidence, TheFarProxysTroubleCountsToo) {
+  Evidence evidence = seen_through_proxies();
+  evidence.exchange->status = 503;
+  evidence.exchange->body = "fairlead: no connection to the app";
+  evidence.records[1].flags = "UF";
+  const Laid found = laid(evidence);
+  EXPECT_FALSE(found.judgement.arrived);
+  EXPECT_EQ(found.judgement.cause, "503 UF: fairlead: no connection to the app");
+}
+
 TEST(Evidence, ArrivingAgainstThePredictionDiffers) {
   Evidence evidence;
   evidence.exchange = Exchange{
