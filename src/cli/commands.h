@@ -24,5 +24,6 @@ int run_node(const Arguments& arguments);
 int run_sample_app(const Arguments& arguments);
 int run_path(const Arguments& arguments);
 int run_witness(const Arguments& arguments);
+int run_lab(const Arguments& arguments);
 
 }  // namespace fairlead::cli

@@ -23,6 +23,7 @@ const std::vector<Command>& commands() {
       {"path", "tell where a call goes, and why: every hop, the rule and the object behind it",
        run_path},
       {"witness", nullptr, run_witness},
+      {"lab", "a small cluster on this machine: up, down, status, exec, logs, kill, ...", run_lab},
   };
   return all;
 }

@@ -272,7 +272,8 @@ Result<> open_up(const std::string& folder, std::span<const std::string> left_ou
   return done();
 }
 
-Result<> settle_inside(const std::string& host_name, const std::string& state_base) {
+Result<> settle_inside(const std::string& host_name, const std::string& state_base,
+                       const std::string& work_folder) {
   ::sethostname(host_name.c_str(), host_name.size());
   if (Result<> made = mount_at("none", "/", nullptr, MS_REC | MS_PRIVATE); !made) return made;
   if (Result<> made = mount_at("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC); !made) {
@@ -282,6 +283,16 @@ Result<> settle_inside(const std::string& host_name, const std::string& state_ba
   if (Result<> made = open_up("/run", left_out); !made) return made;
   if (::access(state_base.c_str(), W_OK) != 0) return from_errno(errno, "keeping " + state_base);
   if (::mkdir("/run/netns", 0755) != 0) return from_errno(errno, "making /run/netns");
+  std::error_code error;
+  fs::create_directories(work_folder + "/root", error);
+  if (error) return from_errno(error.value(), "making " + work_folder);
+  const std::string program = work_folder + "/fairlead";
+  const Descriptor file(::open(program.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
+  if (!file.valid()) return from_errno(errno, "making " + program);
+  // By its path: the link itself leads into the mount namespace that this process came from.
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  if (error) return from_errno(error.value(), "finding this program's own file");
+  if (Result<> bound = mount_at(self.c_str(), program, nullptr, MS_BIND); !bound) return bound;
   return prepare_here(true);
 }
 

@@ -24,9 +24,13 @@ struct Cage {
 // descriptors `kept` stay open in it. It dies with the caller's thread. Fault: denied with the
 // cause and the way out; missing when newuidmap is not there.
 
-[[nodiscard]] Result<> settle_inside(const std::string& host_name, const std::string& state_base);
+[[nodiscard]] Result<> settle_inside(const std::string& host_name, const std::string& state_base,
+                                     const std::string& work_folder);
 // For that first process: mounts of its own with a /proc of its own, a /run that holds what the
-// host's does but is its own, with `state_base` visible as before, lo up, no forwarding yet.
+// host's does but is its own, with `state_base` visible as before, lo up, forwarding.
+// `work_folder`, in /run, is made, with an empty folder "root" and this very program as "fairlead"
+// in it: a mount of the lab's own, for containers cannot bind what their mount namespace does not
+// know.
 
 [[nodiscard]] Result<> open_up(const std::string& folder, std::span<const std::string> left_out);
 // Lays a writable folder in memory over `folder` with all that was in it bound to its old name,

@@ -34,16 +34,24 @@ Result<> join(pid_t target) {
   return done();
 }
 
-Result<> settle(const Launch& how) {
+// First of all: which mounts are its own, so that whoever ends it finds all that it started.
+void tell_mounts(int teller, bool own) {
+  const ino_t mounts = own ? mounts_of(::getpid()) : 0;
+  static_cast<void>(!::write(teller, &mounts, sizeof mounts));
+}
+
+Result<> settle(const Launch& how, int teller) {
   if (how.network != nullptr && ::setns(how.network->descriptor(), CLONE_NEWNET) != 0) {
     return from_errno(errno, "entering the network namespace");
   }
+  if (!how.root || how.join != 0) tell_mounts(teller, false);
   if (how.join != 0) {
     if (Result<> joined = join(how.join); !joined) return joined;
   } else if (how.root) {
     if (::unshare(CLONE_NEWNS | CLONE_NEWUTS) != 0) {
       return from_errno(errno, "making the container's namespaces");
     }
+    tell_mounts(teller, true);
     ::sethostname(how.host_name.c_str(), how.host_name.size());
     if (Result<> changed = change_root(*how.root); !changed) return changed;
   }
@@ -79,9 +87,9 @@ Result<> become(const Launch& how) {
   return done();
 }
 
-Result<> run(const Launch& how) {
+Result<> run(const Launch& how, int teller) {
   if (Result<> wired = wire_streams(how); !wired) return wired;
-  if (Result<> settled = settle(how); !settled) return settled;
+  if (Result<> settled = settle(how, teller); !settled) return settled;
   if (Result<> became = become(how); !became) return became;
   const std::string path = path_of_environment(how.environment);
   const std::string& wanted = how.program.empty() ? how.words.front() : how.program;
@@ -103,10 +111,10 @@ Result<> run(const Launch& how) {
   return from_errno(errno, fmt::format("running {}", *program));
 }
 
-[[noreturn]] void run_or_tell(const Launch& how, int trouble) {
+[[noreturn]] void run_or_tell(const Launch& how, int report) {
   // Above what the streams take.
-  const int teller = ::fcntl(trouble, F_DUPFD_CLOEXEC, 20);
-  const Result<> ran = run(how);
+  const int teller = ::fcntl(report, F_DUPFD_CLOEXEC, 20);
+  const Result<> ran = run(how, teller);
   const std::string text = ran ? "" : ran.fault().describe();
   static_cast<void>(!::write(teller, text.data(), text.size()));
   ::_exit(127);
@@ -115,25 +123,31 @@ Result<> run(const Launch& how) {
 }  // namespace
 
 Result<Launched> launch(const Launch& how) {
-  int trouble[2];
-  if (::pipe2(trouble, O_CLOEXEC) != 0) return from_errno(errno, "making a pipe");
-  Launched launched{.trouble = Descriptor(trouble[0])};
-  const Descriptor write_end(trouble[1]);
+  int report[2];
+  if (::pipe2(report, O_CLOEXEC | O_NONBLOCK) != 0) return from_errno(errno, "making a pipe");
+  Launched launched{.report = Descriptor(report[0])};
+  const Descriptor write_end(report[1]);
   launched.pid = ::fork();
-  if (launched.pid == 0) run_or_tell(how, trouble[1]);
+  if (launched.pid == 0) run_or_tell(how, report[1]);
   if (launched.pid < 0) return from_errno(errno, "making a process");
   return launched;
 }
 
-std::string trouble_of(const Launched& launched) {
+Report report_of(const Launched& launched) {
   std::string text;
   char part[512];
   for (;;) {
-    const ssize_t size = ::read(launched.trouble.number(), part, sizeof part);
+    const ssize_t size = ::read(launched.report.number(), part, sizeof part);
     if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return text;
+    if (size <= 0) break;
     text.append(part, static_cast<std::size_t>(size));
   }
+  Report report;
+  if (text.size() >= sizeof report.mounts) {
+    std::memcpy(&report.mounts, text.data(), sizeof report.mounts);
+    report.trouble = text.substr(sizeof report.mounts);
+  }
+  return report;
 }
 
 ino_t mounts_of(pid_t process) {

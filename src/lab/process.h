@@ -31,16 +31,21 @@ struct Launch {
 };
 
 struct Launched {
-  pid_t pid = 0;       // leads a session and a process group of its own
-  Descriptor trouble;  // at its end, empty when the program was reached: see trouble_of
+  pid_t pid = 0;      // leads a session and a process group of its own
+  Descriptor report;  // see report_of
 };
 
 [[nodiscard]] Result<Launched> launch(const Launch& how);
 // Returns at once; what fails on the way to the program ends the child with status 127.
 
-[[nodiscard]] std::string trouble_of(const Launched& launched);
-// Once it has ended, or runs: why the program was never reached, else empty. Waits until that is
-// known.
+// What a launched process said of itself before it became its program.
+struct Report {
+  ino_t mounts = 0;     // its own mount namespace; 0: none, or not yet
+  std::string trouble;  // why the program was never reached
+};
+
+[[nodiscard]] Report report_of(const Launched& launched);
+// Once: what is there so far. Complete when the process is over.
 
 [[nodiscard]] ino_t mounts_of(pid_t process);
 // Names its mount namespace; 0 when it is gone.

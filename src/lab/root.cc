@@ -180,7 +180,7 @@ Result<> change_root(const Root& root) {
   if (Result<> made = make_own_folders(top); !made) return made;
   Result<std::string> program = make_place(top, std::string(program_folder) + "/fairlead", true);
   if (!program) return std::move(program).fault();
-  if (Result<> bound = bind("/proc/self/exe", *program, 0); !bound) return bound;
+  if (Result<> bound = bind(root.program, *program, 0); !bound) return bound;
   if (Result<> bound = bind_all(top, root.binds); !bound) return bound;
   if (::chdir(top.c_str()) != 0 || ::syscall(SYS_pivot_root, ".", ".") != 0 ||
       ::umount2(".", MNT_DETACH) != 0 || ::chdir("/") != 0) {

@@ -22,6 +22,7 @@ struct Bind {
 
 struct Root {
   std::string scratch;  // an empty folder of the lab to build in; may be shared
+  std::string program;  // where the lab keeps this very program
   std::vector<Bind> binds;
 };
 

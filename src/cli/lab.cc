@@ -1,0 +1,348 @@
+// fairlead lab: a small cluster on this machine, made of namespaces, from ordinary Kubernetes
+// manifests.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cli/commands.h"
+#include "lab/client.h"
+#include "lab/guardian.h"
+#include "lab/manifests.h"
+#include "lab/options.h"
+#include "lab/places.h"
+#include "lab/status.h"
+#include "lab/supervisor.h"
+#include "lab/talk.h"
+
+namespace fairlead::cli {
+namespace {
+
+constexpr int failed = 1;
+constexpr int wrong_use = 2;
+constexpr auto down_patience = std::chrono::seconds(45);
+
+struct Wishes {
+  std::string action;
+  std::string name;  // of the lab; empty: the only one
+  lab::Options options;
+  bool detach = false;
+  bool json = false;
+  std::string target;
+  std::vector<std::string> containers;
+  std::vector<std::string> words;  // after --
+  std::vector<std::string> files;
+  bool interactive = false;
+  bool terminal = false;
+  bool follow = false;
+  int tail = -1;
+  std::string signal = "KILL";
+  bool hold = false;
+  std::uint16_t port = 0;
+  std::uint16_t local_port = 0;
+};
+
+int complain(const std::string& action, const Fault& fault, int status = failed) {
+  std::fprintf(stderr, "fairlead lab %s: %s\n", action.c_str(), fault.describe().c_str());
+  return status;
+}
+
+Result<lab::Found> find(const Wishes& wishes) {
+  const Result<std::string> base = lab::base_directory();
+  if (!base) return base.fault();
+  return lab::find_lab(*base, wishes.name);
+}
+
+void say(const std::string& line) {
+  std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+// Asks the lab, and waits for the answer.
+Result<lab::Line> ask(const Wishes& wishes, lab::Line line) {
+  const Result<lab::Found> found = find(wishes);
+  if (!found) return found.fault();
+  const Result<lab::Descriptor> connection = lab::call(found->places, line);
+  if (!connection) return connection.fault();
+  return lab::last_line(*connection, say);
+}
+
+int report(const Wishes& wishes, const Result<lab::Line>& answer) {
+  if (!answer) return complain(wishes.action, answer.fault());
+  return answer->value("status", failed);
+}
+
+// ── the actions ─────────────────────────────────────────────────────────────────────────────────
+
+int up(const Wishes& wishes) {
+  lab::Options options = wishes.options;
+  if (!wishes.name.empty()) options.name = wishes.name;
+  if (Result<> sound = lab::check_name(options.name); !sound) {
+    return complain("up", sound.fault(), wrong_use);
+  }
+  // Once out here, so that a mistake is told before anything is made.
+  if (const Result<kube::Reading> reading = lab::read_manifests(options.manifests); !reading) {
+    return complain("up", reading.fault());
+  }
+  return lab::bring_up(options, wishes.detach);
+}
+
+int down(const Wishes& wishes) {
+  const Result<lab::Found> found = find(wishes);
+  if (!found) return complain("down", found.fault());
+  const Result<lab::Descriptor> connection = lab::call(found->places, {{"command", "down"}});
+  if (connection) {
+    static_cast<void>(lab::last_line(*connection, say).ok());
+  } else if (found->record.guardian > 0) {
+    ::kill(found->record.guardian, SIGTERM);
+  }
+  const auto began = std::chrono::steady_clock::now();
+  while (lab::is_alive(found->places)) {
+    if (std::chrono::steady_clock::now() - began > down_patience) {
+      if (found->record.guardian > 0) ::kill(found->record.guardian, SIGKILL);
+      std::fprintf(stderr, "fairlead lab down: it did not end in time and was ended at once\n");
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  std::printf("lab %s is down\n", found->places.name.c_str());
+  return 0;
+}
+
+int list(const Wishes& wishes) {
+  const Result<std::string> base = lab::base_directory();
+  if (!base) return complain("list", base.fault());
+  const Result<std::vector<lab::Found>> labs = lab::living_labs(*base);
+  if (!labs) return complain("list", labs.fault());
+  if (wishes.json) {
+    lab::Line all = lab::Line::array();
+    for (const lab::Found& one : *labs) {
+      all.push_back(lab::Line::parse(lab::to_json(one.record), nullptr, false));
+    }
+    std::printf("%s\n", all.dump(1).c_str());
+    return 0;
+  }
+  for (const lab::Found& one : *labs) {
+    std::string files;
+    for (const std::string& file : one.record.manifests) files += " " + file;
+    std::printf("%-16s %zu nodes  since %s %s\n", one.places.name.c_str(), one.record.nodes.size(),
+                one.record.started.c_str(), files.c_str());
+  }
+  return 0;
+}
+
+int status(const Wishes& wishes) {
+  const Result<lab::Line> answer = ask(wishes, {{"command", "status"}});
+  if (!answer) return complain("status", answer.fault());
+  const lab::Line& all = answer->at("lab");
+  const std::string text = wishes.json ? all.dump(1) + "\n" : lab::describe_status(all);
+  std::fputs(text.c_str(), stdout);
+  return 0;
+}
+
+int apply(const Wishes& wishes) {
+  return report(wishes, ask(wishes, {{"command", "apply"}, {"files", wishes.files}}));
+}
+
+int exec(const Wishes& wishes) {
+  if (wishes.words.empty()) {
+    return complain("exec", invalid("say what to run after --, as in: fairlead lab exec POD -- ls"),
+                    wrong_use);
+  }
+  const Result<lab::Found> found = find(wishes);
+  if (!found) return complain("exec", found.fault());
+  const Result<int> ended = lab::execute(
+      found->places, {.target = wishes.target,
+                      .container = wishes.containers.empty() ? "" : wishes.containers[0],
+                      .words = wishes.words,
+                      .interactive = wishes.interactive,
+                      .terminal = wishes.terminal});
+  return ended ? *ended : complain("exec", ended.fault());
+}
+
+int logs(const Wishes& wishes) {
+  const Result<lab::Found> found = find(wishes);
+  if (!found) return complain("logs", found.fault());
+  const std::string container = wishes.containers.empty() ? "" : wishes.containers[0];
+  const Result<lab::Line> answer =
+      ask(wishes, {{"command", "find"}, {"target", wishes.target}, {"container", container}});
+  if (!answer) return complain("logs", answer.fault());
+  const Result<> printed =
+      lab::print_log(found->places, answer->value("log", ""), wishes.follow, wishes.tail);
+  return printed ? 0 : complain("logs", printed.fault());
+}
+
+Result<int> signal_number(std::string name) {
+  static const std::map<std::string, int> known{
+      {"KILL", SIGKILL}, {"TERM", SIGTERM}, {"INT", SIGINT},   {"HUP", SIGHUP},
+      {"STOP", SIGSTOP}, {"CONT", SIGCONT}, {"QUIT", SIGQUIT}, {"ABRT", SIGABRT},
+      {"SEGV", SIGSEGV}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2}};
+  if (name.starts_with("SIG")) name = name.substr(3);
+  if (const auto found = known.find(name); found != known.end()) return found->second;
+  const bool number =
+      !name.empty() && name.size() <= 2 &&
+      std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (number) return std::stoi(name);
+  return invalid(
+      fmt::format("'{}' is no signal: KILL, TERM, INT, HUP, STOP, CONT, ... or a number", name));
+}
+
+int kill(const Wishes& wishes) {
+  const Result<int> number = signal_number(wishes.signal);
+  if (!number) return complain("kill", number.fault(), wrong_use);
+  return report(wishes, ask(wishes, {{"command", "kill"},
+                                     {"target", wishes.target},
+                                     {"containers", wishes.containers},
+                                     {"signal", *number},
+                                     {"hold", wishes.hold}}));
+}
+
+int restart(const Wishes& wishes) {
+  return report(wishes, ask(wishes, {{"command", "restart"}, {"target", wishes.target}}));
+}
+
+int forward(const Wishes& wishes) {
+  const Result<lab::Found> found = find(wishes);
+  if (!found) return complain("forward", found.fault());
+  const Result<> forwarded =
+      lab::forward(found->places, wishes.target, wishes.port, wishes.local_port);
+  return forwarded ? 0 : complain("forward", forwarded.fault());
+}
+
+// ── flags ───────────────────────────────────────────────────────────────────────────────────────
+
+class Flags {
+ public:
+  Flags(CLI::App& app, Wishes& wishes) : app_(app), wishes_(wishes) {}
+
+  void add_all() {
+    add_up();
+    add("down", "end a lab: every process, namespace and rule of it");
+    CLI::App* lists = app_.add_subcommand("list", "the labs that are up");
+    lists->callback([this] { wishes_.action = "list"; });
+    lists->add_flag("--json", wishes_.json, "lab.json of each");
+    add("status", "nodes, pods, containers, and what is not honoured")
+        ->add_flag("--json", wishes_.json, "the same for programs");
+    add("apply", "add manifests to a lab, or read them again")
+        ->add_option("files", wishes_.files, "files and folders")
+        ->required();
+    CLI::App* exec = add_with_target("exec", "run a command in a pod, a VM, a node or control");
+    exec->add_option("-c,--container", wishes_.containers, "which container")->expected(1);
+    exec->add_flag("-i,--stdin", wishes_.interactive, "with this standard input");
+    exec->add_flag("-t,--tty", wishes_.terminal, "with a terminal");
+    CLI::App* logs = add_with_target("logs", "what a container, control or a node's agent wrote");
+    logs->add_option("-c,--container", wishes_.containers, "which container")->expected(1);
+    logs->add_flag("-f,--follow", wishes_.follow, "go on as it writes");
+    logs->add_option("--tail", wishes_.tail, "the last lines alone");
+    CLI::App* kill = add_with_target("kill",
+                                     "as a fault would: a whole pod, containers of it, "
+                                     "control, or a node's agent");
+    kill->add_option("-c,--container", wishes_.containers,
+                     "these containers alone, which then "
+                     "start again; may be given again");
+    kill->add_option("-s,--signal", wishes_.signal, "KILL unless given");
+    kill->add_flag("--hold", wishes_.hold, "control or an agent stays away until restart");
+    add_with_target("restart",
+                    "in an orderly way: a pod, a Deployment (one pod after the other), "
+                    "control, a node's agent");
+    CLI::App* forward = add("forward", "open a port of this machine to a service");
+    forward->add_option("service", wishes_.target, "SERVICE or NAMESPACE/SERVICE")->required();
+    forward->add_option("port", wishes_.port, "of the service; its first unless given");
+    forward->add_option("--local-port", wishes_.local_port,
+                        "on 127.0.0.1; a free one unless given");
+    app_.require_subcommand(1);
+  }
+
+ private:
+  CLI::App* add(const char* name, const char* what) {
+    CLI::App* command = app_.add_subcommand(name, what);
+    command->callback([this, name] { wishes_.action = name; });
+    command->add_option("--name", wishes_.name, "which lab; the only one unless given");
+    return command;
+  }
+
+  CLI::App* add_with_target(const char* name, const char* what) {
+    CLI::App* command = add(name, what);
+    command
+        ->add_option("target", wishes_.target,
+                     "a pod, NAMESPACE/POD, the name of its Deployment, a VM, a node, control")
+        ->required();
+    return command;
+  }
+
+  void add_up() {
+    CLI::App* up = app_.add_subcommand("up", "bring a lab up from manifests");
+    lab::Options& options = wishes_.options;
+    up->callback([this] { wishes_.action = "up"; });
+    up->add_option("--name", wishes_.name, "its name: 'lab' unless given");
+    up->add_flag("-d,--detach", wishes_.detach, "come back when it is ready");
+    up->add_option("--nodes", options.nodes, "how many nodes")->check(CLI::Range(1, 200));
+    up->add_option("--inject", inject_, "sidecars for these namespaces, or for all")
+        ->delimiter(',');
+    up->add_option("--image", options.images, "IMAGE=COMMAND: what stands for an image");
+    up->add_option("--images", options.image_file, "a file of such lines");
+    up->add_option("--envoy", options.envoy, "a real Envoy in the place of fairlead's proxies");
+    up->add_flag("!--no-mesh", options.mesh,
+                 "neither control nor nodes' agents: names and service "
+                 "addresses do not work");
+    up->add_option("files", options.manifests, "files and folders of manifests")->required();
+    up->parse_complete_callback([this] { take_inject(); });
+  }
+
+  void take_inject() {
+    for (const std::string& name : inject_) {
+      if (name == "all") {
+        wishes_.options.inject_all = true;
+      } else {
+        wishes_.options.inject.push_back(name);
+      }
+    }
+  }
+
+  CLI::App& app_;
+  Wishes& wishes_;
+  std::vector<std::string> inject_;
+};
+
+int act(const Wishes& wishes) {
+  using Action = int (*)(const Wishes&);
+  static const std::map<std::string, Action> actions{
+      {"up", up},     {"down", down}, {"list", list}, {"status", status},   {"apply", apply},
+      {"exec", exec}, {"logs", logs}, {"kill", kill}, {"restart", restart}, {"forward", forward}};
+  return actions.at(wishes.action)(wishes);
+}
+
+}  // namespace
+
+int run_lab(const Arguments& arguments) {
+  // The lab's own first process, as guardian.cc calls it; no command for people.
+  if (arguments.size() == 4 && arguments[0] == "inside") {
+    return lab::run_inside(std::stoi(arguments[1]), std::stoi(arguments[2]), arguments[3]);
+  }
+  CLI::App app(
+      "A small cluster on this machine, from Kubernetes manifests: pods are network namespaces, "
+      "containers are processes. It is no sandbox: what runs in it reads this machine's files.",
+      "fairlead lab");
+  Wishes wishes;
+  Flags flags(app, wishes);
+  flags.add_all();
+  const auto end = std::find(arguments.begin(), arguments.end(), "--");
+  if (end != arguments.end()) wishes.words.assign(end + 1, arguments.end());
+  std::vector<std::string> words(std::make_reverse_iterator(end), arguments.rend());
+  try {
+    app.parse(words);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : wrong_use;
+  }
+  return act(wishes);
+}
+
+}  // namespace fairlead::cli

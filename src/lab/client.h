@@ -1,0 +1,35 @@
+// The side of a person's terminal: runs a command in a pod with these streams, follows a log, opens
+// a port of this machine to a service of a lab.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "lab/places.h"
+
+namespace fairlead::lab {
+
+struct Execution {
+  std::string target;
+  std::string container;
+  std::vector<std::string> words;
+  bool interactive = false;  // with this process's standard input
+  bool terminal = false;     // with a terminal of its own
+};
+
+[[nodiscard]] Result<int> execute(const Places& places, const Execution& what);
+// The exit status of what was run; 128 and its number when a signal ended it.
+
+[[nodiscard]] Result<> print_log(const Places& places, const std::string& path, bool follow,
+                                 int last_lines);
+// `last_lines` below 0: all of it. Following ends with the lab.
+
+[[nodiscard]] Result<> forward(const Places& places, const std::string& service, std::uint16_t port,
+                               std::uint16_t local_port);
+// Listens on 127.0.0.1 (local_port 0: a free one, which is printed) until it is interrupted.
+
+[[nodiscard]] bool is_alive(const Places& places);
+
+}  // namespace fairlead::lab

@@ -1,0 +1,402 @@
+#include "lab/commands.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <optional>
+
+#include "lab/probe.h"
+#include "lab/status.h"
+#include "lab/talk.h"
+#include "net/tcp.h"
+
+namespace fairlead::lab {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration replace_patience = seconds(60);
+
+// One caller: its connection, and what came over it.
+struct Caller {
+  Lab& lab;
+  net::UnixStream& stream;
+  std::vector<Descriptor> passed;
+};
+
+Task<Result<>> send_line(net::UnixStream& stream, Line line) {
+  const std::string text = line.dump(-1, ' ', false, Line::error_handler_t::replace) + "\n";
+  co_return co_await stream.write_all(text);
+}
+
+// Until the caller hangs up.
+Task<Result<>> hang_up(net::UnixStream& stream) {
+  std::array<char, 512> bytes{};
+  for (;;) {
+    if (Result<> ready = co_await stream.readable(); !ready) co_return ready;
+    const Result<net::Taken> taken = stream.read_now(bytes);
+    if (!taken || taken->end) co_return done();
+  }
+}
+
+Task<> end_with_caller(net::UnixStream& stream, ChildPointer child) {
+  if (!(co_await hang_up(stream)).ok()) co_return;
+  child->signal(SIGHUP);
+  child->signal(SIGTERM);
+}
+
+Task<Result<Wish>> read_wish(net::UnixStream& stream) {
+  LineReader reader;
+  Wish wish;
+  std::string bytes;
+  std::array<char, 1> nothing{};
+  for (;;) {
+    if (Result<> ready = co_await stream.readable(); !ready) co_return std::move(ready).fault();
+    bytes.clear();
+    const Result<std::size_t> size = receive(stream.descriptor(), bytes, wish.descriptors);
+    if (!size && size.fault().kind == FaultKind::exhausted) {
+      // Tells the stream, too, that nothing more is there.
+      if (const Result<net::Taken> taken = stream.read_now(nothing); taken && taken->bytes > 0) {
+        bytes.assign(nothing.data(), 1);
+      }
+    } else if (!size) {
+      co_return size.fault();
+    } else if (*size == 0) {
+      co_return Fault{.kind = FaultKind::closed, .message = "the caller hung up"};
+    }
+    reader.add(bytes);
+    std::string text;
+    if (!reader.take(text)) continue;
+    wish.line = Line::parse(text, nullptr, false);
+    if (!wish.line.is_object()) co_return invalid("expected one line of JSON, an object");
+    co_return wish;
+  }
+}
+
+std::vector<std::string> words_in(const Line& wish, const char* name) {
+  std::vector<std::string> words;
+  for (const Line& word : wish.value(name, Line::array())) {
+    if (word.is_string()) words.push_back(word.get<std::string>());
+  }
+  return words;
+}
+
+std::string text_in(const Line& wish, const char* name) {
+  const auto found = wish.find(name);
+  return found != wish.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+bool flag_in(const Line& wish, const char* name) {
+  const auto found = wish.find(name);
+  return found != wish.end() && found->is_boolean() && found->get<bool>();
+}
+
+std::vector<std::string> container_names(RunningPod& pod) {
+  std::vector<std::string> names;
+  for (const auto& container : pod.runner->containers()) names.push_back(container->spec().name);
+  return names;
+}
+
+Result<ContainerRunner*> find_container(RunningPod& pod, const std::string& name) {
+  ContainerRunner* container = pod.runner->find(name);
+  if (container != nullptr) return container;
+  return missing(fmt::format("the pod {} has no container '{}'{}",
+                             pod.runner->pod().metadata.full_name(), name,
+                             near_ones(name, container_names(pod))));
+}
+
+// ── exec ────────────────────────────────────────────────────────────────────────────────────────
+
+Result<Launch> exec_in_pod(Lab& lab, const Line& wish) {
+  Result<std::vector<RunningPod*>> pods = lab.find_pods(text_in(wish, "target"));
+  if (!pods) return std::move(pods).fault();
+  RunningPod& pod = *pods->front();
+  Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
+  if (!container) return std::move(container).fault();
+  if (!(*container)->is_running()) {
+    return missing(fmt::format("the container {} of {} does not run: {}", (*container)->spec().name,
+                               pod.runner->pod().metadata.full_name(),
+                               describe_state((*container)->status().state)));
+  }
+  const std::uint32_t user =
+      static_cast<std::uint32_t>((*container)->spec().security.run_as_user.value_or(0));
+  const std::uint32_t group =
+      static_cast<std::uint32_t>((*container)->spec().security.run_as_group.value_or(0));
+  return Launch{.network = &pod.runner->machine().network,
+                .join = (*container)->pid(),
+                .environment = pod.runner->environment_of(**container),
+                .uid = user,
+                .gid = group};
+}
+
+Task<Result<Line>> do_exec(Caller& caller, const Line& wish) {
+  std::vector<std::string> words = words_in(wish, "words");
+  if (words.empty() || caller.passed.size() != 3) {
+    co_return invalid("exec takes words and three descriptors");
+  }
+  Launch how;
+  if (Machine* machine = caller.lab.find_machine(text_in(wish, "target"))) {
+    how = {.network = &machine->network};
+  } else {
+    Result<Launch> inside = exec_in_pod(caller.lab, wish);
+    if (!inside) co_return std::move(inside).fault();
+    how = std::move(*inside);
+  }
+  if (how.join == 0 && words.front() == "fairlead") how.program = "/proc/self/exe";
+  how.words = std::move(words);
+  const std::string terminal = text_in(wish, "term");
+  if (!terminal.empty()) how.environment.push_back("TERM=" + terminal);
+  how.terminal = flag_in(wish, "terminal");
+  for (std::size_t i = 0; i < 3; ++i) how.streams[i] = caller.passed[i].number();
+  Result<Launched> launched = launch(how);
+  if (!launched) co_return std::move(launched).fault();
+  caller.passed.clear();
+  const ChildPointer child = caller.lab.children().adopt(launched->pid);
+  Gate watch;
+  caller.lab.loop().start(watch, end_with_caller(caller.stream, child));
+  const Result<> ended = co_await child->ended();
+  if (!ended) child->signal(SIGKILL);
+  co_await watch.close();
+  const std::string trouble = report_of(*launched).trouble;
+  if (!trouble.empty()) co_return missing(trouble);
+  const Ending& ending = child->ending();
+  co_return Line{{"status", ending.signal != 0 ? 128 + ending.signal : ending.code}};
+}
+
+// ── the others ──────────────────────────────────────────────────────────────────────────────────
+
+Task<Result<Line>> do_status(Caller& caller, const Line& wish) {
+  static_cast<void>(wish);
+  co_await caller.lab.ask_progress();
+  co_return Line{{"status", 0}, {"lab", status_of(caller.lab)}};
+}
+
+// Where a container's log is; which pods there are of a name.
+Task<Result<Line>> do_find(Caller& caller, const Line& wish) {
+  const std::string target = text_in(wish, "target");
+  if (caller.lab.find_machine(target) != nullptr) {
+    const std::string program = target == "control" ? target : "node-" + target;
+    co_return Line{{"status", 0}, {"log", caller.lab.places().log_of(program)}};
+  }
+  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target);
+  if (!pods) co_return std::move(pods).fault();
+  RunningPod& pod = *pods->front();
+  const Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
+  if (!container) co_return container.fault();
+  const kube::Metadata& metadata = pod.runner->pod().metadata;
+  co_return Line{{"status", 0},
+                 {"namespace", metadata.name_space},
+                 {"pod", metadata.name},
+                 {"container", (*container)->spec().name},
+                 {"log", caller.lab.places().log_of(metadata.name_space, metadata.name,
+                                                    (*container)->spec().name)}};
+}
+
+// control, node1, or "node" when there is one: the daemons that a name means.
+std::vector<Daemon*> daemons_of(Lab& lab, const std::string& name) {
+  std::vector<Daemon*> daemons;
+  if (name == "control" && lab.control() != nullptr) daemons.push_back(lab.control());
+  for (Node& node : lab.nodes()) {
+    const bool meant = node.name == name || name == "node";
+    if (meant && node.agent) daemons.push_back(node.agent.get());
+  }
+  return daemons;
+}
+
+Task<Result<Line>> do_kill(Caller& caller, const Line& wish) {
+  const std::string target = text_in(wish, "target");
+  const int signal = wish.value("signal", SIGKILL);
+  const std::vector<Daemon*> daemons = daemons_of(caller.lab, target);
+  for (Daemon* daemon : daemons) daemon->kill(signal, flag_in(wish, "hold"));
+  if (!daemons.empty()) co_return Line{{"status", 0}};
+  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target);
+  if (!pods) co_return std::move(pods).fault();
+  RunningPod& pod = *pods->front();
+  const std::vector<std::string> containers = words_in(wish, "containers");
+  std::vector<ContainerRunner*> meant;
+  for (const std::string& name : containers) {
+    Result<ContainerRunner*> container = find_container(pod, name);
+    if (!container) co_return std::move(container).fault();
+    meant.push_back(*container);
+  }
+  for (ContainerRunner* container : meant) container->kill(signal);
+  if (meant.empty()) caller.lab.kill_pod(pod, signal);
+  co_return Line{{"status", 0}, {"pod", pod.runner->pod().metadata.full_name()}};
+}
+
+Task<Result<>> until_replaced(Lab& lab) {
+  // The change is noticed at the end of this turn.
+  if (Result<> slept = co_await lab.loop().sleep(milliseconds(20)); !slept) co_return slept;
+  for (;;) {
+    const bool retiring = std::any_of(lab.pods().begin(), lab.pods().end(),
+                                      [](const auto& pod) { return pod.second.retiring; });
+    if (!retiring) {
+      if (Result<> settled = co_await lab.until_settled(milliseconds(1)); settled) {
+        co_return settled;
+      }
+    }
+    if (Result<> slept = co_await lab.loop().sleep(milliseconds(20)); !slept) co_return slept;
+  }
+}
+
+Task<Result<Line>> wait_until_replaced(Caller& caller) {
+  Lab& lab = caller.lab;
+  const Result<> replaced = co_await net::within(lab.loop(), replace_patience, until_replaced(lab));
+  if (replaced) co_return Line{{"status", 0}};
+  const std::string still = lab.whats_missing();
+  co_return Fault{.kind = FaultKind::timed_out,
+                  .message = still.empty() ? replaced.fault().describe() : still};
+}
+
+Task<Result<Line>> do_restart(Caller& caller, const Line& wish) {
+  const std::string target = text_in(wish, "target");
+  const std::vector<Daemon*> daemons = daemons_of(caller.lab, target);
+  for (Daemon* daemon : daemons) {
+    daemon->is_held() ? daemon->resume() : daemon->kill(SIGTERM, false);
+  }
+  if (!daemons.empty()) co_return co_await wait_until_replaced(caller);
+  if (Result<> restarted = caller.lab.restart_workload(target); restarted) {
+    co_return co_await wait_until_replaced(caller);
+  }
+  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target);
+  if (!pods) co_return std::move(pods).fault();
+  caller.lab.restart_pod(*pods->front());
+  co_return co_await wait_until_replaced(caller);
+}
+
+Task<Result<Line>> do_apply(Caller& caller, const Line& wish) {
+  if (Result<> added = caller.lab.add_manifests(words_in(wish, "files")); !added) {
+    co_return std::move(added).fault();
+  }
+  co_return co_await wait_until_replaced(caller);
+}
+
+Result<> pass_descriptor(int socket, const Line& line, int passed) {
+  const std::string text = line.dump() + "\n";
+  iovec piece{const_cast<char*>(text.data()), text.size()};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &passed, sizeof passed);
+  if (::sendmsg(socket, &message, MSG_NOSIGNAL) < 0) {
+    return from_errno(errno, "passing a connection");
+  }
+  return done();
+}
+
+Result<SocketAddress> address_of_service(Lab& lab, const Line& wish) {
+  const std::string target = text_in(wish, "target");
+  const std::size_t slash = target.find('/');
+  const std::string name = slash == std::string::npos ? target : target.substr(slash + 1);
+  const std::string name_space = slash == std::string::npos ? "" : target.substr(0, slash);
+  const int port = wish.value("port", 0);
+  std::vector<std::string> names;
+  for (const kube::Service& service : lab.objects().services) {
+    names.push_back(service.metadata.name);
+    if (service.metadata.name != name) continue;
+    if (!name_space.empty() && service.metadata.name_space != name_space) continue;
+    if (service.cluster_ips.empty() || service.ports.empty()) {
+      return unsupported(
+          fmt::format("the service {} has no address of its own", service.metadata.full_name()));
+    }
+    std::vector<std::uint16_t> ports;
+    for (const kube::ServicePort& one : service.ports) {
+      if (port == 0 || one.port == port) return SocketAddress{service.cluster_ips[0], one.port};
+      ports.push_back(one.port);
+    }
+    return missing(fmt::format("the service {} has no port {}; there are: {}", name, port,
+                               fmt::join(ports, ", ")));
+  }
+  return missing(fmt::format("there is no service '{}'{}", target, near_ones(name, names)));
+}
+
+// A connection to a service, made on the first node and handed to the caller.
+Task<Result<Line>> do_connect(Caller& caller, const Line& wish) {
+  const Result<SocketAddress> address = address_of_service(caller.lab, wish);
+  if (!address) co_return address.fault();
+  if (flag_in(wish, "only-look")) {
+    co_return Line{{"status", 0}, {"address", address->text()}};
+  }
+  const NetworkNamespace& network = caller.lab.nodes().front().machine.network;
+  Result<net::StreamPointer> stream = co_await net::within(
+      caller.lab.loop(), seconds(5), connect_inside(caller.lab.loop(), network, *address));
+  if (!stream) co_return std::move(stream).fault();
+  const int socket = static_cast<net::SocketStream&>(**stream).descriptor();
+  const Line answer{{"status", 0}, {"address", address->text()}};
+  if (Result<> passed = pass_descriptor(caller.stream.descriptor(), answer, socket); !passed) {
+    co_return std::move(passed).fault();
+  }
+  co_return Line{};  // has been said already
+}
+
+using Command = Task<Result<Line>> (*)(Caller& caller, const Line& wish);
+struct NamedCommand {
+  const char* name;
+  Command run;
+};
+constexpr NamedCommand commands[] = {
+    {"exec", do_exec},   {"status", do_status},   {"find", do_find},       {"kill", do_kill},
+    {"apply", do_apply}, {"restart", do_restart}, {"connect", do_connect},
+};
+
+}  // namespace
+
+Commands::Commands(Lab& lab, std::unique_ptr<net::UnixListener> listener,
+                   std::function<void()> down)
+    : lab_(lab), listener_(std::move(listener)), down_(std::move(down)) {}
+
+Result<std::unique_ptr<Commands>> Commands::listen(Lab& lab, std::function<void()> down) {
+  Result<std::unique_ptr<net::UnixListener>> listener =
+      net::UnixListener::listen(lab.loop(), lab.places().command_socket());
+  if (!listener) return std::move(listener).fault();
+  std::unique_ptr<Commands> made(new Commands(lab, std::move(*listener), std::move(down)));
+  lab.loop().start(made->callers_, made->accept_all());
+  return made;
+}
+
+Task<> Commands::accept_all() {
+  for (;;) {
+    Result<net::UnixStreamPointer> stream = co_await listener_->accept();
+    if (!stream) co_return;
+    lab_.loop().start(callers_, serve(std::move(*stream)));
+  }
+}
+
+Task<> Commands::serve(net::UnixStreamPointer stream) {
+  Result<Wish> wish = co_await read_wish(*stream);
+  if (!wish) co_return;
+  const std::string name = text_in(wish->line, "command");
+  if (name == "down") {
+    static_cast<void>((co_await send_line(*stream, {{"status", 0}})).ok());
+    down_();
+    co_return;
+  }
+  Caller caller{.lab = lab_, .stream = *stream, .passed = std::move(wish->descriptors)};
+  Result<Line> answer = invalid("the lab knows no command '" + name + "'");
+  for (const NamedCommand& command : commands) {
+    if (name == command.name) answer = co_await command.run(caller, wish->line);
+  }
+  if (!answer) answer = Line{{"status", 1}, {"error", answer.fault().describe()}};
+  if (answer->is_null()) co_return;
+  static_cast<void>((co_await send_line(*stream, std::move(*answer))).ok());
+}
+
+Task<> Commands::close() {
+  listener_->close();
+  co_await callers_.close();
+}
+
+}  // namespace fairlead::lab

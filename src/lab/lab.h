@@ -1,0 +1,154 @@
+// The state of a running lab, and what is done to it. One loop, one thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/gate.h"
+#include "base/latest.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "kube/objects.h"
+#include "kube/read.h"
+#include "lab/children.h"
+#include "lab/daemon.h"
+#include "lab/fabric.h"
+#include "lab/options.h"
+#include "lab/places.h"
+#include "lab/pod.h"
+#include "net/loop.h"
+
+namespace fairlead::lab {
+
+// What the agent of a node, or control, last said of itself.
+struct Progress {
+  std::string world;  // read
+  std::string applied;
+  std::string error;
+  bool answered = false;
+};
+
+struct Node {
+  int number = 0;
+  std::string name;
+  Machine machine;
+  std::unique_ptr<Daemon> agent;
+  Progress progress;
+  int next_pod = 2;
+};
+
+struct RunningPod {
+  std::unique_ptr<PodRunner> runner;
+  Node* node = nullptr;
+  bool is_vm = false;
+  bool retiring = false;
+};
+
+class Lab {
+ public:
+  Lab(net::Loop& loop, Children& children, Options options, Places places,
+      std::function<void(std::string)> tell);
+  ~Lab();
+
+  [[nodiscard]] Result<> build();
+  // Namespaces, agents, control, and the pods that the manifests ask for: all begun, none waited
+  // for. Fault: a manifest that is broken, a command that is missing.
+  [[nodiscard]] Task<Result<>> until_settled(Duration patience);
+  // All pods ready (or over), and everyone speaks the newest world. Fault: timed_out, naming who is
+  // not.
+  [[nodiscard]] std::string whats_missing() const;
+  // The same as a sentence; empty when nothing is.
+  [[nodiscard]] Task<> take_down();
+
+  // ── manifests ──
+  [[nodiscard]] Result<> reread();
+  // The manifests anew. Broken: what was in force stays, and the fault is kept for broken().
+  [[nodiscard]] Result<> add_manifests(const std::vector<std::string>& paths);
+  // The same with more of them; broken ones are not added.
+  [[nodiscard]] const std::vector<std::string>& manifests() const LIFETIMEBOUND {
+    return options_.manifests;
+  }
+  [[nodiscard]] const std::string& broken() const LIFETIMEBOUND { return broken_; }
+  [[nodiscard]] const std::vector<kube::Ignored>& ignored() const LIFETIMEBOUND { return ignored_; }
+
+  // ── what there is ──
+  [[nodiscard]] const std::map<std::string, RunningPod>& pods() const LIFETIMEBOUND {
+    return pods_;
+  }
+  [[nodiscard]] std::vector<Node>& nodes() LIFETIMEBOUND { return nodes_; }
+  [[nodiscard]] Daemon* control() LIFETIMEBOUND { return control_agent_.get(); }
+  [[nodiscard]] const Machine& control_machine() const LIFETIMEBOUND { return *control_; }
+  [[nodiscard]] const Progress& control_progress() const LIFETIMEBOUND { return progress_; }
+  [[nodiscard]] const kube::Objects& objects() const LIFETIMEBOUND { return objects_; }
+  [[nodiscard]] std::uint64_t generation() const { return generation_; }
+  [[nodiscard]] const Options& options() const LIFETIMEBOUND { return options_; }
+  [[nodiscard]] const Places& places() const LIFETIMEBOUND { return places_; }
+  [[nodiscard]] net::Loop& loop() const { return loop_; }
+  [[nodiscard]] Children& children() const { return children_; }
+
+  [[nodiscard]] Result<std::vector<RunningPod*>> find_pods(const std::string& name);
+  // By the pod's name, "namespace/name", or the name of its Deployment, StatefulSet, ... or VM.
+  // Fault: missing, naming near ones.
+  [[nodiscard]] std::vector<std::string> all_names() const;
+  // Of what find_pods knows, for such a message.
+  [[nodiscard]] Machine* find_machine(const std::string& name);
+  // A node's or control's; null when there is none of that name.
+
+  // ── faults and restarts ──
+  void kill_pod(RunningPod& pod, int signal);
+  // All its processes at once, without a word beforehand; the pod does not come back, though a
+  // controller may make another.
+  void restart_pod(RunningPod& pod);
+  // An orderly end; its controller makes another.
+  [[nodiscard]] Result<> restart_workload(const std::string& name);
+  // A Deployment, StatefulSet or DaemonSet, by a changed template: its pods are replaced one after
+  // the other.
+  void touch();
+  // Something changed: the objects are worked out anew, soon.
+  [[nodiscard]] Task<> ask_progress();
+  // Of all agents, and control.
+  [[nodiscard]] Task<> until_acknowledged(std::uint64_t generation, Duration patience);
+
+ private:
+  void reconcile();
+  void start_missing();
+  void start_pod(const kube::Pod& pod);
+  void start_vm(const kube::WorkloadEntry& entry);
+  void begin_retiring(RunningPod& pod, Duration grace);
+  [[nodiscard]] Task<> retire(std::string name, Duration grace);
+  [[nodiscard]] kube::Objects wanted_objects() const;
+  void write_objects(kube::Objects objects);
+  [[nodiscard]] Result<> build_machines();
+  void start_agents();
+  [[nodiscard]] Result<> check_commands(const kube::Objects& objects) const;
+
+  net::Loop& loop_;
+  Children& children_;
+  Options options_;
+  Places places_;
+  std::function<void(std::string)> tell_;
+  Images images_;
+  kube::Objects manifests_;  // the last good
+  std::vector<kube::Ignored> ignored_;
+  std::string broken_;
+  kube::Objects objects_;  // what objects.json holds
+  std::uint64_t generation_ = 0;
+  std::optional<Fabric> fabric_;
+  std::vector<Node> nodes_;
+  std::optional<Machine> control_;
+  std::unique_ptr<Daemon> control_agent_;
+  Progress progress_;
+  Surroundings surroundings_;
+  std::map<std::string, RunningPod> pods_;  // by "namespace/name"; a VM's too
+  std::set<std::string> told_;              // what was said once is not said again
+  Gate retiring_;
+  bool dirty_ = false;
+  bool going_down_ = false;
+};
+
+}  // namespace fairlead::lab

@@ -1,0 +1,44 @@
+#include "lab/options.h"
+
+#include <nlohmann/json.hpp>
+
+namespace fairlead::lab {
+
+using nlohmann::json;
+
+std::string to_json(const Options& options) {
+  return json{{"name", options.name},
+              {"nodes", options.nodes},
+              {"manifests", options.manifests},
+              {"images", options.images},
+              {"imageFile", options.image_file},
+              {"envoy", options.envoy},
+              {"injectAll", options.inject_all},
+              {"inject", options.inject},
+              {"mesh", options.mesh},
+              {"logLevel", options.log_level}}
+      .dump();
+}
+
+Result<Options> read_options(std::string_view text) {
+  const json value = json::parse(text, nullptr, false);
+  if (!value.is_object()) return invalid("the lab's options are no JSON object");
+  try {
+    Options options;
+    options.name = value.at("name");
+    options.nodes = value.at("nodes");
+    options.manifests = value.at("manifests");
+    options.images = value.at("images");
+    options.image_file = value.at("imageFile");
+    options.envoy = value.at("envoy");
+    options.inject_all = value.at("injectAll");
+    options.inject = value.at("inject");
+    options.mesh = value.at("mesh");
+    options.log_level = value.at("logLevel");
+    return options;
+  } catch (const json::exception& error) {
+    return invalid(std::string("the lab's options: ") + error.what());
+  }
+}
+
+}  // namespace fairlead::lab

@@ -1,0 +1,142 @@
+// Runs one pod, as a kubelet does: init containers in order, sidecars before what needs them, apps,
+// probes, restarts, and an orderly end.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/gate.h"
+#include "base/latest.h"
+#include "base/result.h"
+#include "base/task.h"
+#include "kube/objects.h"
+#include "lab/children.h"
+#include "lab/container.h"
+#include "lab/fabric.h"
+#include "lab/places.h"
+#include "lab/process.h"
+#include "net/loop.h"
+
+namespace fairlead::lab {
+
+inline constexpr const char* proxy_container = "istio-proxy";
+inline constexpr const char* work_folder = "/run/fairlead-lab";  // the lab's own memory
+
+// What a pod needs of the lab around it.
+struct Surroundings {
+  net::Loop& loop;
+  Children& children;
+  const Places& places;
+  const Images& images;
+  const kube::Objects& objects;           // as they are now: config maps, secrets
+  std::function<void(std::string)> tell;  // a line for people
+};
+
+class PodRunner;
+
+// One container of a pod, over all its restarts.
+class ContainerRunner {
+ public:
+  ContainerRunner(PodRunner& pod, kube::Container spec, bool is_init);
+
+  [[nodiscard]] const kube::Container& spec() const LIFETIMEBOUND { return spec_; }
+  [[nodiscard]] const kube::ContainerStatus& status() const LIFETIMEBOUND { return status_; }
+  [[nodiscard]] bool is_init() const { return is_init_; }
+  [[nodiscard]] bool is_running() const { return child_ != nullptr && !child_->is_over(); }
+  [[nodiscard]] pid_t pid() const { return is_running() ? child_->pid() : 0; }
+  [[nodiscard]] bool has_succeeded() const;  // it ended with 0 and is not started again
+
+  [[nodiscard]] Task<> run_once();
+  // Until the process is over.
+  [[nodiscard]] Task<> keep();
+  // Starts it again as its pod's policy says, until then or until stop().
+  [[nodiscard]] Task<> until_ready();
+  // Or until stop().
+  [[nodiscard]] Task<> stop(Duration grace);
+  // Its preStop hook, SIGTERM, SIGKILL when the grace is over; returns when nothing of it runs.
+  [[nodiscard]] Task<> pause_before_restart();
+  void kill(int signal);
+  // As a fault would: nothing is told beforehand, and it is started again by its policy.
+
+ private:
+  [[nodiscard]] Result<> start();
+  [[nodiscard]] bool should_restart() const;
+  [[nodiscard]] Task<> watch_health();
+  [[nodiscard]] Task<Result<>> watch_readiness();
+  [[nodiscard]] Task<Result<>> watch_liveness();
+  [[nodiscard]] Task<bool> wait_for_first(const kube::Probe& probe);
+  [[nodiscard]] Task<> wait_for_ports();
+  [[nodiscard]] Task<Result<>> probe(const kube::Probe& probe);
+  [[nodiscard]] Task<Result<>> run_hook(const kube::Hook& hook);
+  [[nodiscard]] Task<Result<>> run_inside(std::vector<std::string> words);
+  [[nodiscard]] Task<Result<>> until_stopping();
+  void set_ready(bool ready);
+  void record_ending();
+  void write_log(const std::string& line);
+  [[nodiscard]] bool is_stopping() const { return stopping_.number() > 0; }
+
+  PodRunner& pod_;
+  kube::Container spec_;
+  bool is_init_;
+  kube::ContainerStatus status_;
+  ChildPointer child_;
+  Launched launched_;
+  ino_t mounts_ = 0;
+  Latest<bool> stopping_;
+  Latest<bool> readiness_;
+  Instant started_;
+  int quick_ends_ = 0;
+};
+
+class PodRunner {
+ public:
+  PodRunner(Surroundings& surroundings, kube::Pod pod, Machine machine,
+            std::function<void()> changed);
+  // `changed` is called, from the loop, whenever status() became another one.
+  ~PodRunner();
+
+  void start();
+  [[nodiscard]] Task<> stop(Duration grace);
+  // Apps first, then sidecars, the last started first. Nothing of the pod runs afterwards.
+  [[nodiscard]] kube::PodStatus status() const;
+  [[nodiscard]] const kube::Pod& pod() const LIFETIMEBOUND { return pod_; }
+  [[nodiscard]] kube::Pod& pod() LIFETIMEBOUND { return pod_; }
+  [[nodiscard]] const Machine& machine() const LIFETIMEBOUND { return machine_; }
+  [[nodiscard]] std::vector<std::unique_ptr<ContainerRunner>>& containers() LIFETIMEBOUND {
+    return containers_;
+  }
+  [[nodiscard]] ContainerRunner* find(std::string_view container);
+  // Null when there is none. An empty name: the first app.
+  [[nodiscard]] std::vector<std::string> environment_of(const ContainerRunner& container) const;
+  // What its process was given; for those that run beside it.
+  [[nodiscard]] Result<> refresh_volumes();
+
+ private:
+  friend class ContainerRunner;
+  [[nodiscard]] Task<> live();
+  [[nodiscard]] Task<bool> run_init(ContainerRunner& container);
+  [[nodiscard]] Task<> run_apps();
+  [[nodiscard]] Result<> prepare();
+  [[nodiscard]] std::string folder() const;
+  [[nodiscard]] Root root_of(const kube::Container& container) const;
+  [[nodiscard]] bool is_sidecar(const ContainerRunner& container) const;
+
+  Surroundings& surroundings_;
+  kube::Pod pod_;
+  Machine machine_;
+  std::function<void()> changed_;
+  std::vector<std::unique_ptr<ContainerRunner>> containers_;  // inits first, in order
+  std::string trouble_;                                       // why it could not even begin
+  std::string start_time_;
+  Gate gate_;
+  bool initialized_ = false;
+  bool stopping_ = false;
+};
+
+[[nodiscard]] std::string time_text(WallTime time);
+// RFC 3339, whole seconds, UTC.
+
+}  // namespace fairlead::lab

@@ -1,0 +1,29 @@
+// What `fairlead lab status` tells: as JSON, and as text for people.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+
+#include "kube/objects.h"
+#include "lab/lab.h"
+
+namespace fairlead::lab {
+
+[[nodiscard]] nlohmann::json status_of(Lab& lab);
+// {"name","rootless","world","manifests":[],"broken","ignored":[],"missing",
+//  "control":{"running","restarts","world","current","error"},
+//  "nodes":[{"name","addresses":[],"running","restarts","applied","current","error"}],
+//  "pods":[{"namespace","name","kind":"Pod"|"VM","node","addresses":[],"ready","phase",
+//           "terminating","message","origin",
+//           "containers":[{"name","kind":"init"|"sidecar"|"app","image","state","ready",
+//                          "restarts"}]}]}
+
+[[nodiscard]] std::string describe_status(const nlohmann::json& status);
+// The same as aligned text. Pure.
+
+[[nodiscard]] std::string describe_state(
+    const std::variant<kube::Waiting, kube::Running, kube::Terminated>& state);
+// "running", "waiting: CrashLoopBackOff", "ended: 1 (Error)".
+
+}  // namespace fairlead::lab

@@ -1,0 +1,232 @@
+#include "lab/supervisor.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "lab/cage.h"
+#include "lab/commands.h"
+#include "lab/lab.h"
+#include "lab/manifests.h"
+#include "lab/talk.h"
+#include "net/file_watch.h"
+#include "net/signals.h"
+#include "net/unix.h"
+
+namespace fairlead::lab {
+namespace {
+
+using nlohmann::json;
+using std::chrono::seconds;
+
+constexpr Duration patience = seconds(60);
+
+Result<Options> options_from(int descriptor) {
+  std::string text;
+  char part[4096];
+  for (ssize_t size = 0; (size = ::read(descriptor, part, sizeof part)) > 0;) {
+    text.append(part, static_cast<std::size_t>(size));
+  }
+  ::close(descriptor);
+  return read_options(text);
+}
+
+class Supervisor {
+ public:
+  Supervisor(net::Loop& loop, net::UnixStreamPointer channel, Options options, Places places)
+      : loop_(loop),
+        channel_(std::move(channel)),
+        lab_(loop, children_, std::move(options), places,
+             [this](std::string line) { say(std::move(line)); }),
+        places_(std::move(places)) {}
+
+  Task<Result<>> run() {
+    Result<std::unique_ptr<net::Signals>> signals =
+        net::Signals::watch(loop_, {SIGCHLD, SIGTERM, SIGINT});
+    if (!signals) co_return std::move(signals).fault();
+    signals_ = std::move(*signals);
+    loop_.start(watchers_, take_signals());
+    loop_.start(watchers_, listen_to_guardian());
+    Result<> begun = co_await begin();
+    if (!begun) send({{"failed", begun.fault().describe()}});
+    if (begun) static_cast<void>((co_await stop_.after(0)).ok());
+    send({{"progress", "stopping"}});
+    if (commands_) co_await commands_->close();
+    co_await lab_.take_down();
+    co_await watchers_.close();
+    if (begun) send({{"over", true}});
+    co_return done();
+  }
+
+ private:
+  void send(const json& line) {
+    const std::string text = line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+    static_cast<void>(::send(channel_->descriptor(), text.data(), text.size(), MSG_NOSIGNAL));
+  }
+  void say(std::string line) { send({{"say", std::move(line)}}); }
+
+  Task<> take_signals() {
+    for (;;) {
+      const Result<int> signal = co_await signals_->next();
+      if (!signal) co_return;
+      if (*signal == SIGCHLD) {
+        children_.reap();
+      } else {
+        stop_.set(true);
+      }
+    }
+  }
+
+  Task<> listen_to_guardian() {
+    LineReader reader;
+    std::array<char, 4096> bytes{};
+    for (;;) {
+      if (!(co_await channel_->readable()).ok()) co_return;
+      const Result<net::Taken> taken = channel_->read_now(bytes);
+      // Without its guardian a lab is nobody's: everything in it ends with this process.
+      if (!taken || taken->end) ::_exit(1);
+      reader.add({bytes.data(), taken->bytes});
+      std::string text;
+      while (reader.take(text)) hear(json::parse(text, nullptr, false));
+    }
+  }
+
+  void hear(const json& line) {
+    if (!line.is_object()) return;
+    if (line.contains("stop")) stop_.set(true);
+    if (!line.contains("init")) return;
+    record_.init = line.value("init", 0);
+    record_.guardian = line.value("guardian", 0);
+    record_.rootless = line.value("rootless", false);
+    known_.set(true);
+  }
+
+  Task<Result<>> begin() {
+    static_cast<void>((co_await known_.after(0)).ok());
+    send({{"progress", "reading the manifests"}});
+    if (Result<> built = lab_.build(); !built) co_return built;
+    for (const kube::Ignored& ignored : lab_.ignored()) say("not honoured: " + ignored.describe());
+    Result<std::unique_ptr<Commands>> commands =
+        Commands::listen(lab_, [this] { stop_.set(true); });
+    if (!commands) co_return std::move(commands).fault();
+    commands_ = std::move(*commands);
+    if (Result<> written = write_record(); !written) co_return written;
+    loop_.start(watchers_, watch_manifests());
+    loop_.start(watchers_, tell_when_ready());
+    co_return done();
+  }
+
+  Result<> write_record() {
+    record_.name = places_.name;
+    record_.started = time_text(SystemClock().wall());
+    record_.manifests = lab_.manifests();
+    for (const Node& node : lab_.nodes()) {
+      record_.nodes.push_back({node.name, node.machine.addresses.texts()});
+    }
+    for (const auto& [name, running] : lab_.pods()) {
+      if (!running.is_vm) continue;
+      record_.vms.push_back(
+          {running.runner->pod().metadata.name, running.runner->machine().addresses.texts()});
+    }
+    if (lab_.control() != nullptr) {
+      record_.control = {"control", lab_.control_machine().addresses.texts()};
+    }
+    return write_file(places_.record(), to_json(record_));
+  }
+
+  Task<> tell_when_ready() {
+    const Instant began = loop_.now();
+    const Result<> settled = co_await lab_.until_settled(patience);
+    if (stop_.number() > 0) co_return;
+    const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - began);
+    if (settled) {
+      say(fmt::format("lab {} is ready: {} nodes, {} pods, in {:.1f} s", places_.name,
+                      lab_.nodes().size(), lab_.pods().size(),
+                      static_cast<double>(took.count()) / 1000));
+      send({{"ready", true}});
+    } else {
+      say(fmt::format(
+          "lab {} is up, but not ready after {} s: {}; `fairlead lab status` and `fairlead "
+          "lab logs` tell more",
+          places_.name, patience / seconds(1), settled.fault().describe()));
+      send({{"unready", true}});
+    }
+  }
+
+  Task<> watch_manifests() {
+    Result<std::unique_ptr<net::FileWatch>> watch = net::FileWatch::make(loop_);
+    if (!watch) co_return;
+    for (;;) {
+      (*watch)->clear();
+      for (const std::string& path : lab_.manifests()) (*watch)->add(path);
+      if (!(co_await (*watch)->changed()).ok()) co_return;
+      if (Result<> read = lab_.reread(); !read) {
+        say("the last good version stays in force: " + read.fault().describe());
+      }
+    }
+  }
+
+  net::Loop& loop_;
+  net::UnixStreamPointer channel_;
+  Children children_;
+  Lab lab_;
+  Places places_;
+  Record record_;
+  std::unique_ptr<net::Signals> signals_;
+  std::unique_ptr<Commands> commands_;
+  Latest<bool> known_;
+  Latest<bool> stop_;
+  Gate watchers_;
+};
+
+// Its own session, so that Ctrl-C reaches the guardian alone; its own log.
+void settle_streams(const Places& places) {
+  ::setsid();
+  const Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  const Descriptor log(
+      ::open(places.log_of("lab").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+  ::dup2(null.number(), STDIN_FILENO);
+  if (log.valid()) {
+    ::dup2(log.number(), STDOUT_FILENO);
+    ::dup2(log.number(), STDERR_FILENO);
+  }
+}
+
+}  // namespace
+
+int run_inside(int channel, int options_descriptor, const std::string& state_base) {
+  ::fcntl(channel, F_SETFD, FD_CLOEXEC);
+  ::umask(022);
+  const auto fail = [channel](const Fault& fault) {
+    const std::string text = json{{"failed", fault.describe()}}.dump() + "\n";
+    static_cast<void>(::send(channel, text.data(), text.size(), MSG_NOSIGNAL));
+    return 1;
+  };
+  Result<Options> options = options_from(options_descriptor);
+  if (!options) return fail(options.fault());
+  Places places{.base = state_base, .name = options->name};
+  settle_streams(places);
+  log::set_source("lab");
+  if (Result<> settled = settle_inside("fairlead-" + options->name, state_base, work_folder);
+      !settled) {
+    return fail(settled.fault());
+  }
+  net::Loop loop;
+  Result<net::UnixStreamPointer> stream =
+      net::UnixStream::adopt(loop, net::Descriptor(channel), "the guardian");
+  if (!stream) return fail(stream.fault());
+  Supervisor supervisor(loop, std::move(*stream), std::move(*options), std::move(places));
+  Result<> ran = loop.run(supervisor.run());
+  return ran ? 0 : fail(ran.fault());
+}
+
+}  // namespace fairlead::lab

@@ -1,0 +1,170 @@
+#include "lab/volumes.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <optional>
+
+#include "lab/container.h"
+#include "lab/places.h"
+
+namespace fairlead::lab {
+namespace {
+
+namespace fs = std::filesystem;
+using kube::KeyReference;
+
+constexpr mode_t everyone = 0777;
+constexpr int usual_mode = 0644;
+
+struct File {
+  std::string path;
+  std::string content;
+  int mode = usual_mode;
+};
+
+Result<> write_all(const std::string& folder, const std::vector<File>& files) {
+  for (const File& file : files) {
+    const std::string path = folder + "/" + file.path;
+    std::error_code error;
+    fs::create_directories(fs::path(path).parent_path(), error);
+    if (Result<> written = write_file(path, file.content); !written) return written;
+    ::chmod(path.c_str(), static_cast<mode_t>(file.mode));
+  }
+  return done();
+}
+
+void add_entries(kube::StringMap& all, const kube::StringMap& more) {
+  all.insert(more.begin(), more.end());
+}
+
+std::optional<kube::StringMap> content_of(const kube::KeyedVolume& volume, const kube::Pod& pod,
+                                          const kube::Objects& objects) {
+  kube::StringMap all;
+  if (volume.source == KeyReference::Source::config_map) {
+    const auto* map = kube::find(objects.config_maps, pod.metadata.name_space, volume.name);
+    if (map == nullptr) return std::nullopt;
+    add_entries(all, map->data);
+    add_entries(all, map->binary_data);
+  } else {
+    const auto* secret = kube::find(objects.secrets, pod.metadata.name_space, volume.name);
+    if (secret == nullptr) return std::nullopt;
+    add_entries(all, secret->data);
+  }
+  return all;
+}
+
+Result<std::vector<File>> files_of(const kube::KeyedVolume& volume, const kube::Pod& pod,
+                                   const kube::Objects& objects) {
+  std::vector<File> files;
+  const std::optional<kube::StringMap> content = content_of(volume, pod, objects);
+  const char* kind = volume.source == KeyReference::Source::config_map ? "ConfigMap" : "Secret";
+  if (!content) {
+    if (volume.optional) return files;
+    return missing(fmt::format("there is no {} {}/{} for a volume", kind, pod.metadata.name_space,
+                               volume.name));
+  }
+  const int mode = volume.default_mode.value_or(usual_mode);
+  if (volume.items.empty()) {
+    for (const auto& [key, value] : *content) files.push_back({key, value, mode});
+    return files;
+  }
+  for (const kube::KeyToPath& item : volume.items) {
+    const auto found = content->find(item.key);
+    if (found != content->end()) {
+      files.push_back({item.path, found->second, item.mode.value_or(mode)});
+    } else if (!volume.optional) {
+      return missing(fmt::format("{} {}/{} has no key {}", kind, pod.metadata.name_space,
+                                 volume.name, item.key));
+    }
+  }
+  return files;
+}
+
+// Labels and annotations as Kubernetes writes them: one a line, the value in quotes.
+std::string lines_of(const kube::StringMap& map) {
+  std::string text;
+  for (const auto& [key, value] : map) {
+    text += key + "=\"";
+    for (const char c : value) {
+      if (c == '"' || c == '\\') text += '\\';
+      c == '\n' ? text += "\\n" : text += c;
+    }
+    text += "\"\n";
+  }
+  return text;
+}
+
+Result<std::vector<File>> files_of(const kube::DownwardVolume& volume, const kube::Pod& pod) {
+  std::vector<File> files;
+  for (const kube::KeyToPath& item : volume.items) {
+    std::optional<std::string> content = field_of(pod, item.key);
+    if (item.key == "metadata.labels") content = lines_of(pod.metadata.labels);
+    if (item.key == "metadata.annotations") content = lines_of(pod.metadata.annotations);
+    if (!content) {
+      return unsupported(fmt::format("the field {} is not known to the downward API", item.key));
+    }
+    files.push_back(
+        {item.path, *content, item.mode.value_or(volume.default_mode.value_or(usual_mode))});
+  }
+  return files;
+}
+
+Result<std::vector<File>> files_of(const kube::Volume& volume, const kube::Pod& pod,
+                                   const kube::Objects& objects) {
+  if (const auto* keyed = std::get_if<kube::KeyedVolume>(&volume.source)) {
+    return files_of(*keyed, pod, objects);
+  }
+  if (const auto* downward = std::get_if<kube::DownwardVolume>(&volume.source)) {
+    return files_of(*downward, pod);
+  }
+  return std::vector<File>{};
+}
+
+Result<> make_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), everyone) != 0 && errno != EEXIST) {
+    return from_errno(errno, "making " + path);
+  }
+  ::chmod(path.c_str(), everyone);
+  return done();
+}
+
+}  // namespace
+
+Result<> write_volumes(const std::string& folder, const kube::Pod& pod,
+                       const kube::Objects& objects) {
+  if (Result<> made = make_folder(folder); !made) return made;
+  for (const kube::Volume& volume : pod.spec.volumes) {
+    const std::string path = folder + "/" + volume.name;
+    if (Result<> made = make_folder(path); !made) return made;
+    const Result<std::vector<File>> files = files_of(volume, pod, objects);
+    if (!files) return Fault(files.fault()).during("filling the volume " + volume.name);
+    if (Result<> written = write_all(path, *files); !written) return written;
+  }
+  return done();
+}
+
+std::vector<Bind> binds_of(const std::string& folder, const kube::Pod& pod,
+                           const kube::Container& container) {
+  std::vector<Bind> binds;
+  for (const kube::VolumeMount& mount : container.volume_mounts) {
+    std::string source = folder + "/" + mount.name;
+    if (!mount.sub_path.empty()) source += "/" + mount.sub_path;
+    std::error_code error;
+    if (!mount.sub_path.empty() && !fs::exists(source, error)) {
+      fs::create_directories(source, error);
+    }
+    bool fixed = mount.read_only;
+    for (const kube::Volume& volume : pod.spec.volumes) {
+      const bool keyed = std::holds_alternative<kube::KeyedVolume>(volume.source) ||
+                         std::holds_alternative<kube::DownwardVolume>(volume.source);
+      if (volume.name == mount.name && keyed) fixed = true;
+    }
+    binds.push_back({.source = source, .target = mount.path, .read_only = fixed});
+  }
+  return binds;
+}
+
+}  // namespace fairlead::lab
