@@ -12,9 +12,6 @@ namespace {
 using Variables = std::map<std::string, std::string, std::less<>>;
 using kube::KeyReference;
 
-constexpr const char* usual_path =
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/fairlead/bin";
-
 const char* kind_of(KeyReference::Source source) {
   return source == KeyReference::Source::config_map ? "ConfigMap" : "Secret";
 }

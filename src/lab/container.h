@@ -14,6 +14,9 @@
 
 namespace fairlead::lab {
 
+inline constexpr const char* usual_path =
+    "/run/fairlead/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+// PATH of a container that sets none.
 inline constexpr const char* command_annotation = "fairlead/command";
 // On a pod (or a VM's WorkloadEntry): the command of its first container, or lines
 // "IMAGE=COMMAND".

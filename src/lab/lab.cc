@@ -7,7 +7,11 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "kube/controllers.h"
+#include "kube/inject.h"
+#include "kube/services.h"
 #include "kube/write.h"
+#include "lab/container.h"
 #include "lab/manifests.h"
 #include "lab/probe.h"
 #include "net/tcp.h"
@@ -25,6 +29,8 @@ constexpr Duration ask_limit = seconds(2);
 constexpr Duration acknowledge_limit = seconds(3);
 constexpr Duration grace_on_down = seconds(10);  // whatever longer grace a pod asks for
 constexpr int last_pod_number = 250;
+constexpr const char* vm_annotation = "fairlead/vm";
+constexpr const char* restarted_annotation = "kubectl.kubernetes.io/restartedAt";
 
 std::string key_of(const kube::Metadata& metadata) {
   return metadata.name_space + "/" + metadata.name;
@@ -42,6 +48,114 @@ kube::Node object_of(const Node& node) {
   object.addresses.push_back({.type = "Hostname", .address = node.name});
   object.conditions = {{.type = "Ready", .status = "True"}};
   return object;
+}
+
+kube::Service control_service(const char* name_space, const char* name) {
+  kube::Service service;
+  service.metadata = {.name_space = name_space,
+                      .name = name,
+                      .origin = {.kind = "built-in", .name_space = name_space, .name = name}};
+  service.ports = {{.name = "http-legacy-discovery", .port = 8080},
+                   {.name = "grpc-xds", .port = 15010}};
+  return service;
+}
+
+kube::Endpoints control_endpoints(const kube::Service& service) {
+  kube::Endpoints endpoints;
+  endpoints.metadata = service.metadata;
+  kube::EndpointSubset& subset = endpoints.subsets.emplace_back();
+  for (const IpAddress& ip : control_addresses().all()) subset.addresses.push_back({.ip = ip});
+  for (const kube::ServicePort& port : service.ports) {
+    subset.ports.push_back({.name = port.name, .port = port.port});
+  }
+  return endpoints;
+}
+
+// The control plane as services, under our name and under the one that Istio 0.7.1 gave it; what
+// the manifests say of the same names comes first.
+void add_control_services(kube::Objects& manifests) {
+  for (const auto& [name_space, name] : {std::pair{"fairlead-system", "fairlead-control"},
+                                         std::pair{"istio-system", "istio-pilot"}}) {
+    if (kube::find(manifests.services, name_space, name) != nullptr) continue;
+    const kube::Service service = control_service(name_space, name);
+    manifests.endpoints.push_back(control_endpoints(service));
+    manifests.services.push_back(service);
+    if (kube::find(manifests.namespaces, "", name_space) == nullptr) {
+      manifests.namespaces.emplace_back().metadata = {.name = name_space,
+                                                      .origin = service.metadata.origin};
+    }
+  }
+}
+
+kube::InjectSettings injection_of(const Options& options) {
+  kube::InjectSettings settings;
+  settings.all = options.inject_all;
+  settings.namespaces = {options.inject.begin(), options.inject.end()};
+  if (!options.envoy.empty()) settings.default_proxy = "envoy";
+  settings.envoy_command = {options.envoy.empty() ? "envoy" : options.envoy,
+                            "-c",
+                            proxy_bootstrap,
+                            "--disable-hot-restart",
+                            "--concurrency",
+                            "1",
+                            "-l",
+                            "warning"};
+  settings.proxy_command = {"fairlead", "proxy", "-c", proxy_bootstrap, "--concurrency", "1"};
+  return settings;
+}
+
+// A command that a volume brings, or that is put together later, is looked for when it starts.
+bool can_be_looked_up(const kube::Container& container) {
+  const std::string& word = container.command.front();
+  if (word.find('$') != std::string::npos || word == "fairlead") return false;
+  return std::none_of(container.volume_mounts.begin(), container.volume_mounts.end(),
+                      [&](const kube::VolumeMount& mount) { return word.starts_with(mount.path); });
+}
+
+Result<> check_command(const kube::Container& container, const Origin& origin) {
+  if (container.command.empty() || !can_be_looked_up(container)) return done();
+  const Result<std::string> found = find_program(container.command.front(), usual_path, "/");
+  if (found) return done();
+  return missing(fmt::format(
+      "{}: the container {} (image {}) runs '{}', which this machine does not have: images are not "
+      "pulled; --image or the annotation {} says what to run instead",
+      origin.describe(), container.name, container.image, container.command.front(),
+      command_annotation));
+}
+
+Result<> check_commands(const kube::PodSpec& spec, const Origin& origin) {
+  for (const auto* containers : {&spec.init_containers, &spec.containers}) {
+    for (const kube::Container& container : *containers) {
+      if (Result<> sound = check_command(container, origin); !sound) return sound;
+    }
+  }
+  return done();
+}
+
+// Where a lab's VM may be: the address that its manifest names, in the range that stands for the
+// world outside the nodes.
+Result<Addresses> addresses_of_vm(const kube::WorkloadEntry& entry) {
+  const Result<IpAddress> ip = IpAddress::parse(entry.spec.address);
+  const IpAddress range = vm_addresses(0).v4;
+  const int last = ip && ip->within(range, 24) ? ip->bytes()[3] : 0;
+  if (last >= 2 && last <= 254) return vm_addresses(last);
+  return invalid(fmt::format(
+      "{}: spec.address: expected an address from 10.200.0.2 to 10.200.0.254 for a VM of the lab "
+      "(annotation {}), found '{}'",
+      entry.metadata.origin.describe(), vm_annotation, entry.spec.address));
+}
+
+// A VM run as a pod is: one program, its ports, no sidecar.
+kube::Pod pod_for_vm(const kube::WorkloadEntry& entry) {
+  kube::Pod pod;
+  pod.metadata = entry.metadata;
+  for (const auto& [name, value] : entry.spec.labels) pod.metadata.labels[name] = value;
+  pod.spec.service_account = entry.spec.service_account;
+  kube::Container& container = pod.spec.containers.emplace_back();
+  container.name = "app";
+  container.image = "virtual-machine";
+  for (const auto& [name, port] : entry.spec.ports) container.ports.push_back({name, port});
+  return pod;
 }
 
 Task<Result<Progress>> ask_agent(net::Loop& loop, std::string socket) {
@@ -120,7 +234,8 @@ void Lab::start_agents() {
   control_agent_ = std::make_unique<Daemon>(
       loop_, children_, *control_,
       std::vector<std::string>{"control", "--files", places_.objects(), "--http-address",
-                               "0.0.0.0:8080", "--grpc-address", "0.0.0.0:15010"},
+                               "[::]:8080", "--grpc-address", "[::]:15010", "--status-socket",
+                               places_.control_socket()},
       places_.log_of("control"), changed);
   control_agent_->start();
   for (Node& node : nodes_) {
@@ -128,6 +243,7 @@ void Lab::start_agents() {
         loop_, children_, node.machine,
         std::vector<std::string>{"node", "--name", node.name, "--files", places_.objects(),
                                  "--dns-address", fmt::format("{}:53", dns_address),
+                                 "--dns-address", fmt::format("[{}]:53", dns_address6),
                                  "--status-socket", places_.node_socket(node.name)},
         places_.log_of("node-" + node.name), changed);
     node.agent->start();
@@ -146,34 +262,92 @@ Result<> Lab::build() {
   }
   Result<kube::Reading> reading = read_manifests(options_.manifests);
   if (!reading) return std::move(reading).fault();
-  if (Result<> sound = check_commands(reading->objects); !sound) return sound;
+  if (options_.mesh) add_control_services(reading->objects);
+  if (Result<> sound = check(reading->objects); !sound) return sound;
   manifests_ = std::move(reading->objects);
   ignored_ = std::move(reading->ignored);
   if (Result<> built = build_machines(); !built) return built;
-  write_objects(wanted_objects());
-  start_agents();
   reconcile();
+  start_agents();
   return done();
 }
 
-Result<> Lab::check_commands(const kube::Objects& objects) const {
-  static_cast<void>(objects);
+Result<> Lab::check(const kube::Objects& manifests) const {
+  std::vector<kube::Service> services = manifests.services;
+  if (Result<> given = kube::allocate_cluster_ips(services, objects_.services); !given) {
+    return given;
+  }
+  for (const kube::Pod& pod : manifests.pods) {
+    if (Result<> sound = check_commands(pod.spec, pod.metadata.origin); !sound) return sound;
+  }
+  for (const kube::Deployment& one : manifests.deployments) {
+    if (Result<> sound = check_commands(one.pod_template.spec, one.metadata.origin); !sound) {
+      return sound;
+    }
+  }
+  for (const kube::StatefulSet& one : manifests.stateful_sets) {
+    if (Result<> sound = check_commands(one.pod_template.spec, one.metadata.origin); !sound) {
+      return sound;
+    }
+  }
+  for (const kube::DaemonSet& one : manifests.daemon_sets) {
+    if (Result<> sound = check_commands(one.pod_template.spec, one.metadata.origin); !sound) {
+      return sound;
+    }
+  }
+  for (const kube::WorkloadEntry& entry : manifests.workload_entries) {
+    if (!entry.metadata.annotations.contains(vm_annotation)) continue;
+    if (Result<Addresses> addresses = addresses_of_vm(entry); !addresses) {
+      return std::move(addresses).fault();
+    }
+  }
   return done();
 }
 
 // ── objects ─────────────────────────────────────────────────────────────────────────────────────
 
-kube::Objects Lab::wanted_objects() const {
+// The manifests, with the restarts that were asked for: a template that says when is another one.
+kube::Objects Lab::wanted() const {
   kube::Objects objects = manifests_;
-  objects.nodes.clear();
+  const auto mark = [this](const char* kind, auto& owners) {
+    for (auto& owner : owners) {
+      const auto when = restarted_.find(fmt::format("{} {}", kind, owner.metadata.full_name()));
+      if (when != restarted_.end()) {
+        owner.pod_template.annotations[restarted_annotation] = when->second;
+      }
+    }
+  };
+  mark("Deployment", objects.deployments);
+  mark("StatefulSet", objects.stateful_sets);
+  mark("DaemonSet", objects.daemon_sets);
+  return objects;
+}
+
+// What runs, as the controllers see it.
+kube::Objects Lab::running_objects() const {
+  kube::Objects objects;
   for (const Node& node : nodes_) objects.nodes.push_back(object_of(node));
-  objects.pods.clear();
+  objects.replica_sets = replica_sets_;
   for (const auto& [name, running] : pods_) {
     if (running.is_vm) continue;
     kube::Pod pod = running.runner->pod();
     pod.status = running.runner->status();
     pod.status.host_ips = running.node->machine.addresses.all();
     objects.pods.push_back(std::move(pod));
+  }
+  return objects;
+}
+
+kube::Objects Lab::present_objects() const {
+  kube::Objects running = running_objects();
+  kube::Objects objects = manifests_;
+  objects.nodes = std::move(running.nodes);
+  objects.replica_sets = std::move(running.replica_sets);
+  objects.pods = std::move(running.pods);
+  // check() has seen that this goes well.
+  static_cast<void>(kube::allocate_cluster_ips(objects.services, objects_.services).ok());
+  for (kube::EndpointSlice& slice : kube::endpoint_slices_of(objects)) {
+    objects.endpoint_slices.push_back(std::move(slice));
   }
   return objects;
 }
@@ -198,51 +372,96 @@ void Lab::touch() {
 }
 
 void Lab::reconcile() {
-  if (!going_down_) start_missing();
-  write_objects(wanted_objects());
+  if (!going_down_) {
+    follow_controllers();
+    follow_virtual_machines();
+  }
+  write_objects(present_objects());
 }
 
-void Lab::start_missing() {
-  for (const kube::Pod& pod : manifests_.pods) {
-    if (!pods_.contains(key_of(pod.metadata))) start_pod(pod);
+void Lab::follow_controllers() {
+  kube::Step step = kube::next_step(wanted(), running_objects(), random_);
+  replica_sets_ = std::move(step.replica_sets);
+  for (kube::Pod& pod : step.create) start_pod(std::move(pod));
+  for (const kube::Removal& removal : step.remove) {
+    const auto found = pods_.find(removal.name_space + "/" + removal.name);
+    if (found == pods_.end()) continue;
+    begin_retiring(found->second,
+                   seconds(found->second.runner->pod().spec.termination_grace_seconds));
   }
+  // Each step may open the way for the next one.
+  if (!step.settled()) touch();
+}
+
+void Lab::follow_virtual_machines() {
+  std::set<std::string> wanted;
   for (const kube::WorkloadEntry& entry : manifests_.workload_entries) {
-    if (entry.metadata.annotations.contains("fairlead/vm") &&
-        !pods_.contains(key_of(entry.metadata))) {
-      start_vm(entry);
-    }
+    if (!entry.metadata.annotations.contains(vm_annotation)) continue;
+    wanted.insert(key_of(entry.metadata));
+    if (!pods_.contains(key_of(entry.metadata))) start_vm(entry);
+  }
+  for (auto& [name, running] : pods_) {
+    if (running.is_vm && !wanted.contains(name)) begin_retiring(running, grace_on_down);
   }
 }
 
-void Lab::start_pod(const kube::Pod& wanted) {
-  kube::Pod pod = wanted;
-  auto node = std::find_if(nodes_.begin(), nodes_.end(),
-                           [&](const Node& one) { return one.name == pod.spec.node_name; });
-  if (node == nodes_.end()) {
-    node = std::min_element(nodes_.begin(), nodes_.end(),
-                            [](const Node& a, const Node& b) { return a.next_pod < b.next_pod; });
-    pod.spec.node_name = node->name;
+// Node and sidecar.
+Result<> Lab::admit(kube::Pod& pod) {
+  const kube::Objects running = running_objects();
+  Result<std::string> node = kube::choose_node(pod, running.nodes, running.pods);
+  if (!node) return std::move(node).fault();
+  pod.spec.node_name = *node;
+  const kube::InjectSettings settings = injection_of(options_);
+  const kube::Namespace* around = kube::find(manifests_.namespaces, "", pod.metadata.name_space);
+  if (options_.mesh && kube::should_inject(pod, around, settings).inject) {
+    return kube::inject(pod, settings);
   }
-  if (pod.metadata.uid.empty())
-    pod.metadata.uid = fmt::format("{}-{}", node->number, node->next_pod);
+  return done();
+}
+
+void Lab::start_pod(kube::Pod pod) {
+  if (Result<> admitted = admit(pod); !admitted) {
+    surroundings_.tell(fmt::format("the pod {} is not started: {}", pod.metadata.full_name(),
+                                   admitted.fault().describe()));
+    return;
+  }
+  const auto node = std::find_if(nodes_.begin(), nodes_.end(),
+                                 [&](const Node& one) { return one.name == pod.spec.node_name; });
+  if (node == nodes_.end()) return;
+  const std::string key = key_of(pod.metadata);
   const Addresses addresses = pod_addresses(node->number, node->next_pod++);
   if (node->next_pod > last_pod_number) node->next_pod = 2;
-  Result<Machine> machine = fabric_->add_pod(node->machine, pod.metadata.name, addresses);
+  Result<Machine> machine = fabric_->add_pod(node->machine, key, addresses);
   if (!machine) {
     surroundings_.tell(machine.fault().describe());
     return;
   }
+  pod.metadata.creation_time = time_text(SystemClock().wall());
   pod.status.pod_ips = addresses.all();
   pod.status.host_ips = node->machine.addresses.all();
-  const std::string key = key_of(pod.metadata);
   auto runner = std::make_unique<PodRunner>(surroundings_, std::move(pod), std::move(*machine),
                                             [this] { touch(); });
-  runner->start();
+  PodRunner& started = *runner;
   pods_.emplace(key, RunningPod{.runner = std::move(runner), .node = &*node});
+  started.start();
 }
 
 void Lab::start_vm(const kube::WorkloadEntry& entry) {
-  static_cast<void>(entry);
+  const Result<Addresses> addresses = addresses_of_vm(entry);
+  if (!addresses) return;  // check() has refused it
+  Node& gateway = nodes_.front();
+  const std::string key = key_of(entry.metadata);
+  Result<Machine> machine = fabric_->add_pod(gateway.machine, key, *addresses);
+  Result<> routed = machine ? fabric_->route_to_vm(gateway.machine, *addresses) : done();
+  if (!machine || !routed) {
+    surroundings_.tell((!machine ? machine.fault() : routed.fault()).describe());
+    return;
+  }
+  auto runner = std::make_unique<PodRunner>(surroundings_, pod_for_vm(entry), std::move(*machine),
+                                            [this] { touch(); });
+  PodRunner& started = *runner;
+  pods_.emplace(key, RunningPod{.runner = std::move(runner), .node = &gateway, .is_vm = true});
+  started.start();
 }
 
 // ── progress ────────────────────────────────────────────────────────────────────────────────────
@@ -318,7 +537,10 @@ void Lab::begin_retiring(RunningPod& running, Duration grace) {
 
 Task<> Lab::retire(std::string name, Duration grace) {
   // The endpoint goes out first; when everyone knows, the apps are told.
-  reconcile();
+  touch();
+  while (dirty_) {
+    if (!(co_await loop_.sleep(milliseconds(1))).ok()) break;
+  }
   co_await until_acknowledged(generation_, acknowledge_limit);
   RunningPod& running = pods_.at(name);
   co_await running.runner->stop(grace);
@@ -407,12 +629,18 @@ Machine* Lab::find_machine(const std::string& name) {
 
 Result<> Lab::reread() {
   Result<kube::Reading> reading = read_manifests(options_.manifests);
-  Result<> sound = reading ? check_commands(reading->objects) : reading.fault();
+  if (reading && options_.mesh) add_control_services(reading->objects);
+  Result<> sound = reading ? check(reading->objects) : reading.fault();
   broken_ = sound ? "" : sound.fault().describe();
   if (!sound) return sound;
   manifests_ = std::move(reading->objects);
   ignored_ = std::move(reading->ignored);
-  touch();
+  reconcile();
+  for (auto& [name, running] : pods_) {
+    if (Result<> refreshed = running.runner->refresh_volumes(); !refreshed) {
+      tell_(refreshed.fault().describe());
+    }
+  }
   return done();
 }
 
@@ -441,7 +669,22 @@ void Lab::restart_pod(RunningPod& running) {
 }
 
 Result<> Lab::restart_workload(const std::string& name) {
-  return missing("no workload " + name);
+  const auto mark = [&](const char* kind, const auto& owners) {
+    bool found = false;
+    for (const auto& owner : owners) {
+      if (owner.metadata.name != name && owner.metadata.full_name() != name) continue;
+      restarted_[fmt::format("{} {}", kind, owner.metadata.full_name())] =
+          fmt::format("{} #{}", time_text(SystemClock().wall()), generation_);
+      found = true;
+    }
+    return found;
+  };
+  const bool deployment = mark("Deployment", manifests_.deployments);
+  const bool stateful = mark("StatefulSet", manifests_.stateful_sets);
+  const bool daemon = mark("DaemonSet", manifests_.daemon_sets);
+  if (!deployment && !stateful && !daemon) return missing("no workload " + name);
+  touch();
+  return done();
 }
 
 }  // namespace fairlead::lab

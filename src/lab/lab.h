@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/gate.h"
 #include "base/latest.h"
 #include "base/result.h"
@@ -116,16 +117,21 @@ class Lab {
 
  private:
   void reconcile();
-  void start_missing();
-  void start_pod(const kube::Pod& pod);
+  void follow_controllers();
+  void follow_virtual_machines();
+  [[nodiscard]] kube::Objects wanted() const;
+  [[nodiscard]] kube::Objects running_objects() const;
+  void start_pod(kube::Pod pod);
+  [[nodiscard]] Result<> admit(kube::Pod& pod);
   void start_vm(const kube::WorkloadEntry& entry);
   void begin_retiring(RunningPod& pod, Duration grace);
   [[nodiscard]] Task<> retire(std::string name, Duration grace);
-  [[nodiscard]] kube::Objects wanted_objects() const;
+  [[nodiscard]] kube::Objects present_objects() const;
   void write_objects(kube::Objects objects);
   [[nodiscard]] Result<> build_machines();
   void start_agents();
-  [[nodiscard]] Result<> check_commands(const kube::Objects& objects) const;
+  [[nodiscard]] Result<> check(const kube::Objects& manifests) const;
+  // What only the lab can refuse: addresses asked for twice, commands that this machine lacks.
 
   net::Loop& loop_;
   Children& children_;
@@ -133,10 +139,13 @@ class Lab {
   Places places_;
   std::function<void(std::string)> tell_;
   Images images_;
-  kube::Objects manifests_;  // the last good
+  kube::Objects manifests_;  // the last good, with the lab's own services
   std::vector<kube::Ignored> ignored_;
   std::string broken_;
   kube::Objects objects_;  // what objects.json holds
+  std::vector<kube::ReplicaSet> replica_sets_;
+  std::map<std::string, std::string> restarted_;  // "Deployment ns/name" -> when
+  SeededRandom random_{seed_from_system()};
   std::uint64_t generation_ = 0;
   std::optional<Fabric> fabric_;
   std::vector<Node> nodes_;

@@ -4,6 +4,7 @@
 //            lab.json        who and where: see Record
 //            objects.json    the cluster as ordinary Kubernetes JSON (kind: List)
 //            command.sock    what `fairlead lab exec` and the others speak to: see talk.h
+//            control.sock    the control plane's status
 //            nodes/NODE.sock the status of a node's agent
 //            logs/NAMESPACE_POD_CONTAINER.log, logs/lab.log, logs/control.log, logs/node-NODE.log
 //
@@ -37,6 +38,7 @@ struct Places {
   [[nodiscard]] std::string record() const { return directory() + "/lab.json"; }
   [[nodiscard]] std::string objects() const { return directory() + "/objects.json"; }
   [[nodiscard]] std::string command_socket() const { return directory() + "/command.sock"; }
+  [[nodiscard]] std::string control_socket() const { return directory() + "/control.sock"; }
   [[nodiscard]] std::string node_socket(std::string_view node) const;
   [[nodiscard]] std::string logs() const { return directory() + "/logs"; }
   [[nodiscard]] std::string log_of(std::string_view name_space, std::string_view pod,

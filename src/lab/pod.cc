@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "lab/probe.h"
 #include "lab/volumes.h"
+#include "xds/bootstrap.h"
 
 namespace fairlead::lab {
 namespace {
@@ -453,7 +454,16 @@ Result<> PodRunner::prepare() {
         std::pair{"hosts", hosts}, std::pair{"hostname", host + "\n"}}) {
     if (Result<> written = write_file(folder() + "/" + file, text); !written) return written;
   }
-  return done();
+  return write_file(folder() + "/bootstrap.json", bootstrap());
+}
+
+std::string PodRunner::bootstrap() const {
+  return xds::write_bootstrap({.pod = pod_.metadata.name,
+                               .name_space = pod_.metadata.name_space,
+                               .service_account = pod_.spec.service_account,
+                               .addresses = machine_.addresses.all(),
+                               .labels = {pod_.metadata.labels.begin(), pod_.metadata.labels.end()},
+                               .control_host = control_addresses().v4.text()});
 }
 
 Root PodRunner::root_of(const kube::Container& container) const {
@@ -463,6 +473,9 @@ Root PodRunner::root_of(const kube::Container& container) const {
   root.binds = {{.source = folder() + resolver, .target = "/etc/resolv.conf"},
                 {.source = folder() + "/hosts", .target = "/etc/hosts"},
                 {.source = folder() + "/hostname", .target = "/etc/hostname"}};
+  if (was_proxy(container)) {
+    root.binds.push_back({.source = folder() + "/bootstrap.json", .target = proxy_bootstrap});
+  }
   for (Bind& bind : binds_of(folder() + "/volumes", pod_, container)) {
     root.binds.push_back(std::move(bind));
   }

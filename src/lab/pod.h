@@ -23,6 +23,8 @@
 namespace fairlead::lab {
 
 inline constexpr const char* proxy_container = "istio-proxy";
+inline constexpr const char* proxy_bootstrap = "/etc/istio/proxy/envoy-rev.json";
+// Where the proxy's container finds its bootstrap file, as in Istio's.
 inline constexpr const char* work_folder = "/run/fairlead-lab";  // the lab's own memory
 
 // What a pod needs of the lab around it.
@@ -121,6 +123,7 @@ class PodRunner {
   [[nodiscard]] Task<> run_apps();
   [[nodiscard]] Result<> prepare();
   [[nodiscard]] std::string folder() const;
+  [[nodiscard]] std::string bootstrap() const;  // of its proxy
   [[nodiscard]] Root root_of(const kube::Container& container) const;
   [[nodiscard]] bool is_sidecar(const ContainerRunner& container) const;
 
