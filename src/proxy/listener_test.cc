@@ -1,0 +1,182 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "proxy/test_peers.h"
+
+namespace fairlead::proxy {
+namespace {
+
+using namespace testing;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+config::TcpProxy tcp_to(const std::string& cluster) {
+  config::TcpProxy tcp;
+  tcp.stat_prefix = "tcp";
+  tcp.clusters.push_back({.cluster = cluster});
+  return tcp;
+}
+
+// HTTP by its first bytes, anything else as TCP.
+config::Listener guessing(config::Milliseconds wait) {
+  config::Listener listener = listener_of("front", manager_of({route_to("http")}));
+  listener.http_inspector = true;
+  listener.listener_filters_timeout = wait;
+  listener.continue_on_listener_filters_timeout = true;
+  listener.filter_chains[0].match.application_protocols = {"http/1.0", "http/1.1"};
+  config::FilterChain other;
+  other.name = "other";
+  other.filter = tcp_to("tcp");
+  listener.default_filter_chain = std::move(other);
+  return listener;
+}
+
+class ListenerTest : public ::testing::Test {
+ protected:
+  Server::Serve greeter() {
+    return [](Wire& wire, int) {
+      wire.send("welcome ");
+      wire.send(wire.until("\n"));
+      wire.shut();
+      (void)wire.all();
+    };
+  }
+  RunningProxy proxy_;
+};
+
+TEST_F(ListenerTest, TcpPassesBothWaysAndEachEndIsPassedOn) {
+  Server app([](Wire& wire, int) {
+    const std::string all = wire.all();  // until the client has shut its side
+    wire.send("got " + std::to_string(all.size()));
+  });
+  ASSERT_TRUE(proxy_
+                  .apply(snapshot_of({listener_of("front", tcp_to("app"))},
+                                     {cluster_of("app", {app.address()})}))
+                  .empty());
+  Wire wire = Wire::to(proxy_.address());
+  ASSERT_TRUE(wire.send(std::string(1'000'000, 'x')));
+  wire.shut();
+  EXPECT_EQ(wire.all(), "got 1000000");
+}
+
+TEST_F(ListenerTest, TcpTriesAnotherEndpoint) {
+  Server app(greeter());
+  ASSERT_TRUE(proxy_
+                  .apply(snapshot_of({listener_of("front", tcp_to("app"))},
+                                     {cluster_of("app", {nobody_listens(), app.address()})}))
+                  .empty());
+  for (int round = 0; round < 4; ++round) {
+    Wire wire = Wire::to(proxy_.address());
+    ASSERT_TRUE(wire.send("hello\n"));
+    EXPECT_EQ(wire.all(), "welcome hello\n");
+  }
+}
+
+TEST_F(ListenerTest, FirstBytesDecideAndSilenceIsTcpAfterAWhile) {
+  Server http(Server::answering([](const std::string&) { return ok_with("by http"); }));
+  Server tcp(greeter());
+  ASSERT_TRUE(proxy_
+                  .apply(snapshot_of(
+                      {guessing(config::Milliseconds{200})},
+                      {cluster_of("http", {http.address()}), cluster_of("tcp", {tcp.address()})}))
+                  .empty());
+  Wire web = Wire::to(proxy_.address());
+  ASSERT_TRUE(web.send("GET / HT"));
+  ASSERT_TRUE(web.send("TP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(web.message(), HasSubstr("by http"));
+  Wire other = Wire::to(proxy_.address());
+  ASSERT_TRUE(other.send("HELO there\n"));
+  EXPECT_EQ(other.all(), "welcome HELO there\n");
+  Wire silent = Wire::to(proxy_.address());
+  EXPECT_EQ(silent.exactly(8), "welcome ");  // the server speaks first
+  ASSERT_TRUE(silent.send("late\n"));
+  EXPECT_EQ(silent.all(), "late\n");
+}
+
+TEST_F(ListenerTest, NoChainEndsTheConnectionAndIsRecorded) {
+  config::Listener listener = guessing(config::Milliseconds{5000});
+  listener.default_filter_chain.reset();
+  ASSERT_TRUE(proxy_.apply(snapshot_of({std::move(listener)}, {cluster_of("http", {})})).empty());
+  Wire wire = Wire::to(proxy_.address());
+  ASSERT_TRUE(wire.send("HELO there\n"));
+  EXPECT_EQ(wire.all(), "");
+  ASSERT_TRUE(eventually([&] { return !proxy_.records().empty(); }));
+  EXPECT_EQ(proxy_.records().back().flags, Flag::no_route_found);
+}
+
+TEST_F(ListenerTest, WhatLeadsBackToTheProxyIsRefused) {
+  config::Cluster cluster = cluster_of("app", {});
+  cluster.type = config::ClusterType::original_dst;
+  ASSERT_TRUE(proxy_
+                  .apply(snapshot_of({listener_of("front", manager_of({route_to("app")}))},
+                                     {std::move(cluster)}))
+                  .empty());
+  Wire wire = Wire::to(proxy_.address());
+  ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(wire.message(), HasSubstr("the request would go in a circle"));
+}
+
+TEST_F(ListenerTest, ANewSnapshotMovesRequestsAndEndsWhatChanged) {
+  Server one(Server::answering([](const std::string&) { return ok_with("one"); }));
+  Server two(Server::answering([](const std::string&) { return ok_with("two"); }));
+  config::Listener listener = listener_of("front", manager_of({route_to("app")}));
+  const auto first = snapshot_of({listener}, {cluster_of("app", {one.address()})});
+  ASSERT_TRUE(proxy_.apply(first).empty());
+  const SocketAddress address = proxy_.address();
+  Wire kept = Wire::to(address);
+  ASSERT_TRUE(kept.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(kept.message(), HasSubstr("one"));
+
+  // Another endpoint, the same listener: the connection stays.
+  auto second = snapshot_of({}, {cluster_of("app", {two.address()})});
+  second->listeners = first->listeners;
+  ASSERT_TRUE(proxy_.apply(second).empty());
+  ASSERT_TRUE(kept.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(kept.message(), HasSubstr("two"));
+
+  // The listener is gone: an idle connection ends, and no new one is taken.
+  ASSERT_TRUE(proxy_.apply(snapshot_of({}, {cluster_of("app", {two.address()})})).empty());
+  EXPECT_EQ(kept.all(), "");
+  EXPECT_TRUE(eventually([&] { return !Wire::to(address).open(); }));
+}
+
+TEST_F(ListenerTest, ADrainFinishesWhatIsOnItsWay) {
+  std::promise<void> go;
+  std::shared_future<void> gone = go.get_future().share();
+  Server app([&](Wire& wire, int) {
+    while (!wire.message().empty()) {
+      gone.wait();
+      if (!wire.send(ok_with("done"))) return;
+    }
+  });
+  ASSERT_TRUE(proxy_
+                  .apply(snapshot_of({listener_of("front", manager_of({route_to("app")}))},
+                                     {cluster_of("app", {app.address()})}))
+                  .empty());
+  Wire wire = Wire::to(proxy_.address());
+  ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  ASSERT_TRUE(eventually([&] { return app.connections() == 1; }));
+  proxy_.drain(std::chrono::milliseconds(1), std::chrono::seconds(60));
+  ASSERT_TRUE(eventually([&] {
+    return proxy_.on_control([](Proxy& proxy) { return proxy.state(); }) == Proxy::State::draining;
+  }));
+  go.set_value();
+  const std::string all = wire.all();  // the connection ends by itself
+  EXPECT_THAT(all, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(all, HasSubstr("connection: close\r\n"));
+  EXPECT_THAT(all, HasSubstr("done"));
+}
+
+TEST_F(ListenerTest, AnAddressInUseIsSaid) {
+  Server taken([](Wire&, int) {});
+  config::Listener listener = listener_of("front", manager_of({route_to("app")}));
+  listener.address = taken.address();
+  const std::vector<std::string> troubles = proxy_.apply(snapshot_of({std::move(listener)}, {}));
+  ASSERT_EQ(troubles.size(), 1U);
+  EXPECT_THAT(troubles[0], HasSubstr("listener front"));
+}
+
+}  // namespace
+}  // namespace fairlead::proxy
