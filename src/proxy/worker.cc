@@ -48,6 +48,7 @@ struct Worker::Socket {
   SocketAddress wanted;
   std::uint64_t accepted = 0;
   std::uint64_t accepted_before = 0;  // when it was given up, or looked at last
+  int looks_left = 5;                 // then it is closed, however busy it is
   std::optional<net::Timer> closing;
 };
 
@@ -165,7 +166,9 @@ void Worker::drain_sockets(Slot& slot) {
     // The timer is the socket's own, and the accepting coroutine holds the socket.
     Socket* const closing = socket.get();
     socket->closing.emplace(loop_, [closing] {
-      if (closing->accepted == closing->accepted_before) return closing->listener->close();
+      if (closing->accepted == closing->accepted_before || --closing->looks_left == 0) {
+        return closing->listener->close();
+      }
       closing->accepted_before = closing->accepted;
       closing->closing->arm(queue_patience);
     });
