@@ -66,6 +66,12 @@ std::string_view write_uuid(std::array<char, 40>& into, Random& random) {
   return {into.data(), at};
 }
 
+// "10.0.0.1" of "10.0.0.1:80", "fd00::1" of "[fd00::1]:80".
+std::string_view host_of(std::string_view address) {
+  const std::string_view host = address.substr(0, address.rfind(':'));
+  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+}
+
 std::int64_t milliseconds(Duration duration) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
 }
@@ -494,10 +500,14 @@ void HttpConnection::prepare_request() {
   if (s.rule->changes_request) rewrite_request(*s.rule, head);
   if (head.expect_continue) head.fields.remove(FieldName::expect);
   if (edge) {
-    const std::string peer = stream_->peer().ip.text();
+    const std::string_view peer = host_of(remote_text_);
     const std::string_view before = head.fields.value(FieldName::x_forwarded_for);
-    head.fields.set_copy("x-forwarded-for",
-                         before.empty() ? peer : fmt::format("{},{}", before, peer));
+    if (before.empty()) {
+      head.fields.remove(FieldName::x_forwarded_for);
+      head.fields.add({"x-forwarded-for", peer, FieldName::x_forwarded_for});
+    } else {
+      head.fields.set_copy("x-forwarded-for", fmt::format("{},{}", before, peer));
+    }
   }
   if (edge || !head.fields.has(FieldName::x_forwarded_proto)) {
     head.fields.remove(FieldName::x_forwarded_proto);
