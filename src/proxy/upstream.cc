@@ -154,6 +154,7 @@ void Cluster::retire() {
   by_number_.clear();
   load_.clear();
   std::vector<Host*> all;
+  all.reserve(hosts_.size() + unix_hosts_.size());
   for (const auto& [address, host] : hosts_) all.push_back(host.get());
   for (const auto& [path, host] : unix_hosts_) all.push_back(host.get());
   for (Host* host : all) {
