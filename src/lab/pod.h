@@ -33,7 +33,7 @@ struct Surroundings {
   Children& children;
   const Places& places;
   const Images& images;
-  const kube::Objects& objects;           // as they are now: config maps, secrets
+  const kube::Objects& objects;           // the manifests: config maps, secrets
   std::function<void(std::string)> tell;  // a line for people
 };
 

@@ -1,0 +1,157 @@
+// A lab as its user meets it: broken manifests, edits, two at once, and an end that leaves nothing.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include "lab/scenarios/lab_under_test.h"
+
+namespace fairlead::lab {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+class Labs : public testing::TestWithParam<Who> {};
+
+INSTANTIATE_TEST_SUITE_P(As, Labs, testing::ValuesIn(everyone()),
+                         [](const auto& one) { return name_of(one.param); });
+
+std::string client_and(const std::string& name) {
+  return deployment("client", 1) + deployment(name, 1) + service(name);
+}
+
+TEST_P(Labs, ABrokenManifestIsRefusedWithItsPlace) {
+  LabUnderTest lab(GetParam());
+  std::string broken = client_and("web");
+  broken.replace(broken.find("replicas: 1"), 11, "replicas: many");
+  const Ran ran = lab.try_up(broken);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.error, AllOf(HasSubstr(lab.manifest_path() + ":6"), HasSubstr("spec.replicas"),
+                               HasSubstr("many")));
+}
+
+TEST_P(Labs, EditsAreAppliedLiveAndABrokenOneKeepsTheLastGood) {
+  LabUnderTest lab(GetParam());
+  ASSERT_TRUE(lab.up(client_and("web"))) << lab.said();
+  lab.write_manifest(client_and("web") + service("other", "externalName: x\n  type: Nonsense"));
+  std::this_thread::sleep_for(std::chrono::seconds(1));
+  EXPECT_THAT(lab.exec("client", {"curl", "-sS", "http://web/"}).out,
+              HasSubstr("\"service\":\"web\""));
+  EXPECT_THAT(lab.lab("status").out, HasSubstr("Nonsense"));
+  lab.write_manifest(client_and("web") + deployment("late", 1) + service("late"));
+  EXPECT_TRUE(lab.wait_for({"curl", "-sS", "http://late/"}, "client", "\"service\":\"late\""));
+}
+
+TEST_P(Labs, TwoOfThemSideBySide) {
+  LabUnderTest one(GetParam());
+  LabUnderTest two(GetParam());
+  ASSERT_TRUE(one.up(client_and("web"))) << one.said();
+  ASSERT_TRUE(two.up(client_and("web"))) << two.said();
+  for (const LabUnderTest* lab : {&one, &two}) {
+    EXPECT_THAT(lab->exec("client", {"curl", "-sS", "http://web/"}).out,
+                HasSubstr("\"service\":\"web\""));
+  }
+  EXPECT_EQ(one.lab("down").status, 0);
+  EXPECT_THAT(two.exec("client", {"curl", "-sS", "http://web/"}).out,
+              HasSubstr("\"service\":\"web\""));
+}
+
+bool is_alive(pid_t process) {
+  return ::kill(process, 0) == 0 || errno == EPERM;
+}
+
+bool ends_soon(pid_t process) {
+  for (int i = 0; i < 200 && is_alive(process); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return !is_alive(process);
+}
+
+TEST_P(Labs, KilledWithoutAWordItLeavesNothing) {
+  LabUnderTest lab(GetParam());
+  ASSERT_TRUE(lab.up(client_and("web"), {"--inject", "all"})) << lab.said();
+  const Ran list = lab.run({"lab", "list", "--json"});
+  pid_t guardian = 0;
+  pid_t init = 0;
+  const nlohmann::json labs = nlohmann::json::parse(list.out, nullptr, false);
+  for (const nlohmann::json& one : labs) {
+    if (one.value("name", "") != lab.name()) continue;
+    guardian = one.value("guardian", 0);
+    init = one.value("init", 0);
+  }
+  ASSERT_GT(guardian, 0) << list.out;
+  ASSERT_GT(init, 0);
+  ::kill(guardian, SIGKILL);
+  EXPECT_TRUE(ends_soon(init)) << "the lab outlives its guardian";
+  EXPECT_THAT(lab.run({"lab", "list"}).out, testing::Not(HasSubstr(lab.name())));
+  ASSERT_TRUE(lab.up(client_and("web"))) << "the name is free again: " << lab.said();
+}
+
+TEST_P(Labs, DownTakesTheStateWithIt) {
+  LabUnderTest lab(GetParam());
+  ASSERT_TRUE(lab.up(client_and("web"))) << lab.said();
+  EXPECT_TRUE(std::filesystem::exists(lab.state())) << lab.state();
+  EXPECT_EQ(lab.lab("down").status, 0);
+  EXPECT_FALSE(std::filesystem::exists(lab.state()));
+}
+
+TEST_P(Labs, ExecGivesTheStatusAndNamesNearOnes) {
+  LabUnderTest lab(GetParam());
+  ASSERT_TRUE(lab.up(client_and("web"))) << lab.said();
+  EXPECT_EQ(lab.exec("client", {"sh", "-c", "exit 7"}).status, 7);
+  const Ran unknown = lab.exec("cleint", {"true"});
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_THAT(unknown.error, HasSubstr("client"));
+  EXPECT_EQ(
+      lab.exec("client", {"sh", "-c", "echo $HOSTNAME > /tmp/of-its-own; cat /tmp/of-its-own"})
+          .status,
+      0);
+  EXPECT_FALSE(std::filesystem::exists("/tmp/of-its-own")) << "a container's /tmp is its own";
+  EXPECT_THAT(lab.lab("logs", {"web"}).out, HasSubstr("sample app"));
+}
+
+TEST_P(Labs, ConfigMapsSecretsAndInitContainers) {
+  LabUnderTest lab(GetParam());
+  ASSERT_TRUE(lab.up(R"(
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {greeting: hello, file.txt: from a map}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: secrets}
+stringData: {password: open sesame}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: reader, labels: {app: reader}}
+spec:
+  initContainers:
+  - {name: first, image: x, command: [sh, -c, "echo one >> /work/order"], volumeMounts: [{name: work, mountPath: /work}]}
+  - {name: second, image: x, command: [sh, -c, "echo two >> /work/order"], volumeMounts: [{name: work, mountPath: /work}]}
+  containers:
+  - name: app
+    image: x
+    command: [sleep, "1000"]
+    env:
+    - {name: GREETING, valueFrom: {configMapKeyRef: {name: settings, key: greeting}}}
+    - {name: PASSWORD, valueFrom: {secretKeyRef: {name: secrets, key: password}}}
+    - {name: WHO, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+    volumeMounts: [{name: work, mountPath: /work}, {name: settings, mountPath: /settings}]
+  volumes:
+  - {name: work, emptyDir: {}}
+  - {name: settings, configMap: {name: settings}}
+)")) << lab.said();
+  const Ran ran = lab.exec("reader", {"sh", "-c",
+                                      "echo $GREETING/$PASSWORD/$WHO; cat /work/order "
+                                      "/settings/file.txt"});
+  EXPECT_EQ(ran.out, "hello/open sesame/reader\none\ntwo\nfrom a map") << ran.error;
+}
+
+}  // namespace
+}  // namespace fairlead::lab

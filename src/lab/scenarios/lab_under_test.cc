@@ -1,0 +1,286 @@
+#include "lab/scenarios/lab_under_test.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+namespace fairlead::lab {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr auto patience = std::chrono::seconds(90);
+constexpr const char* test_user = "fairlead-test";
+
+// The program where an ordinary user can reach it.
+const std::string& program() {
+  static const std::string copy = [] {
+    const std::string folder = fmt::format("/tmp/fairlead-scenarios-{}", ::getpid());
+    fs::create_directories(folder);
+    fs::permissions(folder, fs::perms(0755));
+    fs::copy_file(FAIRLEAD_PROGRAM, folder + "/fairlead", fs::copy_options::overwrite_existing);
+    std::atexit([] {
+      std::error_code error;
+      fs::remove_all(fmt::format("/tmp/fairlead-scenarios-{}", ::getpid()), error);
+    });
+    return folder + "/fairlead";
+  }();
+  return copy;
+}
+
+Words as(Who who, const Words& words) {
+  Words all;
+  if (who == Who::user && ::geteuid() == 0) {
+    all = {"setpriv",  "--reuid", test_user,
+           "--regid",  test_user, "--init-groups",
+           "env",      "-i",      "PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+           "HOME=/tmp"};
+  }
+  all.insert(all.end(), words.begin(), words.end());
+  return all;
+}
+
+// Runs a command to its end, or to the end of our patience.
+Ran execute(const Words& words, const std::string& input) {
+  std::array<int, 2> in{};
+  std::array<int, 2> out{};
+  std::array<int, 2> error{};
+  if (::pipe2(in.data(), O_CLOEXEC) != 0 || ::pipe2(out.data(), O_CLOEXEC) != 0 ||
+      ::pipe2(error.data(), O_CLOEXEC) != 0) {
+    return {};
+  }
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::dup2(in[0], 0);
+    ::dup2(out[1], 1);
+    ::dup2(error[1], 2);
+    ::execvp(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  ::close(in[0]);
+  ::close(out[1]);
+  ::close(error[1]);
+  static_cast<void>(!::write(in[1], input.data(), input.size()));
+  ::close(in[1]);
+  Ran ran;
+  const auto end = std::chrono::steady_clock::now() + patience;
+  std::array<pollfd, 2> sources{{{out[0], POLLIN, 0}, {error[0], POLLIN, 0}}};
+  int open = 2;
+  while (open > 0 && std::chrono::steady_clock::now() < end) {
+    ::poll(sources.data(), sources.size(), 200);
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      if (sources[i].fd < 0 || sources[i].revents == 0) continue;
+      std::array<char, 4096> bytes{};
+      const ssize_t size = ::read(sources[i].fd, bytes.data(), bytes.size());
+      if (size > 0) {
+        (i == 0 ? ran.out : ran.error).append(bytes.data(), static_cast<std::size_t>(size));
+      } else {
+        sources[i].fd = -1;
+        --open;
+      }
+    }
+  }
+  if (open > 0) ::kill(child, SIGKILL);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ::close(out[0]);
+  ::close(error[0]);
+  if (open == 0 && WIFEXITED(status)) ran.status = WEXITSTATUS(status);
+  return ran;
+}
+
+std::string fresh_name() {
+  static std::atomic<int> count = 0;
+  return fmt::format("t{}-{}", ::getpid(), ++count);
+}
+
+}  // namespace
+
+std::vector<Who> everyone() {
+  if (::geteuid() == 0) return {Who::root, Who::user};
+  return {Who::user};
+}
+
+std::string name_of(Who who) {
+  return who == Who::root ? "root" : "user";
+}
+
+LabUnderTest::LabUnderTest(Who who)
+    : who_(who), name_(fresh_name()), folder_("/tmp/fairlead-scenario-" + name_) {
+  fs::create_directories(folder_);
+  fs::permissions(folder_, fs::perms(0755));
+}
+
+LabUnderTest::~LabUnderTest() {
+  static_cast<void>(lab("down"));
+  std::error_code error;
+  fs::remove_all(folder_, error);
+}
+
+void LabUnderTest::write_manifest(const std::string& manifest) const {
+  const std::string next = manifest_path() + ".next";
+  std::ofstream(next) << manifest;
+  fs::permissions(next, fs::perms(0644));
+  fs::rename(next, manifest_path());
+}
+
+Ran LabUnderTest::try_up(const std::string& manifest, const Words& flags) {
+  write_manifest(manifest);
+  Words words{"up", "--name", name_, "-d"};
+  words.insert(words.end(), flags.begin(), flags.end());
+  words.push_back(manifest_path());
+  words.insert(words.begin(), "lab");
+  Ran ran = run(words);
+  said_ = ran.out + ran.error;
+  return ran;
+}
+
+bool LabUnderTest::up(const std::string& manifest, const Words& flags) {
+  return try_up(manifest, flags).status == 0;
+}
+
+Ran LabUnderTest::run(const Words& words, const std::string& input) const {
+  Words all{program()};
+  all.insert(all.end(), words.begin(), words.end());
+  return execute(as(who_, all), input);
+}
+
+Ran LabUnderTest::lab(const std::string& verb, const Words& words) const {
+  Words all{"lab", verb, "--name", name_};
+  all.insert(all.end(), words.begin(), words.end());
+  return run(all);
+}
+
+Ran LabUnderTest::exec(const std::string& target, const Words& words,
+                       const std::string& container) const {
+  Words all;
+  if (!container.empty()) all = {"-c", container};
+  all.push_back(target);
+  all.emplace_back("--");
+  all.insert(all.end(), words.begin(), words.end());
+  return lab("exec", all);
+}
+
+Ran LabUnderTest::path(const std::string& from, const std::string& url, const Words& flags) const {
+  Words all{"path", from, url, "--name", name_};
+  all.insert(all.end(), flags.begin(), flags.end());
+  return run(all);
+}
+
+nlohmann::json LabUnderTest::status() const {
+  return nlohmann::json::parse(lab("status", {"--json"}).out, nullptr, false);
+}
+
+bool LabUnderTest::wait_for(const Words& exec_words, const std::string& target,
+                            const std::string& expected) const {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (std::chrono::steady_clock::now() < end) {
+    if (exec(target, exec_words).out.find(expected) != std::string::npos) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return false;
+}
+
+std::string LabUnderTest::state() const {
+  if (who_ == Who::root) return "/run/fairlead/" + name_;
+  const passwd* user = ::geteuid() == 0 ? ::getpwnam(test_user) : ::getpwuid(::geteuid());
+  const char* runtime = ::geteuid() == 0 ? nullptr : ::getenv("XDG_RUNTIME_DIR");
+  if (runtime != nullptr && *runtime != '\0') return fmt::format("{}/fairlead/{}", runtime, name_);
+  return fmt::format("/tmp/fairlead-{}/{}", user != nullptr ? user->pw_uid : 0, name_);
+}
+
+std::string deployment(const std::string& name, int replicas, const std::string& node,
+                       const std::string& extra) {
+  return fmt::format(R"(---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {0}}}
+spec:
+  replicas: {1}
+  selector: {{matchLabels: {{app: {0}}}}}
+  template:
+    metadata:
+      labels: {{app: {0}}}
+      {3}
+    spec:
+      terminationGracePeriodSeconds: 5
+      {2}
+      containers:
+      - name: app
+        image: fairlead/sample-app
+        env: [{{name: APP_NAME, value: {0}}}, {{name: APP_CALLS, value: ""}}]
+        ports: [{{name: http, containerPort: 9080}}]
+        readinessProbe: {{httpGet: {{path: /healthz, port: http}}, periodSeconds: 1}}
+)",
+                     name, replicas, node.empty() ? "" : "nodeName: " + node, extra);
+}
+
+std::string service(const std::string& name, const std::string& extra) {
+  return fmt::format(R"(---
+apiVersion: v1
+kind: Service
+metadata: {{name: {0}}}
+spec:
+  selector: {{app: {0}}}
+  ports: [{{name: http, port: 80, targetPort: 9080}}]
+  {1}
+)",
+                     name, extra);
+}
+
+Load load(const LabUnderTest& lab, const std::string& from, const std::string& url, int seconds) {
+  static constexpr const char* script = R"(
+import http.client, json, sys, threading, time, urllib.parse
+url = urllib.parse.urlsplit(sys.argv[1])
+end = time.monotonic() + float(sys.argv[2])
+sent, losses, lock = [0], [], threading.Lock()
+def client():
+    connection = None
+    while time.monotonic() < end:
+        try:
+            if connection is None:
+                connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=20)
+            connection.request("GET", url.path or "/")
+            answer = connection.getresponse()
+            body = answer.read()
+            problem = None if answer.status == 200 else "%d %s" % (answer.status, body.decode(errors="replace").strip())
+            if answer.will_close:
+                connection = None
+        except Exception as error:
+            problem, connection = repr(error), None
+        with lock:
+            sent[0] += 1
+            if problem:
+                losses.append("%.2f s before the end: %s" % (end - time.monotonic(), problem))
+        time.sleep(0.004)
+threads = [threading.Thread(target=client) for _ in range(8)]
+[one.start() for one in threads]
+[one.join() for one in threads]
+print(json.dumps({"sent": sent[0], "losses": losses}))
+)";
+  const Ran ran = lab.exec(from, {"python3", "-c", script, url, std::to_string(seconds)});
+  const nlohmann::json told = nlohmann::json::parse(ran.out, nullptr, false);
+  if (!told.is_object()) return {.losses = "the load did not run: " + ran.error + ran.out};
+  Load load{.sent = told.value("sent", 0)};
+  for (const nlohmann::json& loss : told.at("losses")) {
+    ++load.lost;
+    if (load.lost <= 10) load.losses += loss.get<std::string>() + "\n";
+  }
+  return load;
+}
+
+}  // namespace fairlead::lab

@@ -1,0 +1,90 @@
+// A lab as an object with verbs, driven by the program itself: as root, or as an ordinary user. It
+// is taken down when it goes out of scope.
+//
+//   LabUnderTest lab(GetParam());
+//   ASSERT_TRUE(lab.up(two_pods, {"--inject", "all"}));
+//   EXPECT_THAT(lab.exec("client", {"curl", "-s", "http://web/"}).out, HasSubstr("\"web\""));
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace fairlead::lab {
+
+enum class Who { root, user };
+
+[[nodiscard]] std::vector<Who> everyone();
+// Root and an ordinary user when the tests run as root; else whoever runs them.
+[[nodiscard]] std::string name_of(Who who);
+
+struct Ran {
+  int status = -1;  // -1: it did not end in time
+  std::string out;
+  std::string error;
+};
+
+using Words = std::vector<std::string>;
+
+class LabUnderTest {
+ public:
+  explicit LabUnderTest(Who who);
+  ~LabUnderTest();
+  LabUnderTest(const LabUnderTest&) = delete;
+  LabUnderTest& operator=(const LabUnderTest&) = delete;
+
+  [[nodiscard]] bool up(const std::string& manifest, const Words& flags = {});
+  // Writes the manifest, and waits until the lab is ready. False: said() tells why.
+  [[nodiscard]] Ran try_up(const std::string& manifest, const Words& flags = {});
+  [[nodiscard]] const std::string& said() const { return said_; }
+  void write_manifest(const std::string& manifest) const;
+  // Live: the lab watches the file.
+
+  [[nodiscard]] Ran run(const Words& words, const std::string& input = "") const;
+  // `fairlead WORDS`, as this user.
+  [[nodiscard]] Ran lab(const std::string& verb, const Words& words = {}) const;
+  // `fairlead lab VERB --name THIS WORDS`.
+  [[nodiscard]] Ran exec(const std::string& target, const Words& words,
+                         const std::string& container = "") const;
+  [[nodiscard]] Ran path(const std::string& from, const std::string& url,
+                         const Words& flags = {}) const;
+  [[nodiscard]] nlohmann::json status() const;
+  // `lab status --json`.
+  [[nodiscard]] bool wait_for(const Words& exec_words, const std::string& target,
+                              const std::string& expected) const;
+  // Until the command's output holds `expected`; a few seconds at most.
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] std::string manifest_path() const { return folder_ + "/manifest.yaml"; }
+  [[nodiscard]] std::string state() const;
+  // Its state directory.
+
+ private:
+  Who who_;
+  std::string name_;
+  std::string folder_;
+  std::string said_;
+};
+
+// ── manifests ───────────────────────────────────────────────────────────────────────────────────
+
+[[nodiscard]] std::string deployment(const std::string& name, int replicas,
+                                     const std::string& node = "", const std::string& extra = "");
+// Pods of the sample app on port 9080, on one node when it is named; `extra` goes into the pod's
+// metadata, as in "annotations: {…}".
+[[nodiscard]] std::string service(const std::string& name, const std::string& extra = "");
+// Port 80 named http, to 9080; `extra` goes into the spec.
+
+// ── load ────────────────────────────────────────────────────────────────────────────────────────
+
+struct Load {
+  int sent = 0;
+  int lost = 0;
+  std::string losses;  // why, a line each
+};
+
+[[nodiscard]] Load load(const LabUnderTest& lab, const std::string& from, const std::string& url,
+                        int seconds);
+// Eight clients in that pod send safe requests one after the other, on connections that they keep.
+
+}  // namespace fairlead::lab
