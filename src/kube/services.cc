@@ -276,6 +276,7 @@ class Slicer {
   static std::vector<Family> families_of(const Service& service) {
     if (!service.ip_families.empty()) return service.ip_families;
     std::vector<Family> families;
+    families.reserve(service.cluster_ips.size());
     for (const IpAddress& ip : service.cluster_ips) families.push_back(ip.family());
     if (families.empty()) families.push_back(Family::v4);
     return families;

@@ -254,6 +254,7 @@ std::string near_ones(const std::string& wanted, const std::vector<std::string>&
   }
   std::sort(near.begin(), near.end());
   std::vector<std::string> shown;
+  shown.reserve(near.size());
   for (auto& [far, name] : near) shown.push_back(name);
   const char* word = shown.empty() ? "there are" : "near ones";
   if (shown.empty()) shown = names;

@@ -225,9 +225,10 @@ Result<Command> take_apart(std::string_view text) {
 
 Result<> read_limit(const Command& command, Operator& made) {
   if (command.limit.empty()) return done();
-  const char* end = command.limit.data() + command.limit.size();
-  const auto [stopped, error] = std::from_chars(command.limit.data(), end, made.limit);
-  if (error == std::errc() && stopped == end) return done();
+  const std::string_view limit = command.limit;
+  const auto [stopped, error] =
+      std::from_chars(limit.data(), limit.data() + limit.size(), made.limit);
+  if (error == std::errc() && stopped == limit.data() + limit.size()) return done();
   return invalid("access log format: '" + std::string(command.limit) + "' is not a length");
 }
 

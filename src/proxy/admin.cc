@@ -228,7 +228,7 @@ std::string Admin::clusters_text() const {
     for_each_endpoint(
         snapshot, *cluster,
         [&](const config::LocalityEndpoints& locality, const config::LbEndpoint& endpoint) {
-          const std::string where = fmt::format("{}::{}", name, address_of(endpoint));
+          const std::string where = cluster->name + "::" + address_of(endpoint);
           text += fmt::format(
               "{0}::hostname::{1}\n{0}::health_flags::{2}\n{0}::weight::{3}\n"
               "{0}::region::{4}\n{0}::zone::{5}\n{0}::priority::{6}\n",

@@ -342,6 +342,7 @@ ClusterStats& Stats::cluster(unsigned worker, const std::string& name) LIFETIMEB
 
 std::vector<const ClusterStats*> Stats::cluster_of_all(const std::string& name) LIFETIMEBOUND {
   std::vector<const ClusterStats*> all;
+  all.reserve(workers_);
   for (unsigned worker = 0; worker < workers_; ++worker) all.push_back(&cluster(worker, name));
   return all;
 }
