@@ -117,7 +117,7 @@ struct Exchange {
   Buffer from_upstream;
   std::string failure_text;         // why the connection upstream failed
   std::string upstream_local_text;  // of a connection that is gone
-  std::vector<Host*> tried;
+  std::vector<HostName> tried;
   std::array<char, 40> request_id{};
   std::array<char, 24> service_time{};
   Alarm whole{Alarm::Kind::whole};

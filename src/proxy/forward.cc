@@ -612,7 +612,7 @@ Task<Nothing> HttpConnection::attempt() {
     s.pooled = now() - s.up->made();
   } else {
     const bool same_again =
-        std::find(x.tried.begin(), x.tried.end(), s.host.get()) != x.tried.end();
+        std::find(x.tried.begin(), x.tried.end(), s.host->name()) != x.tried.end();
     if (same_again) {
       const auto most = static_cast<std::uint64_t>(first_back_off.count()) << (s.retries - 1);
       (void)co_await worker_.loop().sleep(Duration(worker_.random().below(most)));
@@ -711,7 +711,7 @@ bool HttpConnection::try_again() {
   }
   if (s.retries++ == 0) s.cluster->retry_begins();
   stats.upstream_rq_retry.add();
-  x.tried.push_back(s.host.get());
+  x.tried.push_back(s.host->name());
   leave_host();
   x.failure_text.clear();
   s.ended = Ended::failed;

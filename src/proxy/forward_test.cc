@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
 #include <string>
 
 #include "proxy/test_peers.h"
@@ -281,6 +282,28 @@ TEST_F(ForwardTest, ASafeRequestSurvivesAServerThatClosesAKeptConnection) {
   ASSERT_TRUE(wire.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"));
   EXPECT_THAT(wire.message(), HasSubstr("first"));
   ASSERT_TRUE(wire.send("GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(wire.message(), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(last_record().attempts, 2U);
+}
+
+TEST_F(ForwardTest, AnEndpointThatLeavesWhileItIsAskedMayBeTriedElsewhere) {
+  std::promise<void> asked;
+  std::promise<void> gone;
+  Server leaving([&](Wire& wire, int) {
+    if (wire.message().empty()) return;
+    asked.set_value();
+    gone.get_future().wait();
+    wire.reset();
+  });
+  Server app(Server::answering(echo));
+  start({leaving.address()});
+  config::Listener listener = listener_of("front", manager_of({route_to("app")}));
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  asked.get_future().wait();
+  EXPECT_TRUE(proxy_.apply(snapshot_of({std::move(listener)}, {cluster_of("app", {app.address()})}))
+                  .empty());
+  gone.set_value();
   EXPECT_THAT(wire.message(), StartsWith("HTTP/1.1 200 "));
   EXPECT_EQ(last_record().attempts, 2U);
 }

@@ -77,7 +77,7 @@ class TcpConnection final : public Connection, private net::WheelEntry {
   HostHold host_;
   UpstreamPointer up_;
   Cancel* connecting_ = nullptr;
-  std::vector<Host*> tried_;
+  std::vector<HostName> tried_;
   std::optional<SocketAddress> upstream_local_;
   std::string upstream_local_text_;
   std::string failure_;
@@ -155,7 +155,7 @@ Task<bool> TcpConnection::connect() {
       co_return false;
     }
     if (attempts_ >= most) break;
-    tried_.push_back(host);
+    tried_.push_back(host->name());
   }
   flags_ |= Flag::upstream_connection_failure | Flag::upstream_retry_limit_exceeded;
   cluster_->stats().upstream_cx_connect_attempts_exceeded.add();

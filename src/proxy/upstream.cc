@@ -170,11 +170,21 @@ Host& Cluster::make_host(const SocketAddress& address, const std::string& unix_p
   return *host;
 }
 
-Host* Cluster::pick(std::span<Host* const> avoid) {
+const Host* Cluster::find(const HostName& name) const {
+  if (!name.unix_path.empty()) {
+    const auto found = unix_hosts_.find(name.unix_path);
+    return found == unix_hosts_.end() ? nullptr : found->second.get();
+  }
+  const auto found = hosts_.find(name.address);
+  return found == hosts_.end() ? nullptr : found->second.get();
+}
+
+Host* Cluster::pick(std::span<const HostName> avoid) {
   if (!endpoints_ || endpoints_->size() == 0) return nullptr;
   std::vector<std::size_t> numbers;
-  for (const Host* host : avoid) {
-    if (host->number_) numbers.push_back(*host->number_);
+  for (const HostName& name : avoid) {
+    const Host* host = find(name);
+    if (host && host->number_) numbers.push_back(*host->number_);
   }
   const std::optional<std::size_t> number =
       balancer_.pick(*endpoints_, load_, context_.random, numbers);

@@ -52,6 +52,13 @@ class UpstreamConnection final : private net::Stream::Notice, private net::Wheel
 
 using UpstreamPointer = std::unique_ptr<UpstreamConnection>;
 
+// What a host is called once it may be gone.
+struct HostName {
+  SocketAddress address;
+  std::string unix_path;
+  bool operator==(const HostName&) const = default;
+};
+
 // An address of a cluster.
 class Host {
  public:
@@ -61,6 +68,7 @@ class Host {
   [[nodiscard]] const SocketAddress& address() const LIFETIMEBOUND { return address_; }
   [[nodiscard]] std::string_view text() const LIFETIMEBOUND { return text_; }
   // "10.0.0.1:80", or the path of a unix socket.
+  [[nodiscard]] HostName name() const { return {address_, unix_path_}; }
   [[nodiscard]] std::uint32_t active() const { return active_; }
   [[nodiscard]] std::size_t idle() const { return idle_.size(); }
 
@@ -122,8 +130,9 @@ class Cluster {
   [[nodiscard]] const EndpointSet* endpoints() const LIFETIMEBOUND { return endpoints_.get(); }
   [[nodiscard]] ClusterStats& stats() LIFETIMEBOUND { return stats_; }
 
-  [[nodiscard]] Host* pick(std::span<Host* const> avoid = {});
-  // By the balancer; null when no endpoint is eligible.
+  [[nodiscard]] Host* pick(std::span<const HostName> avoid = {});
+  // By the balancer; null when no endpoint is eligible. `avoid` are names, as whoever was tried may
+  // have left the cluster since.
   [[nodiscard]] Host& at(const SocketAddress& address) LIFETIMEBOUND;
   // For original_dst: the host of this very address.
   [[nodiscard]] const config::LbEndpoint* endpoint_of(const Host& host) const LIFETIMEBOUND;
@@ -153,6 +162,7 @@ class Cluster {
   class Turn;
 
   Host& host_of(const config::LbEndpoint& endpoint);
+  [[nodiscard]] const Host* find(const HostName& name) const;
   Host& make_host(const SocketAddress& address, const std::string& unix_path);
   void forget_idle(Host& host);
   void lost_idle(UpstreamConnection& connection);
