@@ -217,18 +217,20 @@ Response Admin::stats(http::Request& request, bool prometheus) const {
 std::string Admin::clusters_text() const {
   const config::Snapshot& snapshot = *proxy_.snapshot();
   std::string text;
-  for (const auto& [name, cluster] : snapshot.clusters) {
+  for (const auto& entry : snapshot.clusters) {
+    const std::string& name = entry.first;
+    const config::Cluster& cluster = *entry.second;
     text += fmt::format(
         "{0}::default_priority::max_connections::{1}\n"
         "{0}::default_priority::max_pending_requests::{2}\n"
         "{0}::default_priority::max_requests::{3}\n"
         "{0}::default_priority::max_retries::{4}\n",
-        name, cluster->max_connections, cluster->max_pending_requests, cluster->max_requests,
-        cluster->max_retries);
+        name, cluster.max_connections, cluster.max_pending_requests, cluster.max_requests,
+        cluster.max_retries);
     for_each_endpoint(
-        snapshot, *cluster,
+        snapshot, cluster,
         [&](const config::LocalityEndpoints& locality, const config::LbEndpoint& endpoint) {
-          const std::string where = cluster->name + "::" + address_of(endpoint);
+          const std::string where = name + "::" + address_of(endpoint);
           text += fmt::format(
               "{0}::hostname::{1}\n{0}::health_flags::{2}\n{0}::weight::{3}\n"
               "{0}::region::{4}\n{0}::zone::{5}\n{0}::priority::{6}\n",
