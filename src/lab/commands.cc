@@ -2,12 +2,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
+#include <array>
 #include <csignal>
-#include <cstring>
 #include <optional>
 
 #include "lab/probe.h"
@@ -277,26 +275,6 @@ Task<Result<Line>> do_apply(Caller& caller, const Line& wish) {
   co_return co_await wait_until_replaced(caller);
 }
 
-Result<> pass_descriptor(int socket, const Line& line, int passed) {
-  const std::string text = line.dump() + "\n";
-  iovec piece{const_cast<char*>(text.data()), text.size()};
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
-  msghdr message{};
-  message.msg_iov = &piece;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &passed, sizeof passed);
-  if (::sendmsg(socket, &message, MSG_NOSIGNAL) < 0) {
-    return from_errno(errno, "passing a connection");
-  }
-  return done();
-}
-
 Result<SocketAddress> address_of_service(Lab& lab, const Line& wish) {
   const std::string target = text_in(wish, "target");
   const std::size_t slash = target.find('/');
@@ -336,7 +314,9 @@ Task<Result<Line>> do_connect(Caller& caller, const Line& wish) {
   if (!stream) co_return std::move(stream).fault();
   const int socket = static_cast<net::SocketStream&>(**stream).descriptor();
   const Line answer{{"status", 0}, {"address", address->text()}};
-  if (Result<> passed = pass_descriptor(caller.stream.descriptor(), answer, socket); !passed) {
+  const std::array<int, 1> handed{socket};
+  if (Result<> passed = send_with(caller.stream.descriptor(), answer.dump() + "\n", handed);
+      !passed) {
     co_return std::move(passed).fault();
   }
   co_return Line{};  // has been said already

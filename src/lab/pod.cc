@@ -97,7 +97,7 @@ Result<> ContainerRunner::start() {
   Result<Launched> launched = launch(how);
   if (!launched) return std::move(launched).fault();
   launched_ = std::move(*launched);
-  mounts_ = 0;
+  mounts_.close();
   child_ = pod_.surroundings_.children.adopt(launched_.pid);
   started_ = pod_.surroundings_.loop.now();
   status_.state = kube::Running{.started_at = now_text()};
@@ -107,9 +107,10 @@ Result<> ContainerRunner::start() {
 }
 
 void ContainerRunner::record_ending() {
-  const Report report = report_of(launched_);
-  if (mounts_ == 0) mounts_ = report.mounts;
+  Report report = report_of(launched_);
+  if (!mounts_.valid()) mounts_ = std::move(report.mounts);
   kill_all_in(mounts_);  // what the container's own process left running
+  mounts_.close();
   const Ending& ending = child_->ending();
   kube::Terminated ended{.exit_code = ending.signal == 0 ? ending.code : 128 + ending.signal,
                          .signal = ending.signal,
@@ -230,7 +231,7 @@ Task<> ContainerRunner::stop(Duration grace) {
 
 void ContainerRunner::kill(int signal) {
   if (!is_running()) return;
-  if (mounts_ == 0) mounts_ = report_of(launched_).mounts;
+  if (!mounts_.valid()) mounts_ = std::move(report_of(launched_).mounts);
   child_->signal(signal);
   if (signal == SIGKILL) kill_all_in(mounts_);
 }
@@ -454,7 +455,11 @@ Result<> PodRunner::prepare() {
         std::pair{"hosts", hosts}, std::pair{"hostname", host + "\n"}}) {
     if (Result<> written = write_file(folder() + "/" + file, text); !written) return written;
   }
-  return write_file(folder() + "/bootstrap.json", bootstrap());
+  // Its own folder: the proxy also keeps its last good configuration there, over its restarts.
+  const std::string home = folder() + "/proxy";
+  fs::create_directories(home, error);
+  ::chmod(home.c_str(), 0777);
+  return write_file(home + "/" + fs::path(proxy_bootstrap).filename().string(), bootstrap());
 }
 
 std::string PodRunner::bootstrap() const {
@@ -474,7 +479,8 @@ Root PodRunner::root_of(const kube::Container& container) const {
                 {.source = folder() + "/hosts", .target = "/etc/hosts"},
                 {.source = folder() + "/hostname", .target = "/etc/hostname"}};
   if (was_proxy(container)) {
-    root.binds.push_back({.source = folder() + "/bootstrap.json", .target = proxy_bootstrap});
+    root.binds.push_back({.source = folder() + "/proxy",
+                          .target = fs::path(proxy_bootstrap).parent_path().string()});
   }
   for (Bind& bind : binds_of(folder() + "/volumes", pod_, container)) {
     root.binds.push_back(std::move(bind));

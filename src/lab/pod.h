@@ -86,7 +86,7 @@ class ContainerRunner {
   kube::ContainerStatus status_;
   ChildPointer child_;
   Launched launched_;
-  ino_t mounts_ = 0;
+  Descriptor mounts_;  // of the process, while it may have left others behind
   Latest<bool> stopping_;
   Latest<bool> readiness_;
   Instant started_;

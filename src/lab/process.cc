@@ -5,7 +5,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,10 +15,14 @@
 #include <cstring>
 #include <filesystem>
 
+#include "lab/talk.h"
+
 namespace fairlead::lab {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char mounts_follow = '\0';  // the byte that carries them
 
 constexpr const char* usual_path =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/fairlead/bin";
@@ -34,24 +38,31 @@ Result<> join(pid_t target) {
   return done();
 }
 
-// First of all: which mounts are its own, so that whoever ends it finds all that it started.
-void tell_mounts(int teller, bool own) {
-  const ino_t mounts = own ? mounts_of(::getpid()) : 0;
-  static_cast<void>(!::write(teller, &mounts, sizeof mounts));
+// Of the namespace that a file of /proc stands for; 0 when it is gone.
+ino_t number_of(const std::string& path) {
+  struct stat found{};
+  return ::stat(path.c_str(), &found) == 0 ? found.st_ino : 0;
+}
+
+// First of all it hands over its mounts, so that whoever ends it finds all that it started.
+Result<> hand_over_mounts(int teller) {
+  const Descriptor mounts(::open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC));
+  if (!mounts.valid()) return from_errno(errno, "opening the container's mount namespace");
+  const std::array<int, 1> passed{mounts.number()};
+  return send_with(teller, std::string_view(&mounts_follow, 1), passed);
 }
 
 Result<> settle(const Launch& how, int teller) {
   if (how.network != nullptr && ::setns(how.network->descriptor(), CLONE_NEWNET) != 0) {
     return from_errno(errno, "entering the network namespace");
   }
-  if (!how.root || how.join != 0) tell_mounts(teller, false);
   if (how.join != 0) {
     if (Result<> joined = join(how.join); !joined) return joined;
   } else if (how.root) {
     if (::unshare(CLONE_NEWNS | CLONE_NEWUTS) != 0) {
       return from_errno(errno, "making the container's namespaces");
     }
-    tell_mounts(teller, true);
+    if (Result<> handed = hand_over_mounts(teller); !handed) return handed;
     ::sethostname(how.host_name.c_str(), how.host_name.size());
     if (Result<> changed = change_root(*how.root); !changed) return changed;
   }
@@ -126,7 +137,9 @@ Result<> run(const Launch& how, int teller) {
 
 Result<Launched> launch(const Launch& how) {
   int report[2];
-  if (::pipe2(report, O_CLOEXEC | O_NONBLOCK) != 0) return from_errno(errno, "making a pipe");
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, report) != 0) {
+    return from_errno(errno, "making a socket");
+  }
   Launched launched{.report = Descriptor(report[0])};
   const Descriptor write_end(report[1]);
   launched.pid = ::fork();
@@ -136,25 +149,16 @@ Result<Launched> launch(const Launch& how) {
 }
 
 Report report_of(const Launched& launched) {
-  std::string text;
-  char part[512];
-  for (;;) {
-    const ssize_t size = ::read(launched.report.number(), part, sizeof part);
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) break;
-    text.append(part, static_cast<std::size_t>(size));
-  }
   Report report;
-  if (text.size() >= sizeof report.mounts) {
-    std::memcpy(&report.mounts, text.data(), sizeof report.mounts);
-    report.trouble = text.substr(sizeof report.mounts);
+  std::vector<Descriptor> passed;
+  for (;;) {
+    const Result<std::size_t> size = receive(launched.report.number(), report.trouble, passed);
+    if (!size || *size == 0) break;
   }
+  if (!passed.empty()) report.mounts = std::move(passed.front());
+  if (!report.trouble.empty() && report.trouble.front() == mounts_follow)
+    report.trouble.erase(0, 1);
   return report;
-}
-
-ino_t mounts_of(pid_t process) {
-  struct stat found{};
-  return ::stat(fmt::format("/proc/{}/ns/mnt", process).c_str(), &found) == 0 ? found.st_ino : 0;
 }
 
 void kill_group(pid_t leader, int signal) {
@@ -162,15 +166,17 @@ void kill_group(pid_t leader, int signal) {
   ::kill(leader, signal);  // when it leads no group yet
 }
 
-void kill_all_in(ino_t mounts) {
-  if (mounts == 0 || mounts == mounts_of(::getpid())) return;
+void kill_all_in(const Descriptor& mounts) {
+  if (!mounts.valid()) return;
+  const ino_t meant = number_of(fmt::format("/proc/self/fd/{}", mounts.number()));
+  if (meant == 0 || meant == number_of("/proc/self/ns/mnt")) return;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
     const std::string name = entry.path().filename();
     pid_t process = 0;
     const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), process);
     if (failed != std::errc() || end != name.data() + name.size()) continue;
-    if (mounts_of(process) == mounts) ::kill(process, SIGKILL);
+    if (number_of("/proc/" + name + "/ns/mnt") == meant) ::kill(process, SIGKILL);
   }
 }
 

@@ -40,21 +40,19 @@ struct Launched {
 
 // What a launched process said of itself before it became its program.
 struct Report {
-  ino_t mounts = 0;     // its own mount namespace; 0: none, or not yet
+  Descriptor mounts;    // its own mount namespace; none, or not yet: not valid
   std::string trouble;  // why the program was never reached
 };
 
 [[nodiscard]] Report report_of(const Launched& launched);
 // Once: what is there so far. Complete when the process is over.
 
-[[nodiscard]] ino_t mounts_of(pid_t process);
-// Names its mount namespace; 0 when it is gone.
-
 void kill_group(pid_t leader, int signal);
 
-void kill_all_in(ino_t mounts);
-// SIGKILL for every process of that mount namespace, whatever group it went to. Never this
-// process's own.
+void kill_all_in(const Descriptor& mounts);
+// SIGKILL for every process of that mount namespace, whatever group it went to. Never of this
+// process's own. The descriptor keeps the namespace: its number alone is given to the next one as
+// soon as the last process has left.
 
 [[nodiscard]] std::string path_of_environment(const std::vector<std::string>& environment);
 // The value of PATH, or the usual one.

@@ -37,37 +37,12 @@ Result<Descriptor> connect_to(const std::string& path) {
   return socket;
 }
 
-Result<> send_all(int socket, std::string_view text, std::span<const int> passed) {
-  while (!text.empty()) {
-    iovec piece{const_cast<char*>(text.data()), text.size()};
-    msghdr message{};
-    message.msg_iov = &piece;
-    message.msg_iovlen = 1;
-    alignas(cmsghdr) Control control{};
-    if (!passed.empty()) {
-      message.msg_control = control.data();
-      message.msg_controllen = CMSG_SPACE(passed.size_bytes());
-      cmsghdr* header = CMSG_FIRSTHDR(&message);
-      header->cmsg_level = SOL_SOCKET;
-      header->cmsg_type = SCM_RIGHTS;
-      header->cmsg_len = CMSG_LEN(passed.size_bytes());
-      std::memcpy(CMSG_DATA(header), passed.data(), passed.size_bytes());
-    }
-    const ssize_t sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0) return from_errno(errno, "speaking to the lab");
-    text.remove_prefix(static_cast<std::size_t>(sent));
-    passed = {};
-  }
-  return done();
-}
-
 }  // namespace
 
 Result<Descriptor> call(const Places& places, const Line& wish, std::span<const int> passed) {
   Result<Descriptor> socket = connect_to(places.command_socket());
   if (!socket) return socket;
-  if (Result<> sent = send_all(socket->number(), wish.dump() + "\n", passed); !sent) {
+  if (Result<> sent = send_with(socket->number(), wish.dump() + "\n", passed); !sent) {
     return std::move(sent).fault();
   }
   return socket;
@@ -97,6 +72,31 @@ Result<Line> last_line(const Descriptor& connection,
     }
     reader.add(bytes);
   }
+}
+
+Result<> send_with(int socket, std::string_view text, std::span<const int> passed) {
+  while (!text.empty()) {
+    iovec piece{const_cast<char*>(text.data()), text.size()};
+    msghdr message{};
+    message.msg_iov = &piece;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) Control control{};
+    if (!passed.empty()) {
+      message.msg_control = control.data();
+      message.msg_controllen = CMSG_SPACE(passed.size_bytes());
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = SOL_SOCKET;
+      header->cmsg_type = SCM_RIGHTS;
+      header->cmsg_len = CMSG_LEN(passed.size_bytes());
+      std::memcpy(CMSG_DATA(header), passed.data(), passed.size_bytes());
+    }
+    const ssize_t sent = ::sendmsg(socket, &message, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return from_errno(errno, "speaking to the lab");
+    text.remove_prefix(static_cast<std::size_t>(sent));
+    passed = {};
+  }
+  return done();
 }
 
 bool LineReader::take(std::string& line) {

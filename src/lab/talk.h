@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -38,6 +39,9 @@ struct Wish {
                                      const std::function<void(const std::string&)>& say);
 // Waits for the answer, telling on the way. Fault: closed when the lab ended meanwhile; what the
 // answer's "error" says.
+
+[[nodiscard]] Result<> send_with(int socket, std::string_view text, std::span<const int> passed);
+// All of `text`, the descriptors with its first byte.
 
 class LineReader {
  public:
