@@ -46,7 +46,7 @@ struct LocalReply {
   std::string_view details;  // static
   std::string body;          // for a person
   std::string location;      // of a redirect
-  bool undelivered = false;  // the app behind us never saw the request
+  bool undelivered = false;  // the app behind us never saw the request, or died with a safe one
 };
 
 // How an attempt to get a response ended.

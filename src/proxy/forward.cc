@@ -744,6 +744,8 @@ LocalReply HttpConnection::reset_reply() {
     s.cluster->stats().upstream_rq_rx_reset.add();
     reply.flag = Flag::upstream_connection_termination;
     reply.details = "upstream_reset_before_response_started{connection_termination}";
+    reply.undelivered =
+        http::is_safe(request().method) && request().body.kind == BodyFraming::Kind::none;
     reply.body = fmt::format("fairlead: {} ended the connection before it answered.\n", where);
   }
   return reply;

@@ -249,6 +249,18 @@ TEST_F(ForwardTest, InboundMarksWhatItNeverDelivered) {
   EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), HasSubstr("x-fairlead-undelivered: "));
 }
 
+TEST_F(ForwardTest, InboundMarksASafeRequestThatDiedWithItsAppAndNoOther) {
+  Server dying([](Wire& wire, int) {
+    (void)wire.message();
+    wire.reset();
+  });
+  start(manager_of({route_to("app")}), cluster_of("app", {dying.address()}),
+        config::Direction::inbound);
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), HasSubstr("x-fairlead-undelivered: "));
+  EXPECT_THAT(ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"),
+              Not(HasSubstr("x-fairlead-undelivered")));
+}
+
 TEST_F(ForwardTest, WhatWasNeverDeliveredIsTriedElsewhereAndTheMarkIsTakenOff) {
   Server refusing(Server::answering([](const std::string&) {
     return std::string(
