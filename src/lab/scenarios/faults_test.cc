@@ -23,11 +23,12 @@ class Faults : public testing::Test {
     return deployment("client", 1, "node1") + deployment("web", replicas) + service("web");
   }
 
-  // Load for some seconds, with something happening in the midst of it.
-  void expect_nothing_lost(int seconds, const std::function<void()>& happens) {
-    std::future<Load> load_over = std::async(std::launch::async, [this, seconds] {
-      return load(lab, "client", "http://web/", seconds);
-    });
+  // Load for some seconds, with something happening in the midst of it. The app takes a moment for
+  // each request, so that some are always in it.
+  void expect_nothing_lost(int seconds, const std::function<void()>& happens,
+                           const std::string& url = "http://web/?delay=20ms") {
+    std::future<Load> load_over = std::async(
+        std::launch::async, [this, seconds, url] { return load(lab, "client", url, seconds); });
     std::this_thread::sleep_for(std::chrono::milliseconds(1500));
     happens();
     const Load load = load_over.get();
@@ -35,14 +36,14 @@ class Faults : public testing::Test {
     EXPECT_EQ(load.lost, 0) << "of " << load.sent << ":\n" << load.losses;
   }
 
-  // The first pod of the Deployment web.
-  std::string one_pod() {
+  // The first pod of a Deployment.
+  std::string one_pod(const std::string& of = "web") {
     const nlohmann::json status = lab.status();
     for (const nlohmann::json& pod : status.value("pods", nlohmann::json::array())) {
       const std::string name = pod.value("name", "");
-      if (name.find("web-") != std::string::npos) return name;
+      if (name.find(of + "-") != std::string::npos) return name;
     }
-    ADD_FAILURE() << "no pod of web in " << status.dump(1);
+    ADD_FAILURE() << "no pod of " << of << " in " << status.dump(1);
     return "";
   }
 
@@ -52,6 +53,18 @@ class Faults : public testing::Test {
 TEST_F(Faults, ARollingRestart) {
   ASSERT_TRUE(lab.up(shop(3), {"--inject", "all"})) << lab.said();
   expect_nothing_lost(8, [&] { EXPECT_EQ(lab.lab("restart", {"web"}).status, 0); });
+}
+
+TEST_F(Faults, RollingRestartsAllAlongTheWay) {
+  ASSERT_TRUE(lab.up(shop(2) + deployment("front", 2) + service("front"), {"--inject", "all"}))
+      << lab.said();
+  expect_nothing_lost(
+      10,
+      [&] {
+        EXPECT_EQ(lab.lab("restart", {"front"}).status, 0);
+        EXPECT_EQ(lab.lab("restart", {"web"}).status, 0);
+      },
+      "http://front/?call=http://web/");
 }
 
 TEST_F(Faults, TheAppIsKilled) {
@@ -76,6 +89,21 @@ TEST_F(Faults, ControlIsKilledAndComesBack) {
   expect_nothing_lost(8, [&] {
     EXPECT_EQ(lab.lab("kill", {"control"}).status, 0);
     lab.write_manifest(shop(2) + deployment("late", 1) + service("late"));
+    EXPECT_TRUE(lab.wait_for({"curl", "-sS", "http://late/"}, "client", "\"service\":\"late\""));
+  });
+}
+
+TEST_F(Faults, WithoutControlProxiesStartFromTheirLastGoodConfiguration) {
+  const std::string before = shop(2) + deployment("solo", 1) + service("solo");
+  ASSERT_TRUE(lab.up(before, {"--inject", "all"})) << lab.said();
+  expect_nothing_lost(8, [&] {
+    EXPECT_EQ(lab.lab("kill", {"--hold", "control"}).status, 0);
+    EXPECT_EQ(lab.lab("kill", {one_pod("solo"), "-c", "istio-proxy"}).status, 0);
+    EXPECT_EQ(lab.lab("kill", {one_pod(), "-c", "istio-proxy"}).status, 0);
+    EXPECT_TRUE(lab.wait_for({"curl", "-sS", "http://solo/"}, "client", "\"service\":\"solo\""));
+    EXPECT_FALSE(lab.status()["control"].value("running", true));
+    lab.write_manifest(before + deployment("late", 1) + service("late"));
+    EXPECT_EQ(lab.lab("restart", {"control"}).status, 0);
     EXPECT_TRUE(lab.wait_for({"curl", "-sS", "http://late/"}, "client", "\"service\":\"late\""));
   });
 }

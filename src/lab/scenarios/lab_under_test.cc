@@ -246,6 +246,7 @@ Load load(const LabUnderTest& lab, const std::string& from, const std::string& u
   static constexpr const char* script = R"(
 import http.client, json, sys, threading, time, urllib.parse
 url = urllib.parse.urlsplit(sys.argv[1])
+target = (url.path or "/") + ("?" + url.query if url.query else "")
 end = time.monotonic() + float(sys.argv[2])
 sent, losses, lock = [0], [], threading.Lock()
 def client():
@@ -254,7 +255,7 @@ def client():
         try:
             if connection is None:
                 connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=20)
-            connection.request("GET", url.path or "/")
+            connection.request("GET", target)
             answer = connection.getresponse()
             body = answer.read()
             problem = None if answer.status == 200 else "%d %s" % (answer.status, body.decode(errors="replace").strip())
