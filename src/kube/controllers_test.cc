@@ -372,5 +372,63 @@ TEST(AsIfRunning, IsTheSameEachTimeAndReadsBackEqual) {
   EXPECT_EQ(back.endpoint_slices, one->endpoint_slices);
 }
 
+std::string pod_with_address(const std::string& name, const std::string& address) {
+  return "---\napiVersion: v1\nkind: Pod\nmetadata: {name: " + name +
+         ", labels: {app: web}}\nspec: {containers: [{name: app, image: x}]}\nstatus: {podIP: " +
+         address + ", podIPs: [{ip: " + address + "}]}\n";
+}
+
+std::string written_slice(const std::string& name, const std::string& manager) {
+  return "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: " + name +
+         ", labels: {kubernetes.io/service-name: web, endpointslice.kubernetes.io/managed-by: " +
+         manager +
+         "}}\naddressType: IPv4\nendpoints: [{addresses: [10.244.9.9]}]\nports: [{port: 80}]\n";
+}
+
+std::vector<std::string> slice_names(const Objects& objects) {
+  std::vector<std::string> names;
+  for (const EndpointSlice& slice : objects.endpoint_slices) names.push_back(slice.metadata.name);
+  return names;
+}
+
+TEST(AsIfRunning, KeepsTheAddressesThatPodsWereWrittenWith) {
+  const Objects manifests =
+      objects_in(service("web") + pod_with_address("one", "10.244.1.2") + deployment("web", 3));
+  const Result<Objects> running = as_if_running(manifests, {.nodes = 1});
+  ASSERT_TRUE(running.ok());
+  std::vector<std::string> addresses;
+  for (const Pod& pod : running->pods) {
+    addresses.push_back(pod.status.pod_ips.front().text());
+    if (pod.metadata.name == "one") EXPECT_EQ(addresses.back(), "10.244.1.2");
+  }
+  EXPECT_THAT(addresses, testing::UnorderedElementsAre("10.244.1.2", "10.244.1.3", "10.244.1.4",
+                                                       "10.244.1.5"));
+}
+
+TEST(AsIfRunning, MakesControllersSlicesAnewOnlyWhereTheirPodsAreThere) {
+  const std::string slices =
+      written_slice("old", slice_controller) + written_slice("own", "somebody");
+  const Result<Objects> with_pods =
+      as_if_running(objects_in(service("web") + deployment("web", 1) + slices));
+  ASSERT_TRUE(with_pods.ok());
+  EXPECT_THAT(slice_names(*with_pods), testing::Not(testing::Contains("old")));
+  EXPECT_THAT(slice_names(*with_pods), testing::Contains("own"));
+  EXPECT_THAT(with_pods->endpoint_slices, SizeIs(2));
+  const Result<Objects> without = as_if_running(objects_in(service("web") + slices));
+  ASSERT_TRUE(without.ok());
+  EXPECT_THAT(slice_names(*without), testing::IsSupersetOf({"old", "own"}));
+}
+
+TEST(AsIfRunning, SaysSoWhenNodesHaveNoAddressesForPods) {
+  const auto settled = [](int pods, int nodes) {
+    return as_if_running(objects_in(deployment("web", pods)), {.nodes = nodes});
+  };
+  EXPECT_TRUE(settled(253, 1).ok());
+  for (const Result<Objects>& full : {settled(254, 1), settled(255, 255)}) {
+    ASSERT_FALSE(full.ok());
+    EXPECT_EQ(full.fault().kind, FaultKind::exhausted);
+  }
+}
+
 }  // namespace
 }  // namespace fairlead::kube

@@ -457,6 +457,8 @@ struct SliceEndpoint {
 
 inline constexpr const char* service_name_label = "kubernetes.io/service-name";
 inline constexpr const char* slice_manager_label = "endpointslice.kubernetes.io/managed-by";
+inline constexpr const char* slice_controller = "endpointslice-controller.k8s.io";
+inline constexpr const char* slice_mirror_controller = "endpointslicemirroring-controller.k8s.io";
 inline constexpr const char* headless_label = "service.kubernetes.io/headless";
 inline constexpr const char* template_hash_label = "pod-template-hash";
 

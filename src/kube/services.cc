@@ -194,8 +194,6 @@ Result<> allocate_cluster_ips(std::vector<Service>& services, const std::vector<
 namespace {
 
 constexpr std::size_t most_in_a_slice = 100;
-constexpr const char* slice_controller = "endpointslice-controller.k8s.io";
-constexpr const char* mirror_controller = "endpointslicemirroring-controller.k8s.io";
 constexpr const char* skip_mirror_label = "endpointslice.kubernetes.io/skip-mirror";
 constexpr const char* zone_label = "topology.kubernetes.io/zone";
 
@@ -356,7 +354,7 @@ class Slicer {
   void mirror_subset(const Endpoints& endpoints, const EndpointSubset& subset, Family family,
                      const std::string& key) {
     EndpointSlice slice =
-        slice_for(endpoints.metadata, endpoints.metadata, family, mirror_controller, key);
+        slice_for(endpoints.metadata, endpoints.metadata, family, slice_mirror_controller, key);
     slice.metadata.owners = {
         {"v1", "Endpoints", endpoints.metadata.name, endpoints.metadata.uid, true}};
     slice.ports = subset.ports;

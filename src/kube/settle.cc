@@ -17,6 +17,7 @@ constexpr std::uint64_t seed = 1;     // the same manifests give the same names
 constexpr int most_steps = 10'000;    // of controllers; each makes at least one pod
 constexpr int first_pod_address = 2;  // .1 is the node's end of the wire
 constexpr int last_pod_address = 254;
+constexpr int most_nodes = 254;  // each has a number in its pods' addresses
 
 IpAddress address(const std::string& text) {
   return *IpAddress::parse(text);
@@ -33,6 +34,20 @@ Node make_node(int number) {
                     {"InternalIP", fmt::format("fd00:172:30::{:x}", number)},
                     {"Hostname", node.metadata.name}};
   return node;
+}
+
+std::string label_of(const EndpointSlice& slice, const char* label) {
+  const auto found = slice.metadata.labels.find(label);
+  return found == slice.metadata.labels.end() ? std::string() : found->second;
+}
+
+std::pair<std::string, std::string> service_of(const EndpointSlice& slice) {
+  return {slice.metadata.name_space, label_of(slice, service_name_label)};
+}
+
+bool is_controllers(const EndpointSlice& slice) {
+  const std::string manager = label_of(slice, slice_manager_label);
+  return manager == slice_controller || manager == slice_mirror_controller;
 }
 
 // Brings a cluster to rest.
@@ -54,16 +69,35 @@ class Settling {
     objects_.replica_sets.clear();
     note_addresses_in_use();
     if (Result<> made = make_pods(); !made) return std::move(made).fault();
-    for (EndpointSlice& slice : endpoint_slices_of(objects_)) {
-      objects_.endpoint_slices.push_back(std::move(slice));
-    }
+    make_slices();
     return std::move(objects_);
   }
 
  private:
   void note_addresses_in_use() {
     for (const Pod& pod : manifests_.pods) {
-      for (const IpAddress& ip : pod.status.pod_ips) taken_.insert(ip);
+      taken_.insert(pod.status.pod_ips.begin(), pod.status.pod_ips.end());
+    }
+  }
+
+  // Slices that a controller wrote give way to those made of the same pods here; where the
+  // manifests have the slices and not the pods, the slices stay.
+  void make_slices() {
+    std::vector<EndpointSlice> made = endpoint_slices_of(objects_);
+    std::set<std::pair<std::string, std::string>> known;  // services
+    for (const EndpointSlice& slice : made) {
+      if (!slice.endpoints.empty()) known.insert(service_of(slice));
+    }
+    std::erase_if(objects_.endpoint_slices, [&](const EndpointSlice& slice) {
+      return is_controllers(slice) && known.contains(service_of(slice));
+    });
+    std::set<std::pair<std::string, std::string>> names;
+    for (const EndpointSlice& slice : objects_.endpoint_slices) {
+      names.emplace(slice.metadata.name_space, slice.metadata.name);
+    }
+    for (EndpointSlice& slice : made) {
+      if (names.contains({slice.metadata.name_space, slice.metadata.name})) continue;
+      objects_.endpoint_slices.push_back(std::move(slice));
     }
   }
 
@@ -115,15 +149,23 @@ class Settling {
       pod.status.pod_ips = pod.status.host_ips;
       return done();
     }
-    if (!pod.status.pod_ips.empty()) return done();
-    const auto place =
-        std::find_if(objects_.nodes.begin(), objects_.nodes.end(),
-                     [&](const Node& one) { return one.metadata.name == pod.spec.node_name; });
-    const auto number = static_cast<int>(place - objects_.nodes.begin()) + 1;
+    const Pod* written = find(manifests_.pods, pod.metadata.name_space, pod.metadata.name);
+    if (written != nullptr && !written->status.pod_ips.empty()) {
+      pod.status.pod_ips = written->status.pod_ips;
+      return done();
+    }
+    const auto number = static_cast<int>(node - objects_.nodes.data()) + 1;
+    if (number > most_nodes) {
+      return Fault{FaultKind::exhausted,
+                   fmt::format("node {} is one more than the {} that have addresses for pods",
+                               pod.spec.node_name, most_nodes)};
+    }
     for (int last = first_pod_address; last <= last_pod_address; ++last) {
       const IpAddress v4 = address(fmt::format("10.244.{}.{}", number, last));
-      if (!taken_.insert(v4).second) continue;
-      pod.status.pod_ips = {v4, address(fmt::format("fd00:10:244:{:x}::{:x}", number, last))};
+      const IpAddress v6 = address(fmt::format("fd00:10:244:{:x}::{:x}", number, last));
+      if (taken_.contains(v4) || taken_.contains(v6)) continue;
+      taken_.insert({v4, v6});
+      pod.status.pod_ips = {v4, v6};
       return done();
     }
     return Fault{FaultKind::exhausted, fmt::format("node {} has no address left for pod {}",

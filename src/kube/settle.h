@@ -19,8 +19,10 @@ struct ClusterSettings {
 [[nodiscard]] Result<Objects> as_if_running(const Objects& manifests,
                                             const ClusterSettings& settings = {});
 // The manifests, with nodes, ReplicaSets, pods (placed, addressed, ready, with sidecars), cluster
-// IPs and EndpointSlices added where they are missing. Pods' addresses are those of a fresh lab's
-// ranges: 10.244.N.x and fd00:10:244:N::x. The same manifests give the same objects, names
-// included. Fault: a pod that fits no node, an address given twice.
+// IPs and EndpointSlices added where they are missing. Pods keep the addresses that their manifests
+// have; others get those of a fresh lab's ranges: 10.244.N.x and fd00:10:244:N::x. Slices that a
+// cluster's controllers wrote are made anew where their pods are there. The same manifests give the
+// same objects, names included. Fault: a pod that fits no node, an address given twice, no address
+// left.
 
 }  // namespace fairlead::kube
