@@ -144,7 +144,9 @@ int show(nft::Kernel& kernel, const Wishes& wishes) {
   const auto installed = intercept::installed(kernel);
   if (!installed) return complain(installed.fault());
   if (!installed->has_value()) {
-    std::puts("nothing is captured here: there is no table fairlead-capture");
+    std::puts(
+        "nothing is captured here: there is no table fairlead-capture; "
+        "a lab's pod is asked with: fairlead lab exec POD -- fairlead intercept show");
     return 0;
   }
   const auto& [table, readings] = **installed;

@@ -340,6 +340,13 @@ int run_lab(const Arguments& arguments) {
   try {
     app.parse(words);
   } catch (const CLI::ParseError& error) {
+    const bool is_unknown = app.get_subcommands().empty() && !arguments.empty() &&
+                            !arguments.front().empty() && arguments.front().front() != '-';
+    if (is_unknown) {
+      std::fprintf(stderr, "fairlead lab: there is no verb '%s'; fairlead lab --help lists them\n",
+                   std::string(arguments.front()).c_str());
+      return wrong_use;
+    }
     return app.exit(error) == 0 ? 0 : wrong_use;
   }
   return act(wishes);
