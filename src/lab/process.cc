@@ -110,6 +110,8 @@ Result<> run(const Launch& how, int teller) {
   std::vector<char*> environment;
   words.reserve(how.words.size() + 1);
   environment.reserve(how.environment.size() + 1);
+  words.reserve(how.words.size() + 1);
+  environment.reserve(how.environment.size() + 1);
   for (const std::string& word : how.words) words.push_back(const_cast<char*>(word.c_str()));
   for (const std::string& one : how.environment) {
     environment.push_back(const_cast<char*>(one.c_str()));
