@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <thread>
+
 #include "lab/scenarios/lab_under_test.h"
 
 namespace fairlead::lab {
@@ -104,6 +109,52 @@ TEST_P(Road, FromManifestsAloneItIsThePredictionOfTheLab) {
       nlohmann::json::parse(lab.path("client", "http://far/", {"--json"}).out, nullptr, false);
   ASSERT_TRUE(running.is_object());
   EXPECT_EQ(running.value("verdict", ""), "arrives") << running.dump(1);
+}
+
+// A real Envoy in the place of every sidecar, told what to do by our control plane. FAIRLEAD_ENVOY
+// names the program (`./dev test` fetches one); without it these are not among the tests.
+class RealEnvoy : public testing::TestWithParam<std::string> {
+ protected:
+  RealEnvoy() : lab(everyone().front()) {}
+  LabUnderTest lab;
+};
+
+std::vector<std::string> envoys() {
+  const char* program = std::getenv("FAIRLEAD_ENVOY");
+  if (program == nullptr || *program == '\0') return {};
+  return {program};
+}
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(RealEnvoy);
+INSTANTIATE_TEST_SUITE_P(As, RealEnvoy, testing::ValuesIn(envoys()),
+                         [](const auto&) { return "sidecar"; });
+
+TEST_P(RealEnvoy, TakesTheRoad) {
+  ASSERT_TRUE(lab.up(two_nodes(), {"--inject", "all", "--envoy", GetParam()})) << lab.said();
+  for (const char* name : {"near", "far"}) {
+    const std::string url = std::string("http://") + name + "/";
+    const Ran ran = lab.exec("client", {"curl", "-sS", "--max-time", "10", url});
+    EXPECT_THAT(ran.out, HasSubstr(std::string("\"service\":\"") + name + "\"")) << ran.error;
+    const Ran path = lab.path("client", url, {"--live"});
+    EXPECT_EQ(path.status, 0) << path.out << path.error;
+  }
+  const Ran server = lab.exec("client", {"curl", "-sS", "127.0.0.1:15000/server_info"});
+  EXPECT_THAT(server.out, HasSubstr("\"state\": \"LIVE\"")) << "it is no Envoy";
+  const Ran control = lab.run({"control", "status", "--name", lab.name()});
+  EXPECT_THAT(control.out, AllOf(HasSubstr("current"), Not(HasSubstr("refused")))) << control.error;
+}
+
+TEST_P(RealEnvoy, LosesNothingInARollingRestart) {
+  ASSERT_TRUE(lab.up(deployment("client", 1, "node1") + deployment("far", 3) + service("far"),
+                     {"--inject", "all", "--envoy", GetParam()}))
+      << lab.said();
+  std::future<Load> under =
+      std::async(std::launch::async, [this] { return load(lab, "client", "http://far/", 8); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  EXPECT_EQ(lab.lab("restart", {"far"}).status, 0);
+  const Load over = under.get();
+  EXPECT_GT(over.sent, 200) << over.losses;
+  EXPECT_EQ(over.lost, 0) << over.losses;
 }
 
 }  // namespace
