@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "kube/inject.h"
 #include "lab/probe.h"
 #include "lab/volumes.h"
 #include "xds/bootstrap.h"
@@ -411,6 +412,20 @@ PodRunner::PodRunner(Surroundings& surroundings, kube::Pod pod, Machine machine,
   for (const kube::Container& container : pod_.spec.containers) {
     containers_.push_back(std::make_unique<ContainerRunner>(*this, container, false));
   }
+  start_proxy_after_capture();
+}
+
+// Once connections are captured, whatever speaks needs the proxy: the pod's own init containers
+// too.
+void PodRunner::start_proxy_after_capture() {
+  const auto named = [this](const char* name) {
+    return std::find_if(containers_.begin(), containers_.end(),
+                        [name](const auto& one) { return one->spec().name == name; });
+  };
+  const auto capture = named(kube::init_container_name);
+  const auto proxy = named(proxy_container);
+  if (capture == containers_.end() || proxy == containers_.end() || proxy < capture) return;
+  std::rotate(capture + 1, proxy, proxy + 1);
 }
 
 PodRunner::~PodRunner() {

@@ -122,6 +122,7 @@ class PodRunner {
   [[nodiscard]] Task<bool> run_init(ContainerRunner& container);
   [[nodiscard]] Task<> run_apps();
   [[nodiscard]] Result<> prepare();
+  void start_proxy_after_capture();
   [[nodiscard]] std::string folder() const;
   [[nodiscard]] std::string bootstrap() const;  // of its proxy
   [[nodiscard]] Root root_of(const kube::Container& container) const;

@@ -153,5 +153,24 @@ spec:
   EXPECT_EQ(ran.out, "hello/open sesame/reader\none\ntwo\nfrom a map") << ran.error;
 }
 
+TEST_P(Labs, InitContainersSpeakThroughTheProxy) {
+  LabUnderTest lab(GetParam());
+  ASSERT_TRUE(lab.up(deployment("web", 1) + service("web") + R"(---
+apiVersion: v1
+kind: Pod
+metadata: {name: late}
+spec:
+  initContainers:
+  - {name: ask, image: x, command: [sh, -c, "until curl -sf http://web/ > /work/answer; do sleep 0.2; done"], volumeMounts: [{name: work, mountPath: /work}]}
+  containers:
+  - {name: app, image: x, command: [sleep, "1000"], volumeMounts: [{name: work, mountPath: /work}]}
+  volumes: [{name: work, emptyDir: {}}]
+)",
+                     {"--inject", "all"}))
+      << lab.said();
+  EXPECT_THAT(lab.exec("late", {"cat", "/work/answer"}).out,
+              AllOf(HasSubstr("\"service\":\"web\""), HasSubstr("x-request-id")));
+}
+
 }  // namespace
 }  // namespace fairlead::lab
