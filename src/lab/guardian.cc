@@ -159,6 +159,7 @@ class Guardian {
       failed_ = true;
     }
     if (line.contains("ready")) tell_verdict(true);
+    if (line.contains("unready")) tell_verdict(false);  // it stays up, to be looked at
     if (line.contains("over")) over_ = true;
   }
 
