@@ -132,8 +132,8 @@ kind: Pod
 metadata: {name: reader, labels: {app: reader}}
 spec:
   initContainers:
-  - {name: first, image: x, command: [sh, -c, "echo one >> /work/order"], volumeMounts: [{name: work, mountPath: /work}]}
-  - {name: second, image: x, command: [sh, -c, "echo two >> /work/order"], volumeMounts: [{name: work, mountPath: /work}]}
+  - {name: first, image: x, command: [sh, -c, "echo one >> /data/order"], volumeMounts: [{name: work, mountPath: /data}]}
+  - {name: second, image: x, command: [sh, -c, "echo two >> /data/order"], volumeMounts: [{name: work, mountPath: /data}]}
   containers:
   - name: app
     image: x
@@ -142,13 +142,13 @@ spec:
     - {name: GREETING, valueFrom: {configMapKeyRef: {name: settings, key: greeting}}}
     - {name: PASSWORD, valueFrom: {secretKeyRef: {name: secrets, key: password}}}
     - {name: WHO, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
-    volumeMounts: [{name: work, mountPath: /work}, {name: settings, mountPath: /settings}]
+    volumeMounts: [{name: work, mountPath: /data}, {name: settings, mountPath: /settings}]
   volumes:
   - {name: work, emptyDir: {}}
   - {name: settings, configMap: {name: settings}}
 )")) << lab.said();
   const Ran ran = lab.exec("reader", {"sh", "-c",
-                                      "echo $GREETING/$PASSWORD/$WHO; cat /work/order "
+                                      "echo $GREETING/$PASSWORD/$WHO; cat /data/order "
                                       "/settings/file.txt"});
   EXPECT_EQ(ran.out, "hello/open sesame/reader\none\ntwo\nfrom a map") << ran.error;
 }
@@ -161,14 +161,14 @@ kind: Pod
 metadata: {name: late}
 spec:
   initContainers:
-  - {name: ask, image: x, command: [sh, -c, "until curl -sf http://web/ > /work/answer; do sleep 0.2; done"], volumeMounts: [{name: work, mountPath: /work}]}
+  - {name: ask, image: x, command: [sh, -c, "until curl -sf http://web/ > /data/answer; do sleep 0.2; done"], volumeMounts: [{name: work, mountPath: /data}]}
   containers:
-  - {name: app, image: x, command: [sleep, "1000"], volumeMounts: [{name: work, mountPath: /work}]}
+  - {name: app, image: x, command: [sleep, "1000"], volumeMounts: [{name: work, mountPath: /data}]}
   volumes: [{name: work, emptyDir: {}}]
 )",
                      {"--inject", "all"}))
       << lab.said();
-  EXPECT_THAT(lab.exec("late", {"cat", "/work/answer"}).out,
+  EXPECT_THAT(lab.exec("late", {"cat", "/data/answer"}).out,
               AllOf(HasSubstr("\"service\":\"web\""), HasSubstr("x-request-id")));
 }
 
