@@ -141,6 +141,11 @@ Task<Result<Line>> do_exec(Caller& caller, const Line& wish) {
   Launch how;
   if (Machine* machine = caller.lab.find_machine(text_in(wish, "target"))) {
     how = {.network = &machine->network};
+  } else if (flag_in(wish, "bare")) {
+    // The pod's network alone: a witness needs none of its containers, which may not even run.
+    const Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(text_in(wish, "target"));
+    if (!pods) co_return pods.fault();
+    how = {.network = &pods->front()->runner->machine().network};
   } else {
     Result<Launch> inside = exec_in_pod(caller.lab, wish);
     if (!inside) co_return std::move(inside).fault();
