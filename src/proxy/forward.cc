@@ -697,6 +697,7 @@ bool HttpConnection::try_again() {
                                    .retries_in_flight = s.cluster->retries_in_flight(),
                                    .max_retries = s.cluster->config().max_retries,
                                    .safe_method = http::is_safe(request().method),
+                                   .has_body = request().body.may_have_bytes(),
                                    .body_sent = s.body_sent};
     const RetryVerdict verdict = should_retry(s.rule->retry, made, situation);
     if (verdict.retry == Retry::limit_reached) {
@@ -744,8 +745,7 @@ LocalReply HttpConnection::reset_reply() {
     s.cluster->stats().upstream_rq_rx_reset.add();
     reply.flag = Flag::upstream_connection_termination;
     reply.details = "upstream_reset_before_response_started{connection_termination}";
-    reply.undelivered =
-        http::is_safe(request().method) && request().body.kind == BodyFraming::Kind::none;
+    reply.undelivered = http::is_safe(request().method) && !request().body.may_have_bytes();
     reply.body = fmt::format("fairlead: {} ended the connection before it answered.\n", where);
   }
   return reply;
@@ -1198,6 +1198,7 @@ bool HttpConnection::retried_instead(std::string_view bytes) {
                                  .retries_in_flight = s.cluster->retries_in_flight(),
                                  .max_retries = s.cluster->config().max_retries,
                                  .safe_method = http::is_safe(request().method),
+                                 .has_body = request().body.may_have_bytes(),
                                  .body_sent = s.body_sent};
   const RetryVerdict verdict = should_retry(s.rule->retry, made, situation);
   if (verdict.retry == Retry::limit_reached) {

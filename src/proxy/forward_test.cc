@@ -333,6 +333,38 @@ TEST_F(ForwardTest, AnUnsafeRequestIsNotSentTwice) {
   EXPECT_EQ(last_record().flags, Flag::upstream_connection_termination);
 }
 
+TEST_F(ForwardTest, ASafeRequestWithABodyIsNotSentTwiceEither) {
+  std::atomic<int> seen{0};
+  Server app([&](Wire& wire, int) {
+    if (!wire.message().empty()) ++seen;
+    wire.reset();
+  });
+  start({app.address()});
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"),
+              StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(seen, 1);
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"),
+              StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(seen, 3);  // a body of no bytes is none
+}
+
+TEST_F(ForwardTest, ABodyThatIsHereWholeIsSentAgainWhenThePolicySaysSo) {
+  std::atomic<int> seen{0};
+  Server app([&](Wire& wire, int connection) {
+    const std::string request = wire.message();
+    EXPECT_THAT(request, ::testing::EndsWith("\r\n\r\nhi"));
+    ++seen;
+    if (connection == 0) return wire.reset();
+    wire.send(ok_with("second"));
+  });
+  config::Route route = route_to("app");
+  route.forward.retry = config::RetryPolicy{.retry_on = {"reset"}, .retries = 1};
+  start(manager_of({route}), cluster_of("app", {app.address()}));
+  EXPECT_THAT(ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"),
+              HasSubstr("second"));
+  EXPECT_EQ(seen, 2);
+}
+
 TEST_F(ForwardTest, ARequestThatTakesTooLongIs504) {
   Server app([](Wire& wire, int) {
     (void)wire.message();
