@@ -45,6 +45,31 @@ void set_level(Level level) {
   logger()->set_level(level_of(level));
 }
 
+Level level() {
+  for (const Level one : {Level::trace, Level::debug, Level::info, Level::warning, Level::error}) {
+    if (level_of(one) == logger()->level()) return one;
+  }
+  return Level::off;
+}
+
+std::string_view name_of(Level level) {
+  switch (level) {
+    case Level::trace:
+      return "trace";
+    case Level::debug:
+      return "debug";
+    case Level::info:
+      return "info";
+    case Level::warning:
+      return "warning";
+    case Level::error:
+      return "error";
+    case Level::off:
+      return "off";
+  }
+  return "info";
+}
+
 bool level_from(std::string_view name, Level& level) {
   if (name == "trace")
     level = Level::trace;

@@ -8,8 +8,10 @@ namespace fairlead::log {
 enum class Level { trace, debug, info, warning, error, off };
 
 void set_level(Level level);
+[[nodiscard]] Level level();
 [[nodiscard]] bool level_from(std::string_view name, Level& level);
 // Envoy's names: trace, debug, info, warning (or warn), error, critical, off.
+[[nodiscard]] std::string_view name_of(Level level);
 
 void set_source(std::string_view source);
 // The word that each line carries: "proxy", "control", "node". Call once, before threads start.

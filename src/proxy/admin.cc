@@ -32,7 +32,7 @@ constexpr const char* help =
     "  /healthcheck/fail, /healthcheck/ok (POST): what /ready says\n"
     "  /init_dump: what is still waited for\n"
     "  /listeners: every listener (format=json)\n"
-    "  /logging (POST): level=LEVEL\n"
+    "  /logging (POST): the log's level, and level=LEVEL changes it\n"
     "  /memory: bytes in use\n"
     "  /quitquitquit (POST): exit\n"
     "  /ready: 200 LIVE, or 503 and why not\n"
@@ -187,13 +187,14 @@ Response Admin::change(http::Request& request) {
     response.close = true;
     return response;
   }
-  log::Level level = log::Level::info;
-  const std::string name = request.parameter("level").value_or("");
-  if (!log::level_from(name, level)) {
-    return plain(400, "usage: /logging?level=trace|debug|info|warning|error|off\n");
+  if (!request.query().empty()) {
+    log::Level level = log::Level::info;
+    if (!log::level_from(request.parameter("level").value_or(""), level)) {
+      return plain(400, "usage: /logging?level=trace|debug|info|warning|error|off\n");
+    }
+    log::set_level(level);
   }
-  log::set_level(level);
-  return plain(200, fmt::format("active loggers:\n  fairlead: {}\n", name));
+  return plain(200, fmt::format("active loggers:\n  fairlead: {}\n", log::name_of(log::level())));
 }
 
 Response Admin::stats(http::Request& request, bool prometheus) const {

@@ -25,6 +25,7 @@
 #include "base/address.h"
 #include "config/snapshot.h"
 #include "net/loop.h"
+#include "proxy/admin.h"
 #include "proxy/proxy.h"
 
 namespace fairlead::proxy::testing {
@@ -294,6 +295,7 @@ class RunningProxy {
       proxy_ = &proxy;
       up.set_value();
       loop.run();
+      admin_.reset();
     });
     up.get_future().wait();
   }
@@ -335,6 +337,14 @@ class RunningProxy {
       return proxy.stats().text(proxy.readings(), {.used_only = true, .pattern = pattern});
     });
   }
+  // An admin port, once.
+  SocketAddress serve_admin(AdminHooks hooks) {
+    return on_control([&](Proxy& proxy) {
+      admin_ = std::make_unique<Admin>(*loop_, proxy, std::move(hooks));
+      const Result<SocketAddress> at = admin_->listen({IpAddress::v4({127, 0, 0, 1}), 0});
+      return at.ok() ? *at : SocketAddress();
+    });
+  }
   void drain(Duration grace, Duration most) {
     loop_->post([this, grace, most] { loop_->start(proxy_->drain(grace, most)); });
   }
@@ -356,6 +366,7 @@ class RunningProxy {
 
  private:
   Task<> end() {
+    if (admin_) co_await admin_->close();
     co_await proxy_->stop();
     loop_->stop();
   }
@@ -367,6 +378,7 @@ class RunningProxy {
   }
   net::Loop* loop_ = nullptr;
   Proxy* proxy_ = nullptr;
+  std::unique_ptr<Admin> admin_;  // lives and dies on the control thread
   std::thread thread_;
 };
 
