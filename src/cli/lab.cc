@@ -214,7 +214,9 @@ int forward(const Wishes& wishes) {
   if (!found) return complain("forward", found.fault());
   const Result<> forwarded =
       lab::forward(found->places, wishes.target, wishes.port, wishes.local_port);
-  return forwarded ? 0 : complain("forward", forwarded.fault());
+  if (forwarded) return 0;
+  const bool unknown = forwarded.fault().kind == FaultKind::missing;
+  return complain("forward", forwarded.fault(), unknown ? wrong_use : failed);
 }
 
 // ── flags ───────────────────────────────────────────────────────────────────────────────────────
@@ -236,7 +238,8 @@ class Flags {
         ->required();
     CLI::App* exec = add_with_target("exec", "run a command in a pod, a VM, a node or control");
     exec->add_option("-c,--container", wishes_.containers, "which container")->expected(1);
-    exec->add_flag("-i,--stdin", wishes_.interactive, "with this standard input");
+    exec->add_flag("-i,--stdin", wishes_.interactive,
+                   "with this standard input, even if it is a terminal");
     exec->add_flag("-t,--tty", wishes_.terminal, "with a terminal");
     CLI::App* logs = add_with_target("logs", "what a container, control or a node's agent wrote");
     logs->add_option("-c,--container", wishes_.containers, "which container")->expected(1);

@@ -46,6 +46,13 @@ Result<int> status_from(const Descriptor& connection) {
   return answer->value("status", 1);
 }
 
+// A pipe or a file is meant to be read; a terminal only when it is said, as the command could
+// otherwise be stopped for reading it.
+bool has_input(const Execution& what) {
+  if (::fcntl(STDIN_FILENO, F_GETFD) < 0) return false;
+  return what.interactive || ::isatty(STDIN_FILENO) == 0;
+}
+
 // ── with a terminal ─────────────────────────────────────────────────────────────────────────────
 
 // This terminal in raw mode until the end of the scope.
@@ -239,7 +246,7 @@ bool is_alive(const Places& places) {
 Result<int> execute(const Places& places, const Execution& what) {
   if (what.terminal && ::isatty(STDIN_FILENO) != 0) return execute_on_terminal(places, what);
   const Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  const std::array<int, 3> passed{what.interactive ? STDIN_FILENO : null.number(), STDOUT_FILENO,
+  const std::array<int, 3> passed{has_input(what) ? STDIN_FILENO : null.number(), STDOUT_FILENO,
                                   STDERR_FILENO};
   Line wish = wish_of(what);
   wish["terminal"] = false;

@@ -374,7 +374,11 @@ Task<> Commands::serve(net::UnixStreamPointer stream) {
   for (const NamedCommand& command : commands) {
     if (name == command.name) answer = co_await command.run(caller, wish->line);
   }
-  if (!answer) answer = Line{{"status", 1}, {"error", answer.fault().describe()}};
+  if (!answer) {
+    answer = Line{{"status", 1},
+                  {"error", answer.fault().describe()},
+                  {"missing", answer.fault().kind == FaultKind::missing}};
+  }
   if (answer->is_null()) co_return;
   static_cast<void>((co_await send_line(*stream, std::move(*answer))).ok());
 }

@@ -59,7 +59,9 @@ Result<Line> last_line(const Descriptor& connection,
       Line line = Line::parse(text, nullptr, false);
       if (!line.is_object()) return invalid("the lab answered no JSON object: " + text);
       if (line.contains("error")) {
-        return Fault{.kind = FaultKind::denied, .message = line.value("error", "")};
+        const bool missing = line.value("missing", false);
+        return Fault{.kind = missing ? FaultKind::missing : FaultKind::denied,
+                     .message = line.value("error", "")};
       }
       if (line.contains("status")) return line;
       say(line.value("say", ""));

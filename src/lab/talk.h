@@ -5,7 +5,8 @@
 //   caller  {"command":"exec","pod":"productpage-v1","words":["ls"],...}     and three descriptors
 //   lab     {"say":"..."}            any number of lines for people
 //   lab     {"status":0,...}         the last line: the exit status, and what was asked for
-//           {"status":1,"error":"..."}
+//           {"status":1,"error":"...","missing":true}     the last when something named is not
+//           there
 //
 // The caller's end of the connection stands for the caller: when it is closed, what was being done
 // for it is ended.
@@ -37,8 +38,8 @@ struct Wish {
 
 [[nodiscard]] Result<Line> last_line(const Descriptor& connection,
                                      const std::function<void(const std::string&)>& say);
-// Waits for the answer, telling on the way. Fault: closed when the lab ended meanwhile; what the
-// answer's "error" says.
+// Waits for the answer, telling on the way. Fault: closed when the lab ended meanwhile; else what
+// the answer's "error" says, missing or denied.
 
 [[nodiscard]] Result<> send_with(int socket, std::string_view text, std::span<const int> passed);
 // All of `text`, the descriptors with its first byte.

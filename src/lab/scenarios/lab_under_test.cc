@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <pty.h>
 #include <pwd.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -119,6 +121,110 @@ std::string name_of(Who who) {
   return who == Who::root ? "root" : "user";
 }
 
+Ran run_here(const Words& words) {
+  return execute(words, "");
+}
+
+// ── beside the test ─────────────────────────────────────────────────────────────────────────────
+
+Beside::Beside(const Words& words, bool terminal) {
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  std::array<int, 2> out{-1, -1};
+  if (!terminal && ::pipe2(out.data(), O_CLOEXEC) != 0) return;
+  winsize size{.ws_row = 40, .ws_col = 132, .ws_xpixel = 0, .ws_ypixel = 0};
+  pid_ = terminal ? ::forkpty(&streams_, nullptr, nullptr, &size) : ::fork();
+  if (pid_ == 0) {
+    if (!terminal) {
+      ::dup2(::open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
+      ::dup2(out[1], 1);
+      ::dup2(out[1], 2);
+    }
+    ::execvp(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  if (!terminal) {
+    streams_ = out[0];
+    ::close(out[1]);
+  }
+  ::fcntl(streams_, F_SETFD, FD_CLOEXEC);
+}
+
+Beside::~Beside() {
+  if (pid_ > 0) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  ::close(streams_);
+}
+
+// Whether there may be more.
+bool Beside::read_some(int milliseconds) {
+  pollfd source{streams_, POLLIN, 0};
+  if (::poll(&source, 1, milliseconds) <= 0) return true;
+  std::array<char, 4096> bytes{};
+  const ssize_t size = ::read(streams_, bytes.data(), bytes.size());
+  if (size > 0) output_.append(bytes.data(), static_cast<std::size_t>(size));
+  return size > 0;
+}
+
+bool Beside::says(const std::string& text) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  bool more = true;
+  while (output_.find(text) == std::string::npos) {
+    if (!more || std::chrono::steady_clock::now() > end) return false;
+    more = read_some(200);
+  }
+  return true;
+}
+
+void Beside::type(const std::string& text) const {
+  static_cast<void>(!::write(streams_, text.data(), text.size()));
+}
+
+void Beside::resize(int rows, int columns) const {
+  const winsize size{.ws_row = static_cast<std::uint16_t>(rows),
+                     .ws_col = static_cast<std::uint16_t>(columns),
+                     .ws_xpixel = 0,
+                     .ws_ypixel = 0};
+  ::ioctl(streams_, TIOCSWINSZ, &size);
+}
+
+void Beside::signal(int number) const {
+  ::kill(pid_, number);
+}
+
+int Beside::wait() {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  int status = 0;
+  bool more = true;
+  while (::waitpid(pid_, &status, WNOHANG) != pid_) {
+    if (std::chrono::steady_clock::now() > end) return -1;
+    if (more) {
+      more = read_some(50);
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+  pid_ = -1;
+  pollfd left{streams_, POLLIN, 0};
+  while (::poll(&left, 1, 0) > 0 && (left.revents & POLLIN) != 0 && read_some(0)) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+bool comes_about(const std::function<bool()>& holds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return true;
+}
+
+// ── a lab ───────────────────────────────────────────────────────────────────────────────────────
+
 LabUnderTest::LabUnderTest(Who who)
     : who_(who), name_(fresh_name()), folder_("/tmp/fairlead-scenario-" + name_) {
   fs::create_directories(folder_);
@@ -159,6 +265,12 @@ Ran LabUnderTest::run(const Words& words, const std::string& input) const {
   return execute(as(who_, all), input);
 }
 
+std::unique_ptr<Beside> LabUnderTest::start(const Words& words, bool terminal) const {
+  Words all{program()};
+  all.insert(all.end(), words.begin(), words.end());
+  return std::make_unique<Beside>(as(who_, all), terminal);
+}
+
 Ran LabUnderTest::lab(const std::string& verb, const Words& words) const {
   Words all{"lab", verb, "--name", name_};
   all.insert(all.end(), words.begin(), words.end());
@@ -183,6 +295,22 @@ Ran LabUnderTest::path(const std::string& from, const std::string& url, const Wo
 
 nlohmann::json LabUnderTest::status() const {
   return nlohmann::json::parse(lab("status", {"--json"}).out, nullptr, false);
+}
+
+nlohmann::json LabUnderTest::pod(const std::string& name) const {
+  for (const nlohmann::json& pod : status().value("pods", nlohmann::json::array())) {
+    if (pod.value("name", "") == name) return pod;
+  }
+  return nlohmann::json::object();
+}
+
+nlohmann::json LabUnderTest::record() const {
+  const nlohmann::json labs =
+      nlohmann::json::parse(run({"lab", "list", "--json"}).out, nullptr, false);
+  for (const nlohmann::json& one : labs) {
+    if (one.value("name", "") == name_) return one;
+  }
+  return nlohmann::json::object();
 }
 
 bool LabUnderTest::wait_for(const Words& exec_words, const std::string& target,

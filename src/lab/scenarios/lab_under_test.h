@@ -6,6 +6,10 @@
 //   EXPECT_THAT(lab.exec("client", {"curl", "-s", "http://web/"}).out, HasSubstr("\"web\""));
 #pragma once
 
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -26,6 +30,38 @@ struct Ran {
 
 using Words = std::vector<std::string>;
 
+[[nodiscard]] Ran run_here(const Words& words);
+// A command outside every lab, as whoever runs the tests.
+
+// A program that goes on beside the test, with its own terminal if wished; killed when it goes out
+// of scope.
+class Beside {
+ public:
+  explicit Beside(const Words& words, bool terminal = false);
+  ~Beside();
+  Beside(const Beside&) = delete;
+  Beside& operator=(const Beside&) = delete;
+
+  [[nodiscard]] bool says(const std::string& text);
+  // Waits until its output holds `text`. False: it ended, or did not say it in time.
+  void type(const std::string& text) const;
+  void resize(int rows, int columns) const;
+  // Of its terminal.
+  void signal(int number) const;
+  [[nodiscard]] int wait();
+  // Its exit status; -1 when a signal ended it, or when it did not end in time.
+  [[nodiscard]] const std::string& output() const { return output_; }
+
+ private:
+  [[nodiscard]] bool read_some(int milliseconds);
+  pid_t pid_ = -1;
+  int streams_ = -1;
+  std::string output_;
+};
+
+[[nodiscard]] bool comes_about(const std::function<bool()>& holds);
+// Asked again and again, half a minute at most.
+
 class LabUnderTest {
  public:
   explicit LabUnderTest(Who who);
@@ -42,6 +78,8 @@ class LabUnderTest {
 
   [[nodiscard]] Ran run(const Words& words, const std::string& input = "") const;
   // `fairlead WORDS`, as this user.
+  [[nodiscard]] std::unique_ptr<Beside> start(const Words& words, bool terminal = false) const;
+  // The same, beside the test.
   [[nodiscard]] Ran lab(const std::string& verb, const Words& words = {}) const;
   // `fairlead lab VERB --name THIS WORDS`.
   [[nodiscard]] Ran exec(const std::string& target, const Words& words,
@@ -50,6 +88,10 @@ class LabUnderTest {
                          const Words& flags = {}) const;
   [[nodiscard]] nlohmann::json status() const;
   // `lab status --json`.
+  [[nodiscard]] nlohmann::json pod(const std::string& name) const;
+  // What status() says of it; an empty object when there is none.
+  [[nodiscard]] nlohmann::json record() const;
+  // What `lab list --json` says of it.
   [[nodiscard]] bool wait_for(const Words& exec_words, const std::string& target,
                               const std::string& expected) const;
   // Until the command's output holds `expected`; a few seconds at most.

@@ -1,0 +1,206 @@
+// The verbs of `fairlead lab` at their edges: terminals, pipes and ports of the host, Ctrl-C, and
+// a lab whose first process dies.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+
+#include "lab/scenarios/lab_under_test.h"
+
+namespace fairlead::lab {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+class Verbs : public testing::TestWithParam<Who> {
+ protected:
+  Verbs() : lab(GetParam()) {}
+
+  [[nodiscard]] std::unique_ptr<Beside> beside(const std::string& verb, const Words& words,
+                                               bool terminal = false) const {
+    Words all{"lab", verb, "--name", lab.name()};
+    all.insert(all.end(), words.begin(), words.end());
+    return lab.start(all, terminal);
+  }
+
+  LabUnderTest lab;
+};
+
+INSTANTIATE_TEST_SUITE_P(As, Verbs, testing::ValuesIn(everyone()),
+                         [](const auto& one) { return name_of(one.param); });
+
+// ── forward ─────────────────────────────────────────────────────────────────────────────────────
+
+TEST_P(Verbs, ForwardOpensAPortOfTheHostToAService) {
+  ASSERT_TRUE(lab.up(deployment("web", 1) + service("web"), {"--inject", "all"})) << lab.said();
+  const std::unique_ptr<Beside> forward = beside("forward", {"web", "80"});
+  ASSERT_TRUE(forward->says("leads to web")) << forward->output();
+  std::smatch address;
+  ASSERT_TRUE(std::regex_search(forward->output(), address, std::regex("http://127.0.0.1:[0-9]+/")))
+      << forward->output();
+  for (int i = 0; i < 2; ++i) {
+    const Ran asked = run_here({"curl", "-sS", "--max-time", "10", address.str()});
+    EXPECT_THAT(asked.out, HasSubstr("\"service\":\"web\"")) << asked.error;
+  }
+  forward->signal(SIGINT);
+  EXPECT_EQ(forward->wait(), 0) << forward->output();
+}
+
+TEST_P(Verbs, ForwardToNothingNamesWhatIsNear) {
+  ASSERT_TRUE(lab.up(deployment("web", 1) + service("web") + service("ratings"))) << lab.said();
+  const Ran unknown = lab.lab("forward", {"webb"});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.error, AllOf(HasSubstr("no service 'webb'"), HasSubstr("web")));
+  const Ran port = lab.lab("forward", {"web", "81"});
+  EXPECT_EQ(port.status, 2);
+  EXPECT_THAT(port.error, HasSubstr("no port 81; there are: 80"));
+}
+
+// ── exec ────────────────────────────────────────────────────────────────────────────────────────
+
+TEST_P(Verbs, ExecTakesAPipeAndGivesTheStatus) {
+  ASSERT_TRUE(lab.up(deployment("web", 1))) << lab.said();
+  const Words exec{"lab", "exec", "--name", lab.name(), "web"};
+  const auto with = [&](Words flags, const Words& words, const std::string& input) {
+    Words all = exec;
+    all.insert(all.end(), flags.begin(), flags.end());
+    all.emplace_back("--");
+    all.insert(all.end(), words.begin(), words.end());
+    return lab.run(all, input);
+  };
+  const Ran cat = with({}, {"cat"}, "hi\n");
+  EXPECT_EQ(cat.out, "hi\n") << cat.error;
+  EXPECT_EQ(cat.status, 0);
+  EXPECT_EQ(with({"-i"}, {"cat"}, "hi\n").out, "hi\n");
+  EXPECT_EQ(with({"-it"}, {"cat"}, "hi\n").out, "hi\n") << "without a terminal there is none";
+  EXPECT_EQ(with({}, {"sh", "-c", "read word; exit $word"}, "23\n").status, 23);
+  EXPECT_EQ(with({}, {"sh", "-c", "kill -KILL $$"}, "").status, 128 + SIGKILL);
+  const Ran nothing = with({}, {"no-such-program"}, "");
+  EXPECT_EQ(nothing.status, 1);
+  EXPECT_THAT(nothing.error, HasSubstr("no-such-program"));
+}
+
+TEST_P(Verbs, ExecGivesATerminalOfThisOnesSize) {
+  ASSERT_TRUE(lab.up(deployment("web", 1))) << lab.said();
+  const std::unique_ptr<Beside> shell = beside(
+      "exec", {"-it", "web", "--", "sh", "-c", "tty; stty size; read word; stty size; exit $word"},
+      true);
+  EXPECT_TRUE(shell->says("40 132")) << shell->output();
+  EXPECT_THAT(shell->output(), AllOf(HasSubstr("/dev/pts/"), Not(HasSubstr("not a tty"))));
+  shell->resize(50, 99);
+  shell->type("17\r");
+  EXPECT_EQ(shell->wait(), 17) << shell->output();
+  EXPECT_THAT(shell->output(), HasSubstr("50 99"));
+}
+
+TEST_P(Verbs, CtrlCOnATerminalEndsWhatRunsThere) {
+  ASSERT_TRUE(lab.up(deployment("web", 1))) << lab.said();
+  const std::unique_ptr<Beside> cat = beside("exec", {"-it", "web", "--", "cat"}, true);
+  cat->type("hello\r");
+  ASSERT_TRUE(cat->says("hello\r\nhello")) << cat->output();
+  cat->type("\x03");
+  EXPECT_EQ(cat->wait(), 128 + SIGINT) << cat->output();
+}
+
+// ── the end ─────────────────────────────────────────────────────────────────────────────────────
+
+std::string link_of(const fs::path& path) {
+  std::error_code error;
+  const fs::path target = fs::read_symlink(path, error);
+  return error ? "" : target.string();
+}
+
+// Every namespace that a process of this lab is in, beside those of the host.
+std::set<std::string> namespaces_below(pid_t init) {
+  std::set<std::string> found;
+  const std::string root = "/proc/" + std::to_string(init) + "/ns/";
+  const std::string own = link_of(root + "pid_for_children");
+  for (const fs::directory_entry& process : fs::directory_iterator("/proc")) {
+    if (own.empty() || link_of(process.path() / "ns/pid") != own) continue;
+    for (const char* kind : {"pid", "net", "mnt", "uts", "ipc", "user"}) {
+      const std::string name = link_of(process.path() / "ns" / kind);
+      if (!name.empty() && name != link_of(fs::path("/proc/self/ns") / kind)) found.insert(name);
+    }
+  }
+  return found;
+}
+
+// Which of them there still are: some process is in it, or it is mounted here.
+std::set<std::string> still_there(const std::set<std::string>& namespaces) {
+  std::set<std::string> found;
+  std::error_code gone;
+  for (const fs::directory_entry& process : fs::directory_iterator("/proc")) {
+    for (const fs::directory_entry& one : fs::directory_iterator(process.path() / "ns", gone)) {
+      const std::string name = link_of(one.path());
+      if (namespaces.contains(name)) found.insert(name);
+    }
+  }
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    for (const std::string& name : namespaces) {
+      if (line.find(name) != std::string::npos) found.insert(name);
+    }
+  }
+  return found;
+}
+
+TEST_P(Verbs, CtrlCLeavesNothing) {
+  lab.write_manifest(deployment("client", 1) + deployment("web", 1) + service("web"));
+  const std::unique_ptr<Beside> up = beside("up", {"--inject", "all", lab.manifest_path()}, true);
+  ASSERT_TRUE(up->says("is ready")) << up->output();
+  const std::set<std::string> namespaces = namespaces_below(lab.record().value("init", 0));
+  EXPECT_GT(namespaces.size(), 6U) << "two nodes, control and two pods have a network each";
+  up->type("\x03");
+  EXPECT_EQ(up->wait(), 0) << up->output();
+  EXPECT_THAT(still_there(namespaces), IsEmpty());
+  EXPECT_FALSE(fs::exists(lab.state())) << lab.state();
+}
+
+TEST_P(Verbs, SignalledTwiceItEndsAtOnceAndLeavesNothing) {
+  // Its pod takes its time to end.
+  lab.write_manifest(R"(
+apiVersion: v1
+kind: Pod
+metadata: {name: stubborn}
+spec:
+  containers:
+  - {name: app, image: x, command: [sh, -c, "trap '' TERM; echo begun; while true; do sleep 1; done"]}
+)");
+  const std::unique_ptr<Beside> up = beside("up", {lab.manifest_path()});
+  ASSERT_TRUE(up->says("is ready")) << up->output();
+  const std::set<std::string> namespaces = namespaces_below(lab.record().value("init", 0));
+  EXPECT_FALSE(namespaces.empty());
+  up->signal(SIGINT);
+  ASSERT_TRUE(up->says("once more: at once")) << up->output();
+  up->signal(SIGINT);
+  EXPECT_EQ(up->wait(), 1) << up->output();
+  EXPECT_THAT(still_there(namespaces), IsEmpty());
+  EXPECT_FALSE(fs::exists(lab.state())) << lab.state();
+}
+
+TEST_P(Verbs, WhenTheFirstProcessOfALabIsKilledNothingIsLeft) {
+  ASSERT_TRUE(
+      lab.up(deployment("client", 1) + deployment("web", 1) + service("web"), {"--inject", "all"}))
+      << lab.said();
+  const pid_t init = lab.record().value("init", 0);
+  const pid_t guardian = lab.record().value("guardian", 0);
+  ASSERT_GT(init, 0);
+  const std::set<std::string> namespaces = namespaces_below(init);
+  EXPECT_GT(namespaces.size(), 6U);
+  ::kill(init, SIGKILL);
+  EXPECT_TRUE(comes_about([&] { return ::kill(guardian, 0) != 0 && errno == ESRCH; }));
+  EXPECT_TRUE(comes_about([&] { return still_there(namespaces).empty(); }));
+  EXPECT_FALSE(fs::exists(lab.state())) << lab.state();
+}
+
+}  // namespace
+}  // namespace fairlead::lab
