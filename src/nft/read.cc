@@ -382,6 +382,29 @@ Result<Table> read(Kernel& kernel, TableFamily family, const std::string& table)
                       [&](const Json& listing) { return table_of(listing, family, table); });
 }
 
+Rule as_listed(Rule rule) {
+  const Expression only_tcp = Match{.field = Field::l4proto, .values = {tcp}};
+  Rule listed = rule;
+  const auto said = std::find(listed.expressions.begin(), listed.expressions.end(), only_tcp);
+  if (said == listed.expressions.end()) return rule;
+  listed.expressions.erase(said);
+  bool implied = false;
+  const auto look_at = [&](Field& field) {
+    if (field == Field::dport) field = Field::tcp_dport;
+    implied |= field == Field::tcp_dport;
+  };
+  const auto look_at_all = [&](std::vector<Field>& key) {
+    for (Field& field : key) look_at(field);
+  };
+  for (Expression& expression : listed.expressions) {
+    if (auto* match = std::get_if<Match>(&expression)) look_at(match->field);
+    if (auto* in = std::get_if<InSet>(&expression)) look_at_all(in->key);
+    if (auto* mark = std::get_if<SetMark>(&expression)) look_at_all(mark->key);
+    if (auto* dnat = std::get_if<Dnat>(&expression)) look_at_all(dnat->key);
+  }
+  return implied ? listed : rule;
+}
+
 Result<std::vector<Reading>> counters(Kernel& kernel, TableFamily family,
                                       const std::string& table) {
   return from_listing(kernel, family, table, read_counters);

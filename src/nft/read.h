@@ -22,6 +22,10 @@ namespace fairlead::nft {
 // tables and chains, nor which address the key of a set means: it reads as a destination. Fault:
 // missing, or unsupported when the table says something that this room has no word for.
 
+[[nodiscard]] Rule as_listed(Rule rule);
+// The words in which nft lists it: a match on TCP is not said where a port of TCP is, and the ports
+// beside it become TCP's. Two rules are one when these are the same. Pure.
+
 // How often something was met. In a NAT chain: connections, since only their first packet comes by.
 struct Reading {
   std::string place;     // "set served4", "chain postrouting" (a rule's own), "counter reviews"
