@@ -70,6 +70,11 @@ auto* find_named(const List& list, std::string_view name_space, std::string_view
 
 }  // namespace
 
+void share(World& world, const World& previous) {
+  world.services.share(previous.services, ByName());
+  world.workloads.share(previous.workloads, ByName());
+}
+
 const Service* find_service(const World& world LIFETIMEBOUND, std::string_view name_space,
                             std::string_view name) {
   return find_named(world.services, name_space, name);

@@ -9,6 +9,7 @@
 
 #include "base/lifetime.h"
 #include "base/origin.h"
+#include "mesh/list.h"
 #include "mesh/service.h"
 #include "mesh/workload.h"
 
@@ -26,8 +27,8 @@ struct World {
   std::string version;  // "42" in a lab, a short digest for plain files
   std::string domain = "cluster.local";
   std::vector<std::string> namespaces;  // sorted
-  std::vector<Service> services;        // sorted by namespace, name
-  std::vector<Workload> workloads;      // sorted by namespace, name
+  List<Service> services;               // sorted by namespace, name
+  List<Workload> workloads;             // sorted by namespace, name
   std::vector<Node> nodes;              // sorted by name
   std::vector<Ignored> ignored;
 
@@ -35,6 +36,19 @@ struct World {
 };
 
 using WorldPointer = std::shared_ptr<const World>;
+
+struct ByName {
+  // The order of services and of workloads.
+  template <class Thing>
+  bool operator()(const Thing& left, const Thing& right) const {
+    const int by_namespace = left.name_space.compare(right.name_space);
+    return by_namespace != 0 ? by_namespace < 0 : left.name < right.name;
+  }
+};
+
+void share(World& world, const World& previous);
+// Services and workloads that are the same in `previous` become the very same. Whoever follows
+// worlds then finds what changed at the cost of comparing pointers.
 
 // Each returns null when there is none; good as long as `world`.
 [[nodiscard]] const Service* find_service(const World& world LIFETIMEBOUND,

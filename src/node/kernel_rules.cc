@@ -38,6 +38,15 @@ std::vector<Holder> holders_as_found(const std::vector<Holder>& found,
   return all;
 }
 
+std::vector<nft::Rule> rules_as_found(std::vector<nft::Rule> found,
+                                      const std::vector<nft::Rule>& wanted) {
+  const std::size_t both = std::min(found.size(), wanted.size());
+  for (std::size_t i = 0; i < both; ++i) {
+    if (nft::as_listed(found[i]) == nft::as_listed(wanted[i])) found[i] = wanted[i];
+  }
+  return found;
+}
+
 std::vector<nft::Chain> chains_as_found(const std::vector<nft::Chain>& found,
                                         const std::vector<nft::Chain>& wanted) {
   std::vector<nft::Chain> all;
@@ -48,7 +57,7 @@ std::vector<nft::Chain> chains_as_found(const std::vector<nft::Chain>& found,
       continue;
     }
     all.push_back(*namesake);
-    if (namesake->rules.size() != one.rules.size()) all.back().rules.clear();
+    all.back().rules = rules_as_found(one.rules, namesake->rules);
   }
   return all;
 }
@@ -135,26 +144,25 @@ void KernelRules::note_generation(std::uint32_t expected) {
 
 Result<> KernelRules::apply(mesh::WorldPointer world) {
   const Result<std::uint32_t> before = rules_generation();
-  const bool ours = applied_ != nullptr && before && generation_ == *before;
+  const bool ours = plan_ && before && generation_ == *before;
   if (!ours) {
-    const Result<bool> replaced = replace(*world);
+    const Result<bool> replaced = replace(std::move(world));
     if (!replaced) return replaced.fault();
-    applied_ = std::move(world);
     return done();
   }
-  const nft::Transaction change = change_of_rules(*applied_, *world, self_);
+  const nft::Transaction change = plan_->change_to(std::move(world));
   if (Result<> committed = kernel_.commit(change); !committed) {
     generation_.reset();
+    plan_.reset();
     return committed;
   }
   if (!change.empty()) note_generation(*before + 1);
-  applied_ = std::move(world);
   return done();
 }
 
-Result<bool> KernelRules::replace(const mesh::World& world) {
+Result<bool> KernelRules::replace(mesh::WorldPointer world) {
   const Result<std::uint32_t> before = rules_generation();
-  const nft::Ruleset wanted = service_rules(world, self_);
+  const nft::Ruleset wanted = service_rules(*world, self_);
   const Result<nft::Table> found = nft::read(kernel_, nft::TableFamily::inet, services_table);
   if (!found && found.fault().kind == FaultKind::denied) return found.fault();
   const nft::Transaction change =
@@ -164,14 +172,15 @@ Result<bool> KernelRules::replace(const mesh::World& world) {
     return committed.fault();
   }
   if (before) note_generation(*before + (change.empty() ? 0 : 1));
+  plan_.emplace(std::move(world), self_);
   return !change.empty();
 }
 
 Result<bool> KernelRules::restore() {
-  if (applied_ == nullptr) return false;
+  if (!plan_) return false;
   const Result<std::uint32_t> now = rules_generation();
   if (now && generation_ == *now) return false;
-  return replace(*applied_);
+  return replace(plan_->world());
 }
 
 Result<> remove_rules(nft::Kernel& kernel) {

@@ -13,8 +13,7 @@ namespace fairlead::node {
 
 [[nodiscard]] nft::Ruleset as_found(const nft::Table& found, const nft::Ruleset& wanted);
 // `found`, as it was read from the kernel, in the words of `wanted`: what the two have in common is
-// written as `wanted` writes it, so that their difference is what really differs. A chain counts as
-// the same when it has as many rules. Pure.
+// written as `wanted` writes it, so that their difference is what really differs. Pure.
 
 [[nodiscard]] Result<std::uint32_t> rules_generation();
 // How many times anybody changed the rules of this network namespace, as the kernel counts.
@@ -32,17 +31,16 @@ class KernelRules {
   // True when somebody else had changed the table, which is now again as it was applied. Cheap as
   // long as nobody changed any rule.
 
-  [[nodiscard]] const mesh::WorldPointer& applied() const LIFETIMEBOUND { return applied_; }
   [[nodiscard]] nft::Kernel& kernel() LIFETIMEBOUND { return kernel_; }
 
  private:
   KernelRules(Self self, nft::Kernel kernel) : self_(std::move(self)), kernel_(std::move(kernel)) {}
-  Result<bool> replace(const mesh::World& world);
+  Result<bool> replace(mesh::WorldPointer world);
   void note_generation(std::uint32_t expected);
 
   Self self_;
   nft::Kernel kernel_;
-  mesh::WorldPointer applied_;
+  std::optional<ServicePlan> plan_;          // what was applied; absent: nothing, or not all of it
   std::optional<std::uint32_t> generation_;  // absent: the table must be looked at
 };
 

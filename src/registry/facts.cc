@@ -94,6 +94,8 @@ class Maker {
     add_service_entries();
     list_what_nobody_runs();
     sort();
+    world_.services = std::move(services_);
+    world_.workloads = std::move(workloads_);
     return std::move(world_);
   }
 
@@ -131,11 +133,11 @@ class Maker {
 
   const mesh::Workload* workload_named(const std::string& full_name) const {
     const auto found = by_name_.find(full_name);
-    return found == by_name_.end() ? nullptr : &world_.workloads[found->second];
+    return found == by_name_.end() ? nullptr : &workloads_[found->second];
   }
   const mesh::Workload* workload_at(const IpAddress& address) const {
     const auto found = by_address_.find(address);
-    return found == by_address_.end() ? nullptr : &world_.workloads[found->second];
+    return found == by_address_.end() ? nullptr : &workloads_[found->second];
   }
   void add_workload(mesh::Workload workload);
   std::string zone_of_node(const std::string& node) const {
@@ -146,6 +148,8 @@ class Maker {
   const kube::Objects& objects_;
   bool plain_manifests_;
   mesh::World world_;
+  std::vector<mesh::Service> services_;  // of the world, while they are gathered
+  std::vector<mesh::Workload> workloads_;
   std::map<std::string, std::size_t> by_name_;  // workloads, while they are not sorted yet
   std::map<IpAddress, std::size_t> by_address_;
 };
@@ -178,10 +182,10 @@ void Maker::add_nodes() {
 }
 
 void Maker::add_workload(mesh::Workload workload) {
-  const std::size_t place = world_.workloads.size();
+  const std::size_t place = workloads_.size();
   by_name_.try_emplace(workload.name_space + '/' + workload.name, place);
   for (const IpAddress& address : workload.addresses) by_address_.try_emplace(address, place);
-  world_.workloads.push_back(std::move(workload));
+  workloads_.push_back(std::move(workload));
 }
 
 mesh::Workload workload_of(const kube::Pod& pod, const kube::Objects& objects) {
@@ -297,7 +301,7 @@ void Maker::add_services() {
                "given");
       }
     }
-    world_.services.push_back(std::move(service));
+    services_.push_back(std::move(service));
   }
 }
 
@@ -505,9 +509,9 @@ void Maker::add_entry_host(const kube::ServiceEntry& entry, const std::string& h
   }
   // An entry may give more endpoints to a host that is there already, as it may in Istio.
   const auto existing =
-      std::find_if(world_.services.begin(), world_.services.end(),
+      std::find_if(services_.begin(), services_.end(),
                    [&](const mesh::Service& service) { return service.host == host; });
-  if (existing != world_.services.end()) {
+  if (existing != services_.end()) {
     add_entry_endpoints(*existing, entry);
     return;
   }
@@ -533,7 +537,7 @@ void Maker::add_entry_host(const kube::ServiceEntry& entry, const std::string& h
          .target = port.target_port == 0 ? std::string() : std::to_string(port.target_port)});
   }
   add_entry_endpoints(service, entry);
-  world_.services.push_back(std::move(service));
+  services_.push_back(std::move(service));
 }
 
 void Maker::add_entry_endpoint(mesh::Service& service, const kube::WorkloadEntrySpec& spec,
@@ -563,7 +567,7 @@ void Maker::add_entry_endpoint(mesh::Service& service, const kube::WorkloadEntry
 }
 
 void Maker::add_selected_pods(mesh::Service& service, const kube::ServiceEntry& entry) {
-  for (const mesh::Workload& workload : world_.workloads) {
+  for (const mesh::Workload& workload : workloads_) {
     if (workload.kind != mesh::WorkloadKind::pod ||
         workload.name_space != entry.metadata.name_space ||
         !kube::selects(entry.workload_selector, workload.labels)) {
@@ -614,23 +618,16 @@ void Maker::list_what_nobody_runs() {
   list(objects_.daemon_sets);
 }
 
-template <class List>
-void sort_by_name(List& list) {
-  std::sort(list.begin(), list.end(), [](const auto& left, const auto& right) {
-    return std::tie(left.name_space, left.name) < std::tie(right.name_space, right.name);
-  });
-}
-
 void Maker::sort() {
-  for (mesh::Service& service : world_.services) {
+  for (mesh::Service& service : services_) {
     std::sort(service.endpoints.begin(), service.endpoints.end(), by_address);
     std::sort(service.ports.begin(), service.ports.end(),
               [](const mesh::ServicePort& left, const mesh::ServicePort& right) {
                 return std::tie(left.port, left.transport) < std::tie(right.port, right.transport);
               });
   }
-  sort_by_name(world_.services);
-  sort_by_name(world_.workloads);
+  std::sort(services_.begin(), services_.end(), mesh::ByName());
+  std::sort(workloads_.begin(), workloads_.end(), mesh::ByName());
   std::sort(world_.nodes.begin(), world_.nodes.end(),
             [](const mesh::Node& left, const mesh::Node& right) { return left.name < right.name; });
 }

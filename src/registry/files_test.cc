@@ -110,5 +110,18 @@ TEST(Files, HalfOfTheFilesIsNoFirstWorld) {
   EXPECT_EQ(names_of(sources.world()), "a late ");
 }
 
+TEST(Files, WhatDidNotChangeIsTheVerySameInTheNextWorld) {
+  const Folder folder;
+  folder.write("a.yaml", service("a"));
+  folder.write("b.yaml", service("b"));
+  Sources sources({folder.path()});
+  ASSERT_TRUE(sources.refresh());
+  const mesh::WorldPointer first = sources.world();
+  folder.write("b.yaml", service("c") + "---\n" + service("d"));
+  ASSERT_TRUE(sources.refresh());
+  EXPECT_EQ(names_of(sources.world()), "a c d ");
+  EXPECT_EQ(sources.world()->services.items()[0], first->services.items()[0]);
+}
+
 }  // namespace
 }  // namespace fairlead::registry

@@ -67,8 +67,10 @@ std::string digest_of(const std::vector<std::string>& texts) {
 }
 
 mesh::WorldPointer world_from(const kube::Objects& objects,
-                              const std::vector<kube::Ignored>& ignored, std::string version) {
+                              const std::vector<kube::Ignored>& ignored, std::string version,
+                              const mesh::World* previous) {
   mesh::World world = world_of(objects);
+  if (previous != nullptr) share(world, *previous);
   world.version = std::move(version);
   std::vector<mesh::Ignored> all;
   all.reserve(ignored.size() + world.ignored.size());
@@ -158,7 +160,7 @@ void Sources::make_world(std::vector<std::string>& problems) {
     return;
   }
   mesh::WorldPointer made =
-      world_from(reading->objects, reading->ignored, version(reading->objects));
+      world_from(reading->objects, reading->ignored, version(reading->objects), world_.get());
   if (world_ && *made == *world_) return;
   world_ = std::move(made);
   objects_ = std::move(reading->objects);

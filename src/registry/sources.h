@@ -55,7 +55,9 @@ class Sources {
 
 [[nodiscard]] mesh::WorldPointer world_from(const kube::Objects& objects,
                                             const std::vector<kube::Ignored>& ignored,
-                                            std::string version);
+                                            std::string version,
+                                            const mesh::World* previous = nullptr);
+// Shares with `previous` what is the same.
 
 [[nodiscard]] std::string digest_of(const std::vector<std::string>& texts);
 // Twelve hexadecimal digits.

@@ -210,10 +210,11 @@ TEST(Compile, HeadlessPodsAreDestinationsOfTheirOwn) {
 
 TEST(Compile, EndpointsAreTheReadyOnesByZone) {
   mesh::World world = shop();
-  mesh::Service& reviews = world.services[1];
-  reviews.endpoints[0].zone = "a";
-  reviews.endpoints[1].zone = "b";
-  reviews.endpoints[1].ready = false;
+  world.services.edit(1, [](mesh::Service& reviews) {
+    reviews.endpoints[0].zone = "a";
+    reviews.endpoints[1].zone = "b";
+    reviews.endpoints[1].ready = false;
+  });
   const std::string name = "outbound|9080||reviews.default.svc.cluster.local";
   const config::Snapshot snapshot = compile(world, productpage);
   const auto& endpoints = *snapshot.endpoints.at(name);
@@ -226,11 +227,13 @@ TEST(Compile, EndpointsAreTheReadyOnesByZone) {
 
 TEST(Compile, EndpointsThatAreGoingAwayServeWhenThereIsNoOther) {
   mesh::World world = shop();
-  for (mesh::Endpoint& one : world.services[1].endpoints) {
-    one.ready = false;
-    one.terminating = true;
-  }
-  world.services[1].endpoints[1].serving = false;
+  world.services.edit(1, [](mesh::Service& reviews) {
+    for (mesh::Endpoint& one : reviews.endpoints) {
+      one.ready = false;
+      one.terminating = true;
+    }
+    reviews.endpoints[1].serving = false;
+  });
   const config::Snapshot snapshot = compile(world, productpage);
   EXPECT_THAT(
       addresses_of(*snapshot.endpoints.at("outbound|9080||reviews.default.svc.cluster.local")),
@@ -239,8 +242,10 @@ TEST(Compile, EndpointsThatAreGoingAwayServeWhenThereIsNoOther) {
 
 TEST(Compile, AWorkloadWithTwoFamiliesIsOneEndpoint) {
   mesh::World world = shop();
-  world.services[1].endpoints.push_back(endpoint("fd44:1::3", 9080, "default/reviews-v1"));
-  world.services[1].endpoints.push_back(endpoint("fd44:1::4", 9080, "default/reviews-v6"));
+  world.services.edit(1, [](mesh::Service& reviews) {
+    reviews.endpoints.push_back(endpoint("fd44:1::3", 9080, "default/reviews-v1"));
+    reviews.endpoints.push_back(endpoint("fd44:1::4", 9080, "default/reviews-v6"));
+  });
   const config::Snapshot snapshot = compile(world, productpage);
   EXPECT_THAT(
       addresses_of(*snapshot.endpoints.at("outbound|9080||reviews.default.svc.cluster.local")),
@@ -289,7 +294,7 @@ TEST(Compile, UnchangedPartsAreSharedAndKeepTheirVersion) {
   EXPECT_EQ(first.versions, (config::Versions{"42", "42", "42", "42"}));
 
   world.version = "43";
-  world.services[1].endpoints.pop_back();
+  world.services.edit(1, [](mesh::Service& reviews) { reviews.endpoints.pop_back(); });
   const config::Snapshot second = compile(world, productpage, &first);
   EXPECT_EQ(second.world, "43");
   EXPECT_EQ(second.number, first.number + 1);
@@ -317,22 +322,26 @@ bool same(const config::Snapshot& left, const config::Snapshot& right) {
 
 TEST(Compiler, GivesWhatCompileGivesThroughEveryKindOfChange) {
   std::vector<mesh::World> worlds{shop()};
+  using Services = std::vector<mesh::Service>;
   const auto change = [&](auto edit) {
     mesh::World next = worlds.back();
     next.version = std::to_string(42 + worlds.size());
-    edit(next);
+    Services services(next.services.begin(), next.services.end());
+    edit(services);
+    next.services = std::move(services);
+    share(next, worlds.back());
     worlds.push_back(std::move(next));
   };
-  change([](mesh::World& world) { world.services[1].endpoints.pop_back(); });
-  change([](mesh::World& world) { world.services[1].endpoints.clear(); });
-  change([](mesh::World& world) { world.services[0].ports[0].protocol = mesh::Protocol::tcp; });
-  change([](mesh::World& world) {
+  change([](Services& services) { services[1].endpoints.pop_back(); });
+  change([](Services& services) { services[1].endpoints.clear(); });
+  change([](Services& services) { services[0].ports[0].protocol = mesh::Protocol::tcp; });
+  change([](Services& services) {
     mesh::Service db = service("other", "db", 5432, mesh::Protocol::undeclared);
     db.endpoints = {endpoint("10.244.1.9", 5432)};
-    world.services.push_back(db);
+    services.push_back(db);
   });
-  change([](mesh::World& world) { world.services[2].endpoints[0].address = ip("10.244.1.3"); });
-  change([](mesh::World& world) { world.services.erase(world.services.begin()); });
+  change([](Services& services) { services[2].endpoints[0].address = ip("10.244.1.3"); });
+  change([](Services& services) { services.erase(services.begin()); });
 
   const std::vector<Audience> audiences{productpage,
                                         {.name_space = "other", .addresses = {ip("fd44:1::9")}},

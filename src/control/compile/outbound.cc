@@ -109,7 +109,7 @@ void share_service(Destinations& made, const Service& service, const Destination
 bool unchanged(const mesh::World* previous_world, const Service& service) {
   if (!previous_world) return false;
   const Service* before = mesh::find_service(*previous_world, service.name_space, service.name);
-  return before && *before == service;
+  return before && (before == &service || *before == service);
 }
 
 void add_built_in_clusters(Destinations& made, const Destinations* previous) {

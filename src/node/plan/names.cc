@@ -1,7 +1,6 @@
 #include "node/plan/names.h"
 
 #include <algorithm>
-#include <tuple>
 #include <utility>
 
 namespace fairlead::node {
@@ -84,10 +83,6 @@ bool same_names(const Service& a, const Service& b) {
          (a.kind == ServiceKind::cluster_ip || a.endpoints == b.endpoints);
 }
 
-auto key_of(const Service& service) {
-  return std::tie(service.name_space, service.name);
-}
-
 }  // namespace
 
 dns::Zone zone_of(const mesh::World& world) {
@@ -102,24 +97,13 @@ void update(dns::Zone& zone, const mesh::World& before, const mesh::World& after
   if (before.namespaces != after.namespaces) zone.set_namespaces(after.namespaces);
   // First what goes, so that a host that moves from one object to another one is not lost.
   std::vector<const Service*> come;
-  auto old = before.services.begin();
-  auto now = after.services.begin();
-  while (old != before.services.end() || now != after.services.end()) {
-    const bool no_now = now == after.services.end();
-    const bool no_old = old == before.services.end();
-    if (no_now || (!no_old && key_of(*old) < key_of(*now))) {
-      remove(zone, *old++);
-    } else if (no_old || key_of(*now) < key_of(*old)) {
-      come.push_back(&*now++);
-    } else {
-      if (!same_names(*old, *now)) {
-        remove(zone, *old);
-        come.push_back(&*now);
-      }
-      ++old;
-      ++now;
-    }
-  }
+  mesh::for_each_difference(before.services, after.services, mesh::ByName(),
+                            [&](const Service* old, const Service* now) {
+                              if (old != nullptr && now != nullptr && same_names(*old, *now))
+                                return;
+                              if (old != nullptr) remove(zone, *old);
+                              if (now != nullptr) come.push_back(now);
+                            });
   for (const Service* service : come) put(zone, *service);
 }
 

@@ -76,10 +76,13 @@ TEST(Names, AreThoseOfTheWorld) {
 TEST(Names, FollowTheWorld) {
   const mesh::World before = shop();
   mesh::World after = before;
-  std::erase_if(after.services, [](const auto& one) { return one.name == "reviews"; });
-  for (mesh::Service& one : after.services) {
+  std::vector<mesh::Service> services(before.services.begin(), before.services.end());
+  std::erase_if(services, [](const auto& one) { return one.name == "reviews"; });
+  for (mesh::Service& one : services) {
     for (mesh::Endpoint& endpoint : one.endpoints) endpoint.ready = !endpoint.ready;
   }
+  after.services = std::move(services);
+  share(after, before);
   after.services.push_back(service("zebra", {"10.96.0.20"}, {}));
   after.namespaces = {"default", "loud"};
   dns::Zone changed = zone_of(before);

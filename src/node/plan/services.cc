@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <set>
-#include <unordered_set>
+#include <utility>
 
 #include "nft/render.h"
 
@@ -156,29 +156,31 @@ struct Halves {
 };
 
 // Who may reach itself by way of this node: its pods, and endpoints of which nobody knows better.
-void add_hairpins(Halves& halves, const Service& service, const Self& self) {
+template <class Act>
+void for_each_hairpin(const Service& service, const Self& self, Act act) {
   if (!is_ours(service)) return;
   for (const mesh::Endpoint& endpoint : service.endpoints) {
     const bool unknown = endpoint.node.empty() && endpoint.workload.empty();
-    if (unknown || endpoint.node == self.node) halves.add_hairpin(endpoint.address);
+    if (unknown || endpoint.node == self.node) act(endpoint.address);
   }
 }
 
-void add_hairpins(Halves& halves, const std::vector<mesh::Workload>& workloads, const Self& self) {
-  for (const mesh::Workload& workload : workloads) {
-    if (workload.kind != mesh::WorkloadKind::pod || workload.node != self.node) continue;
-    for (const IpAddress& address : workload.addresses) halves.add_hairpin(address);
-  }
+template <class Act>
+void for_each_hairpin(const mesh::Workload& workload, const Self& self, Act act) {
+  if (workload.kind != mesh::WorkloadKind::pod || workload.node != self.node) return;
+  for (const IpAddress& address : workload.addresses) act(address);
 }
 
 // ── the chains ──────────────────────────────────────────────────────────────────────────────────
 
-using Counts = std::set<std::uint32_t>;
+using Counts = std::map<std::uint32_t, std::uint32_t>;  // numbers of endpoints, and their ports
 
-void count(Counts& counts, const Service& service, const Self& self) {
+// Calls act(how many endpoints) for each port that has any.
+template <class Act>
+void for_each_count(const Service& service, const Self& self, Act act) {
   for_each_front(service, self, [&](const ServicePort& port, const SocketAddress& front) {
     const std::uint32_t backends = count_backends(service, port, front.ip.family());
-    if (backends > 0) counts.insert(backends);
+    if (backends > 0) act(backends);
   });
 }
 
@@ -242,7 +244,7 @@ nft::Chain base_chain(nft::Hook hook, int priority, std::vector<nft::Rule> rules
 void add_chains(nft::Table& table, const Counts& counts, const Halves& halves) {
   nft::Map to_chain{
       .name = "counts", .key = {Field::mark}, .comment = "which chain for how many endpoints"};
-  for (const std::uint32_t endpoints : counts) {
+  for (const auto& [endpoints, ports] : counts) {
     to_chain.elements[{endpoints}] = {
         .data = nft::Verdict{nft::Verdict::Kind::go_to, chain_for(endpoints)}};
     table.chains.push_back(pick(endpoints, halves));
@@ -280,101 +282,16 @@ nft::Ruleset table_of(Halves halves, const Counts& counts, const Self& self) {
 
 // ── what changed ────────────────────────────────────────────────────────────────────────────────
 
-bool same_endpoint(const mesh::Endpoint& a, const mesh::Endpoint& b) {
-  return a.address == b.address && a.ready == b.ready && a.serving == b.serving &&
-         a.terminating == b.terminating && a.ports == b.ports && a.workload == b.workload &&
-         a.node == b.node;
+template <class Counted, class Key>
+void count_down(Counted& counts, const Key& key) {
+  const auto found = counts.find(key);
+  if (found != counts.end() && --found->second == 0) counts.erase(found);
 }
 
-bool same_port(const ServicePort& a, const ServicePort& b) {
-  return a.port == b.port && a.transport == b.transport && a.name == b.name;
-}
-
-bool same_rules(const Service& a, const Service& b) {
-  if (!is_ours(a) && !is_ours(b)) return true;
-  return a.kind == b.kind && a.addresses == b.addresses &&
-         std::equal(a.ports.begin(), a.ports.end(), b.ports.begin(), b.ports.end(), same_port) &&
-         std::equal(a.endpoints.begin(), a.endpoints.end(), b.endpoints.begin(), b.endpoints.end(),
-                    same_endpoint);
-}
-
-// Services side by side, by namespace and name: each pair, or one of them where the other world
-// has none.
-template <class Act>
-void for_each_pair(const mesh::World& before, const mesh::World& after, Act act) {
-  constexpr const Service* nobody = nullptr;
-  const auto order = [](const Service& a, const Service& b) {
-    const int by_namespace = a.name_space.compare(b.name_space);
-    return by_namespace != 0 ? by_namespace : a.name.compare(b.name);
-  };
-  auto old = before.services.begin();
-  auto now = after.services.begin();
-  while (old != before.services.end() && now != after.services.end()) {
-    const int which = order(*old, *now);
-    act(which <= 0 ? &*old : nobody, which >= 0 ? &*now : nobody);
-    if (which <= 0) ++old;
-    if (which >= 0) ++now;
+struct ByNameOfPointed {
+  bool operator()(const Service* left, const Service* right) const {
+    return mesh::ByName()(*left, *right);
   }
-  for (; old != before.services.end(); ++old) act(&*old, nobody);
-  for (; now != after.services.end(); ++now) act(nobody, &*now);
-}
-
-// What two worlds differ in: changed services, and those that share an address with them, since
-// what one gives up the other may get.
-class Change {
- public:
-  Change(const mesh::World& before, const mesh::World& after, const Self& self) : self_(self) {
-    for_each_pair(before, after, [&](const Service* old, const Service* now) { meet(old, now); });
-    counts_before_.insert(counts_unchanged_.begin(), counts_unchanged_.end());
-    counts_after_.insert(counts_unchanged_.begin(), counts_unchanged_.end());
-    add_hairpins(halves_before_, before.workloads, self_);
-    add_hairpins(halves_after_, after.workloads, self_);
-    if (touched_.empty()) return;
-    for (const Service& service : before.services) {
-      if (is_touched(service)) halves_before_.add(service, self_);
-    }
-    for (const Service& service : after.services) {
-      if (is_touched(service)) halves_after_.add(service, self_);
-    }
-  }
-
-  nft::Transaction transaction() && {
-    return nft::difference(table_of(std::move(halves_before_), counts_before_, self_),
-                           table_of(std::move(halves_after_), counts_after_, self_));
-  }
-
- private:
-  // Null: it is not there in that world.
-  void meet(const Service* old, const Service* now) {
-    if (old != nullptr && now != nullptr && same_rules(*old, *now)) {
-      count(counts_unchanged_, *now, self_);
-      add_hairpins(halves_before_, *now, self_);
-      add_hairpins(halves_after_, *now, self_);
-      return;
-    }
-    if (old != nullptr) note(*old, counts_before_, halves_before_);
-    if (now != nullptr) note(*now, counts_after_, halves_after_);
-  }
-
-  void note(const Service& service, Counts& counts, Halves& halves) {
-    count(counts, service, self_);
-    add_hairpins(halves, service, self_);
-    if (is_ours(service)) touched_.insert(service.addresses.begin(), service.addresses.end());
-  }
-
-  [[nodiscard]] bool is_touched(const Service& service) const {
-    return is_ours(service) &&
-           std::any_of(service.addresses.begin(), service.addresses.end(),
-                       [&](const IpAddress& address) { return touched_.contains(address); });
-  }
-
-  const Self& self_;
-  std::unordered_set<IpAddress> touched_;
-  Counts counts_unchanged_;
-  Counts counts_before_;
-  Counts counts_after_;
-  Halves halves_before_;
-  Halves halves_after_;
 };
 
 }  // namespace
@@ -396,18 +313,99 @@ std::string label_of(const Service& service, const ServicePort& port) {
 nft::Ruleset service_rules(const mesh::World& world, const Self& self) {
   Halves halves;
   Counts counts;
+  const auto hairpin = [&](const IpAddress& address) { halves.add_hairpin(address); };
   for (const Service& service : world.services) {
     halves.add(service, self);
-    count(counts, service, self);
-    add_hairpins(halves, service, self);
+    for_each_count(service, self, [&](std::uint32_t endpoints) { ++counts[endpoints]; });
+    for_each_hairpin(service, self, hairpin);
   }
-  add_hairpins(halves, world.workloads, self);
+  for (const mesh::Workload& workload : world.workloads) for_each_hairpin(workload, self, hairpin);
   return table_of(std::move(halves), counts, self);
 }
 
-nft::Transaction change_of_rules(const mesh::World& before, const mesh::World& after,
-                                 const Self& self) {
-  return Change(before, after, self).transaction();
+ServicePlan::ServicePlan(mesh::WorldPointer world, Self self)
+    : world_(std::move(world)), self_(std::move(self)) {
+  for (const Service& service : world_->services) meet(service);
+  for (const mesh::Workload& workload : world_->workloads) {
+    for_each_hairpin(workload, self_, [&](const IpAddress& address) { ++hairpins_[address]; });
+  }
+}
+
+void ServicePlan::meet(const Service& service) {
+  for_each_count(service, self_, [&](std::uint32_t endpoints) { ++counts_[endpoints]; });
+  for_each_hairpin(service, self_, [&](const IpAddress& address) { ++hairpins_[address]; });
+  if (!is_ours(service)) return;
+  for (const IpAddress& address : service.addresses) claims_.emplace(address, &service);
+}
+
+void ServicePlan::part(const Service& service) {
+  for_each_count(service, self_, [&](std::uint32_t endpoints) { count_down(counts_, endpoints); });
+  for_each_hairpin(service, self_,
+                   [&](const IpAddress& address) { count_down(hairpins_, address); });
+  if (!is_ours(service)) return;
+  for (const IpAddress& address : service.addresses) {
+    auto [claim, end] = claims_.equal_range(address);
+    while (claim != end && claim->second != &service) ++claim;
+    if (claim != end) claims_.erase(claim);
+  }
+}
+
+// All chains, and of the elements those of services that claim one of `addresses`.
+nft::Ruleset ServicePlan::rules_at(const std::unordered_set<IpAddress>& addresses,
+                                   const std::unordered_set<IpAddress>& hairpins) const {
+  std::set<const Service*, ByNameOfPointed> claimants;
+  for (const IpAddress& address : addresses) {
+    const auto [begin, end] = claims_.equal_range(address);
+    for (auto claim = begin; claim != end; ++claim) claimants.insert(claim->second);
+  }
+  Halves halves;
+  for (const Service* service : claimants) halves.add(*service, self_);
+  for (const IpAddress& address : hairpins) {
+    if (hairpins_.contains(address)) halves.add_hairpin(address);
+  }
+  return table_of(std::move(halves), counts_, self_);
+}
+
+nft::Transaction ServicePlan::change_to(mesh::WorldPointer world) {
+  // Changed services, and those that share an address with them, since what one gives up the other
+  // may get.
+  std::unordered_set<IpAddress> touched;
+  std::unordered_set<IpAddress> hairpins;
+  const auto touch_hairpin = [&](const IpAddress& address) { hairpins.insert(address); };
+  std::vector<const Service*> gone;
+  std::vector<const Service*> come;
+  const auto touch = [&](const Service* service, std::vector<const Service*>& list) {
+    if (service == nullptr) return;
+    list.push_back(service);
+    for_each_hairpin(*service, self_, touch_hairpin);
+    if (is_ours(*service)) touched.insert(service->addresses.begin(), service->addresses.end());
+  };
+  mesh::for_each_difference(world_->services, world->services, mesh::ByName(),
+                            [&](const Service* old, const Service* now) {
+                              touch(old, gone);
+                              touch(now, come);
+                            });
+  std::vector<IpAddress> pods_gone;
+  std::vector<IpAddress> pods_come;
+  const auto pod = [&](const mesh::Workload* workload, std::vector<IpAddress>& list) {
+    if (workload == nullptr) return;
+    for_each_hairpin(*workload, self_, [&](const IpAddress& address) { list.push_back(address); });
+  };
+  mesh::for_each_difference(world_->workloads, world->workloads, mesh::ByName(),
+                            [&](const mesh::Workload* old, const mesh::Workload* now) {
+                              pod(old, pods_gone);
+                              pod(now, pods_come);
+                            });
+  hairpins.insert(pods_gone.begin(), pods_gone.end());
+  hairpins.insert(pods_come.begin(), pods_come.end());
+
+  const nft::Ruleset before = rules_at(touched, hairpins);
+  for (const Service* service : gone) part(*service);
+  for (const Service* service : come) meet(*service);
+  for (const IpAddress& address : pods_gone) count_down(hairpins_, address);
+  for (const IpAddress& address : pods_come) ++hairpins_[address];
+  world_ = std::move(world);
+  return nft::difference(before, rules_at(touched, hairpins));
 }
 
 }  // namespace fairlead::node

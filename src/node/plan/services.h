@@ -12,10 +12,15 @@
 //   hairpin4    pod . pod                     a pod that reached itself: its source must be changed
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/address.h"
+#include "base/lifetime.h"
 #include "mesh/world.h"
 #include "nft/diff.h"
 #include "nft/ruleset.h"
@@ -44,10 +49,33 @@ struct Backend {
 // TCP ports of services with cluster IPs. When two services claim one address and port, the first
 // by namespace and name has it.
 
-[[nodiscard]] nft::Transaction change_of_rules(const mesh::World& before, const mesh::World& after,
-                                               const Self& self);
-// The same as the difference of their service_rules, at the cost of comparing the services and of
-// what changed.
+// The rules of one world, and the way to those of the next: the cost is that of what changed, when
+// the worlds share what did not (mesh/list.h).
+class ServicePlan {
+ public:
+  ServicePlan(mesh::WorldPointer world, Self self);
+
+  [[nodiscard]] nft::Transaction change_to(mesh::WorldPointer world);
+  // From now on the rules are those of `world`. The same as the difference of the two worlds'
+  // service_rules.
+
+  [[nodiscard]] const mesh::WorldPointer& world() const LIFETIMEBOUND { return world_; }
+
+ private:
+  using Users = std::unordered_map<IpAddress, std::uint32_t>;
+
+  void meet(const mesh::Service& service);
+  void part(const mesh::Service& service);
+  nft::Ruleset rules_at(const std::unordered_set<IpAddress>& addresses,
+                        const std::unordered_set<IpAddress>& hairpins) const;
+
+  mesh::WorldPointer world_;
+  Self self_;
+  std::unordered_multimap<IpAddress, const mesh::Service*> claims_;  // of `world_`
+  std::map<std::uint32_t, std::uint32_t>
+      counts_;      // numbers of endpoints, and how many ports have it
+  Users hairpins_;  // addresses, and how many say so
+};
 
 [[nodiscard]] std::string label_of(const mesh::Service& service, const mesh::ServicePort& port);
 // "default/reviews:http" ("default/reviews:9080" when the port has no name): the comment of its

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <memory>
 
 #include "base/clock.h"
 #include "nft/apply.h"
@@ -45,6 +46,12 @@ mesh::World shop() {
   headless.kind = mesh::ServiceKind::headless;
   add_endpoint(headless, "10.244.1.3", 80);
   return world_of({reviews, alone, empty, dns, headless});
+}
+
+nft::Transaction change_of_rules(const mesh::World& before, mesh::World after) {
+  share(after, before);
+  ServicePlan plan(std::make_shared<const mesh::World>(before), self);
+  return plan.change_to(std::make_shared<const mesh::World>(std::move(after)));
 }
 
 nft::Trace trace_to(const mesh::World& world, const std::string& address, std::uint16_t to,
@@ -116,24 +123,25 @@ TEST(ServiceRules, GiveAnAddressThatTwoClaimToTheFirst) {
   add_endpoint(b, "10.244.1.3", 8080);
   EXPECT_EQ(trace_to(world_of({a, b}), "10.96.0.12", 80).outcome(), "sent to 10.244.1.2:8080");
   EXPECT_EQ(trace_to(world_of({a, b}), "10.96.0.12", 81).outcome(), "sent to 10.244.1.3:8080");
-  const nft::Transaction change = change_of_rules(world_of({a, b}), world_of({b}), self);
+  const nft::Transaction change = change_of_rules(world_of({a, b}), world_of({b}));
   EXPECT_THAT(change.text(), HasSubstr("10.244.1.3 . 8080"));
 }
 
-TEST(ChangeOfRules, IsEmptyForWhatRulesDoNotSay) {
+TEST(ServicePlan, IsEmptyForWhatRulesDoNotSay) {
   const mesh::World before = shop();
   mesh::World after = before;
   after.version = "2";
-  for (mesh::Service& one : after.services) one.labels["a"] = "b";
-  EXPECT_TRUE(change_of_rules(before, after, self).empty());
+  after.services.edit(0, [](mesh::Service& one) { one.labels["a"] = "b"; });
+  EXPECT_TRUE(change_of_rules(before, after).empty());
 }
 
-TEST(ChangeOfRules, OfOneEndpointTouchesNothingElse) {
+TEST(ServicePlan, OfOneEndpointTouchesNothingElse) {
   mesh::World after = shop();
-  for (mesh::Service& one : after.services) {
-    if (one.name == "reviews") one.endpoints[1].address = ip("10.244.2.9");
-  }
-  const nft::Transaction change = change_of_rules(shop(), after, self);
+  ASSERT_EQ(after.services.back().name, "reviews");
+  after.services.edit(after.services.size() - 1, [](mesh::Service& reviews) {
+    reviews.endpoints[1].address = ip("10.244.2.9");
+  });
+  const nft::Transaction change = change_of_rules(shop(), after);
   EXPECT_THAT(change.commands, Contains(HasSubstr("delete element")));
   for (const std::string& command : change.commands) {
     EXPECT_THAT(command, ::testing::AnyOf(HasSubstr("endpoints4"), HasSubstr("hairpin4")));
@@ -188,21 +196,32 @@ mesh::World random_world(Random& chance) {
     }
     services.push_back(std::move(one));
   }
-  return world_of(std::move(services));
+  mesh::World world = world_of(std::move(services));
+  for (const char* name : {"p", "q"}) {
+    if (chance.below(3) == 0) continue;
+    world.workloads.push_back({.name_space = "default",
+                               .name = name,
+                               .addresses = {ip(address("10.244.1.", 5))},
+                               .node = chance.below(2) ? "n1" : "n2"});
+  }
+  return world;
 }
 
-TEST(ChangeOfRules, LeadsTheKernelToTheSameTableAsAFreshStart) {
+TEST(ServicePlan, LeadsTheKernelToTheSameTableAsAFreshStart) {
   const TestNamespace changed_space;
   const TestNamespace fresh_space;
   nft::Kernel changed = open_in(changed_space);
   nft::Kernel fresh = open_in(fresh_space);
   SeededRandom chance(7);
-  mesh::World before = random_world(chance);
-  commit(changed, nft::replacement(service_rules(before, self)));
+  auto before = std::make_shared<const mesh::World>(random_world(chance));
+  ServicePlan plan(before, self);
+  commit(changed, nft::replacement(service_rules(*before, self)));
   for (int round = 0; round < 40; ++round) {
-    const mesh::World after = random_world(chance);
-    commit(changed, change_of_rules(before, after, self));
-    commit(fresh, nft::replacement(service_rules(after, self)));
+    mesh::World next = random_world(chance);
+    if (round % 5 != 0) share(next, *before);  // what is shared is a matter of cost alone
+    const auto after = std::make_shared<const mesh::World>(std::move(next));
+    commit(changed, plan.change_to(after));
+    commit(fresh, nft::replacement(service_rules(*after, self)));
     ASSERT_EQ(table_in(changed), table_in(fresh)) << "in round " << round;
     before = after;
   }
