@@ -24,11 +24,12 @@
 namespace fairlead::proxy {
 
 class HttpConnection;
+struct Carried;
 
 // Rings on its connection.
 class Alarm final : public net::WheelEntry {
  public:
-  enum class Kind : std::uint8_t { whole, attempt, head, stream_idle, connection_idle };
+  enum class Kind : std::uint8_t { whole, attempt, head, request, stream_idle, connection_idle };
   explicit Alarm(Kind kind) : kind_(kind) {}
   void set(HttpConnection& connection, net::Loop& loop, Duration after);
   void cancel() { stop(); }
@@ -90,6 +91,7 @@ struct RequestState {
   bool whole_over = false;
   bool attempt_over = false;
   bool idle_over = false;
+  bool request_over = false;  // the request took too long to come
   Ended ended = Ended::failed;
   Outcome failure = Outcome::reset;
   std::uint16_t response_status = 0;  // of the response proper, when one came
@@ -103,7 +105,8 @@ struct RequestState {
   std::string_view details;  // static
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
-  Instant progress;  // when a byte moved last
+  Instant progress;                        // when a byte moved last
+  std::array<const Carried*, 2> tunnel{};  // its two directions, once it is one
 };
 
 struct Exchange {
@@ -123,6 +126,7 @@ struct Exchange {
   Alarm whole{Alarm::Kind::whole};
   Alarm attempt{Alarm::Kind::attempt};
   Alarm head{Alarm::Kind::head};
+  Alarm request{Alarm::Kind::request};
   Alarm stream_idle{Alarm::Kind::stream_idle};
   RequestState state;
 };

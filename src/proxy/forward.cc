@@ -243,7 +243,9 @@ void HttpConnection::rang(Alarm::Kind kind) {
       stream_->close();
       return;
     case Alarm::Kind::stream_idle: {
-      const Duration left = state().progress + *state().timeouts.idle - now();
+      Instant last = state().progress;
+      for (const Carried* way : state().tunnel) last = way ? std::max(last, way->last) : last;
+      const Duration left = last + *state().timeouts.idle - now();
       if (left > Duration::zero()) return x_->stream_idle.set(*this, worker_.loop(), left);
       state().idle_over = true;
       stats().downstream_rq_idle_timeout.add();
@@ -254,10 +256,19 @@ void HttpConnection::rang(Alarm::Kind kind) {
       break;
     case Alarm::Kind::attempt:
       state().attempt_over = true;
+      state().cluster->stats().upstream_rq_per_try_timeout.add();
+      break;
+    case Alarm::Kind::request:
+      state().request_over = true;
+      stats().downstream_rq_timeout.add();
       break;
   }
   interrupt();
-  if (state().response_started) stream_->close();
+  if (!state().response_started) return;
+  state().flags |= state().idle_over ? Flag::stream_idle_timeout : Flag::upstream_request_timeout;
+  state().details = state().idle_over ? "stream_idle_timeout" : "response_timeout";
+  stream_->notify(nullptr);  // it is we who end it
+  stream_->close();
 }
 
 bool HttpConnection::begin_with(const std::string& first_bytes) {
@@ -383,6 +394,9 @@ Task<HttpConnection::Then> HttpConnection::handle() {
   prepare_request();
   if (!gather(true)) co_return co_await answer_locally(failure_reply());
   if (s.timeouts.idle) x_->stream_idle.set(*this, worker_.loop(), *s.timeouts.idle);
+  if (!s.complete && manager().request_timeout.count() > 0) {
+    x_->request.set(*this, worker_.loop(), manager().request_timeout);
+  }
 
   while (true) {
     if (!find_host(reply)) co_return co_await answer_locally(std::move(reply));
@@ -563,6 +577,7 @@ void HttpConnection::request_is_complete() {
   RequestState& s = state();
   s.complete = true;
   s.request_ended = now();
+  x_->request.cancel();
   if (s.timeouts.whole && !s.upgrading) {
     x_->whole.set(*this, worker_.loop(), *s.timeouts.whole);
   }
@@ -671,7 +686,7 @@ bool HttpConnection::interrupted() {
     s.ended = Ended::client_gone;
   } else if (s.bad_request) {
     s.ended = s.response_started ? Ended::broken : Ended::bad_request;
-  } else if (s.whole_over || s.idle_over) {
+  } else if (s.whole_over || s.idle_over || s.request_over) {
     s.ended = s.response_started ? Ended::broken : Ended::timed_out;
   } else if (s.attempt_over) {
     s.ended = s.response_started ? Ended::broken : Ended::failed;
@@ -735,7 +750,6 @@ LocalReply HttpConnection::reset_reply() {
     reply.undelivered = true;
     reply.body = fmt::format("fairlead: no connection to {}: {}.\n", where, x_->failure_text);
   } else if (s.failure == Outcome::try_timed_out) {
-    s.cluster->stats().upstream_rq_per_try_timeout.add();
     reply.status = 504;
     reply.flag = Flag::upstream_request_timeout;
     reply.details = "upstream_per_try_timeout";
@@ -756,6 +770,12 @@ LocalReply HttpConnection::failure_reply() {
   LocalReply reply;
   switch (s.ended) {
     case Ended::timed_out:
+      if (s.request_over) {
+        reply = {.status = 408, .details = "request_overall_timeout"};
+        reply.body = fmt::format("fairlead: the request did not come whole within {} ms.\n",
+                                 manager().request_timeout.count());
+        return reply;
+      }
       s.cluster->stats().upstream_rq_timeout.add();
       reply = {.status = 504};
       reply.flag = s.idle_over ? Flag::stream_idle_timeout : Flag::upstream_request_timeout;
@@ -854,6 +874,7 @@ void HttpConnection::finish() {
   RequestState& s = x.state;
   x.whole.cancel();
   x.attempt.cancel();
+  x.request.cancel();
   x.stream_idle.cancel();
   if (s.ended == Ended::client_gone) {
     s.flags |= Flag::downstream_connection_termination;
@@ -1130,6 +1151,7 @@ Task<Nothing> HttpConnection::respond() {
 
     s.response_began = now();
     x.attempt.cancel();
+    x.request.cancel();
     s.response_status = x.answer.head().status;
     if (retried_instead(bytes)) break;
     const BodyFraming framing = framing_downstream();
@@ -1344,10 +1366,12 @@ Task<Nothing> HttpConnection::become_tunnel(std::string_view bytes) {
   in_.release();
   Carried there;
   Carried back;
+  s.tunnel = {&there, &back};
   if (written.ok()) {
     (void)co_await both(carry(*stream_, up, worker_.buffers(), there),
                         carry(up, *stream_, worker_.buffers(), back));
   }
+  s.tunnel = {};
   s.bytes_received += early + there.bytes;
   s.bytes_sent += bytes.size() + back.bytes;
   co_return Nothing();

@@ -392,4 +392,37 @@ bool eventually(Condition condition) {
   return false;
 }
 
+inline std::string echo(const std::string& request) {
+  return ok_with(request);
+}
+
+// A proxy with one HTTP listener, and whoever asks it.
+class ForwardTest : public ::testing::Test {
+ protected:
+  void start(const std::vector<SocketAddress>& endpoints) {
+    start(manager_of({route_to("app")}), cluster_of("app", endpoints));
+  }
+  void start(config::HttpConnectionManager manager, config::Cluster cluster,
+             config::Direction direction = config::Direction::outbound) {
+    config::Listener listener = listener_of("front", std::move(manager));
+    listener.direction = direction;
+    EXPECT_TRUE(proxy_.apply(snapshot_of({std::move(listener)}, {std::move(cluster)})).empty());
+    address_ = proxy_.address();
+  }
+  Wire client() { return Wire::to(address_); }
+  std::string ask(std::string_view request) {
+    Wire wire = client();
+    EXPECT_TRUE(wire.send(request));
+    return wire.message();
+  }
+  Record last_record() {
+    std::vector<Record> records;
+    EXPECT_TRUE(eventually([&] { return !(records = proxy_.records()).empty(); }));
+    return records.empty() ? Record() : records.back();
+  }
+
+  RunningProxy proxy_;
+  SocketAddress address_;
+};
+
 }  // namespace fairlead::proxy::testing

@@ -1,0 +1,335 @@
+// What is answered without asking an app, what is not the app's own answer, and what passes that is
+// not an ordinary request and its response.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "proxy/test_peers.h"
+
+namespace fairlead::proxy {
+namespace {
+
+using namespace testing;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class AnswersTest : public ForwardTest {
+ protected:
+  void start_with(config::Route route, const std::vector<SocketAddress>& endpoints = {}) {
+    start(manager_of({std::move(route)}), cluster_of("app", endpoints));
+  }
+  static config::Route direct(std::uint32_t status, std::string body) {
+    config::Route route;
+    route.name = "direct";
+    route.kind = config::Route::Kind::direct;
+    route.direct = {.status = status, .body = std::move(body)};
+    return route;
+  }
+};
+
+// ── Our own answers ──────────────────────────────────────────────────────────────────────────────
+
+TEST_F(AnswersTest, ADirectResponseIsTheRoutesOwn) {
+  config::Route route = direct(418, "short and stout");
+  route.response_headers_to_add = {{.name = "x-pot", .value = "tea"}};
+  start_with(route);
+  Wire wire = client();
+  for (int round = 0; round < 2; ++round) {  // the connection is kept
+    ASSERT_TRUE(wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"));
+    const std::string response = wire.message();
+    EXPECT_THAT(response, StartsWith("HTTP/1.1 418 "));
+    EXPECT_THAT(response, HasSubstr("x-pot: tea\r\n"));
+    EXPECT_THAT(response, HasSubstr("content-type: text/plain\r\n"));
+    EXPECT_THAT(response, EndsWith("\r\n\r\nshort and stout"));
+  }
+  ASSERT_TRUE(wire.send("HEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+  const std::string head = wire.all();
+  EXPECT_THAT(head, HasSubstr("content-length: 15\r\n"));
+  EXPECT_THAT(head, EndsWith("\r\n\r\n"));
+  EXPECT_EQ(last_record().flags, Flag::none);
+  EXPECT_EQ(last_record().route.view(), "direct");
+  EXPECT_EQ(last_record().attempts, 0U);
+  EXPECT_THAT(proxy_.stats("rq_direct_response"), HasSubstr("rq_direct_response: 3\n"));
+}
+
+TEST_F(AnswersTest, ADirectResponseWithoutBody) {
+  start_with(direct(204, ""));
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  const std::string response = wire.until("\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 204 "));
+  EXPECT_THAT(response, Not(HasSubstr("content-length")));  // RFC 9110 §8.6
+  ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(wire.until("\r\n\r\n"), StartsWith("HTTP/1.1 204 "));
+}
+
+TEST_F(AnswersTest, ARedirectNamesItsTarget) {
+  config::Route secure;
+  secure.kind = config::Route::Kind::redirect;
+  secure.path.value = "/secure";
+  secure.redirect = {.https = true};
+  config::Route moved;
+  moved.kind = config::Route::Kind::redirect;
+  moved.redirect = {.host = "new.example:81", .path = "/there", .status = 307};
+  start(manager_of({secure, moved}), cluster_of("app", {}));
+  std::string response = ask("GET /secure/x?y=1 HTTP/1.1\r\nHost: shop:80\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 301 "));
+  EXPECT_THAT(response, HasSubstr("location: https://shop/secure/x?y=1\r\n"));
+  EXPECT_THAT(response, HasSubstr("content-length: 0\r\n"));
+  response = ask("GET /else HTTP/1.1\r\nHost: shop\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 307 "));
+  EXPECT_THAT(response, HasSubstr("location: http://new.example:81/there\r\n"));
+  EXPECT_THAT(proxy_.stats("rq_redirect"), HasSubstr("rq_redirect: 2\n"));
+}
+
+TEST_F(AnswersTest, OurErrorsToHeadHaveNoBody) {
+  config::Route only = route_to("app");
+  only.path.value = "/known";
+  start_with(only);
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("HEAD /unknown HTTP/1.1\r\nHost: a\r\n\r\n"));
+  const std::string head = wire.until("\r\n\r\n");
+  EXPECT_THAT(head, StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(head, HasSubstr("content-length: "));
+  ASSERT_TRUE(wire.send("HEAD /known HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+  const std::string all = wire.all();
+  EXPECT_THAT(all, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(all, EndsWith("\r\n\r\n"));
+}
+
+// ── Asking before sending ────────────────────────────────────────────────────────────────────────
+
+constexpr std::string_view asking =
+    "PUT /put HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+
+TEST_F(AnswersTest, NobodyIsToldToSendWhatIsRefused) {
+  config::Route only = route_to("app");
+  only.path.value = "/other";
+  start_with(only);
+  Wire wire = client();
+  ASSERT_TRUE(wire.send(asking));
+  const std::string all = wire.until("\r\n\r\n");
+  EXPECT_THAT(all, StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(all, HasSubstr("connection: close\r\n"));  // whether the body comes is not known
+}
+
+TEST_F(AnswersTest, AnAppMayRefuseBeforeTheBodyHasCome) {
+  Server app([](Wire& wire, int) {
+    (void)wire.until("\r\n\r\n");
+    wire.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno");
+    (void)wire.all();
+  });
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send(asking));
+  EXPECT_THAT(wire.all(), HasSubstr("HTTP/1.1 417 "));
+  EXPECT_EQ(last_record().status, 417U);
+}
+
+TEST_F(AnswersTest, ContinueIsSaidOnce) {
+  Server app([](Wire& wire, int) {
+    (void)wire.message();
+    wire.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
+    wire.send(ok_with("done"));
+    (void)wire.all();
+  });
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send(asking));
+  EXPECT_EQ(wire.until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  ASSERT_TRUE(wire.send("hello"));
+  EXPECT_THAT(wire.until("\r\n\r\n"), StartsWith("HTTP/1.1 103 "));  // other hints pass
+  EXPECT_THAT(wire.message(), HasSubstr("done"));
+}
+
+TEST_F(AnswersTest, ABodyThatComesUnaskedIsNotAskedFor) {
+  Server app(Server::answering(echo));
+  start({app.address()});
+  const std::string response = ask(std::string(asking) + "hello");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(response, EndsWith("\r\n\r\nhello"));
+}
+
+// ── What the far proxy never delivered ───────────────────────────────────────────────────────────
+
+std::string undelivered(std::string_view mark = "x-fairlead-undelivered: no app\r\n") {
+  return "HTTP/1.1 503 Service Unavailable\r\n" + std::string(mark) + "Content-Length: 2\r\n\r\nno";
+}
+
+TEST_F(AnswersTest, AMarked503IsTriedElsewhereWithoutAnyPolicy) {
+  std::atomic<int> asked{0};
+  const Server::Serve refuse = Server::answering([&](const std::string&) {
+    ++asked;
+    return undelivered();
+  });
+  Server one(refuse);
+  Server two(refuse);
+  start({one.address(), two.address()});
+  const std::string response = ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(response, Not(HasSubstr("undelivered")));  // the mark is between proxies
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(one.connections(), 1);  // each of them
+  EXPECT_EQ(two.connections(), 1);
+  EXPECT_EQ(last_record().attempts, 2U);
+  EXPECT_TRUE(has(last_record().flags, Flag::upstream_retry_limit_exceeded));
+}
+
+TEST_F(AnswersTest, A503WithoutTheMarkIsTheAppsOwn) {
+  std::atomic<int> asked{0};
+  Server app(Server::answering([&](const std::string&) {
+    ++asked;
+    return undelivered("");
+  }));
+  start({app.address()});
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(asked, 1);
+}
+
+TEST_F(AnswersTest, TheMarkMeansNothingOnOtherAnswers) {
+  Server app(Server::answering(
+      [](const std::string&) { return ok_with("fine", "x-fairlead-undelivered: a lie\r\n"); }));
+  start({app.address()});
+  const std::string response = ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(response, Not(HasSubstr("undelivered")));
+  EXPECT_EQ(last_record().attempts, 1U);
+}
+
+TEST_F(AnswersTest, WhatIsPartlyGoneIsNotTriedElsewhere) {
+  std::atomic<int> asked{0};
+  Server app([&](Wire& wire, int) {
+    (void)wire.until("\r\n\r\n");
+    ++asked;
+    wire.send(undelivered());
+    (void)wire.all();
+  });
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nhi"));
+  EXPECT_THAT(wire.until("\r\n\r\n"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(asked, 1);
+}
+
+// ── Upgrades ─────────────────────────────────────────────────────────────────────────────────────
+
+class UpgradeTest : public AnswersTest {
+ protected:
+  void start_upgrading(const SocketAddress& app, const std::string& what = "websocket") {
+    config::Route route = route_to("app");
+    if (what == "CONNECT") route.path.value = "";  // it has none
+    config::HttpConnectionManager manager = manager_of({route});
+    manager.upgrades = {what};
+    start(std::move(manager), cluster_of("app", {app}));
+  }
+  static constexpr std::string_view upgrade_ =
+      "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n"
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  static constexpr std::string_view switching_ =
+      "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+};
+
+TEST_F(UpgradeTest, TheHandshakePassesAsItIs) {
+  Server app([](Wire& wire, int) {
+    const std::string request = wire.message();
+    EXPECT_THAT(request, HasSubstr("pgrade: WebSocket\r\n"));
+    EXPECT_THAT(request, HasSubstr("onnection: "));
+    EXPECT_THAT(request, HasSubstr("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"));
+    wire.send(switching_);
+    (void)wire.all();
+  });
+  start_upgrading(app.address());
+  Wire wire = client();
+  ASSERT_TRUE(wire.send(upgrade_));
+  const std::string response = wire.until("\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 101 Switching Protocols\r\n"));
+  EXPECT_THAT(response, HasSubstr("pgrade: websocket\r\n"));
+  EXPECT_THAT(response, HasSubstr("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+  EXPECT_THAT(response, Not(HasSubstr("content-length")));
+  EXPECT_THAT(response, Not(HasSubstr("transfer-encoding")));
+}
+
+TEST_F(UpgradeTest, MuchPassesInBothDirectionsAtOnce) {
+  Server app([](Wire& wire, int) {
+    (void)wire.message();
+    wire.send(switching_);
+    for (int round = 0; round < 100; ++round) wire.send(wire.exactly(20000));
+    wire.shut();
+  });
+  start_upgrading(app.address());
+  Wire wire = client();
+  // The first words of the new protocol come with the handshake.
+  const std::string words(2'000'000, 'w');
+  ASSERT_TRUE(wire.send(std::string(upgrade_) + words.substr(0, 100)));
+  EXPECT_THAT(wire.until("\r\n\r\n"), StartsWith("HTTP/1.1 101 "));
+  std::thread sending([&] { wire.send(words.substr(100)); });
+  const std::string back = wire.all();
+  sending.join();
+  EXPECT_EQ(back.size(), words.size());
+  wire.shut();
+  EXPECT_EQ(last_record().status, 101U);
+  EXPECT_EQ(last_record().bytes_received, words.size());
+  EXPECT_EQ(last_record().bytes_sent, words.size());
+}
+
+TEST_F(UpgradeTest, AnAppThatDoesNotWantToIsAnsweredAsUsual) {
+  Server app(Server::answering([](const std::string&) { return ok_with("just http"); }));
+  start_upgrading(app.address());
+  Wire wire = client();
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(wire.send(upgrade_));
+    EXPECT_THAT(wire.message(), EndsWith("\r\n\r\njust http"));
+  }
+  EXPECT_EQ(app.connections(), 1);
+}
+
+TEST_F(UpgradeTest, AnUpgradeThatNobodyAskedForIsNoAnswer) {
+  Server app([](Wire& wire, int) {
+    (void)wire.message();
+    wire.send(switching_);
+    (void)wire.all();
+  });
+  start_upgrading(app.address());
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 502 "));
+}
+
+TEST_F(UpgradeTest, ATunnelEndsWithItsApp) {
+  Server app([](Wire& wire, int) {
+    (void)wire.message();
+    wire.send(switching_);
+    (void)wire.exactly(4);
+    wire.reset();
+  });
+  start_upgrading(app.address());
+  Wire wire = client();
+  ASSERT_TRUE(wire.send(upgrade_));
+  EXPECT_THAT(wire.until("\r\n\r\n"), StartsWith("HTTP/1.1 101 "));
+  ASSERT_TRUE(wire.send("ping"));
+  EXPECT_EQ(wire.all(), "");
+}
+
+TEST_F(UpgradeTest, ConnectMakesATunnelWhereItIsAllowed) {
+  Server app([](Wire& wire, int) {
+    EXPECT_THAT(wire.until("\r\n\r\n"), StartsWith("CONNECT a:80 HTTP/1.1\r\n"));
+    wire.send("HTTP/1.1 200 OK\r\n\r\nwelcome");
+    EXPECT_EQ(wire.exactly(5), "hello");
+    wire.shut();
+    (void)wire.all();
+  });
+  start_upgrading(app.address(), "CONNECT");
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"));
+  const std::string head = wire.until("\r\n\r\n");
+  EXPECT_THAT(head, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(head, Not(HasSubstr("transfer-encoding")));
+  EXPECT_EQ(wire.exactly(7), "welcome");
+  ASSERT_TRUE(wire.send("hello"));
+  EXPECT_EQ(wire.all(), "");
+}
+
+}  // namespace
+}  // namespace fairlead::proxy
