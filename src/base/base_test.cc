@@ -3,7 +3,9 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/copy_text.h"
 #include "base/origin.h"
+#include "base/program_pages.h"
 #include "base/result.h"
 
 namespace fairlead {
@@ -51,6 +53,25 @@ TEST(Fault, TellsItsTrail) {
   const Fault fault = from_errno(ECONNREFUSED, "connect 10.0.0.1:80").during("asking control");
   EXPECT_EQ(fault.kind, FaultKind::unreachable);
   EXPECT_EQ(fault.describe(), "connect 10.0.0.1:80: Connection refused (while asking control)");
+}
+
+TEST(CopyText, CopiesExactlyWhatIsThere) {
+  std::string text;
+  for (std::size_t size = 0; size < 80; ++size) {
+    std::string into(size + 2, '#');
+    char* const end = copy_text(into.data() + 1, text);
+    EXPECT_EQ(into, "#" + text + "#");
+    EXPECT_EQ(end, into.data() + 1 + size);
+    text += static_cast<char>('0' + size);
+  }
+}
+
+// In a process that has more to do: nothing that is needed is gone.
+TEST(ProgramPages, ComeBackWhenTheyAreTouched) {
+  const std::string before = SocketAddress::parse("10.0.0.1:80")->text();
+  give_back_program_pages();
+  EXPECT_EQ(SocketAddress::parse("10.0.0.1:80")->text(), before);
+  EXPECT_EQ(from_errno(ECONNREFUSED, "connect").describe(), "connect: Connection refused");
 }
 
 TEST(SeededRandom, RepeatsItselfAndStaysBelow) {

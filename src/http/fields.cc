@@ -112,13 +112,13 @@ Fields Fields::clone() const {
   Fields copy;
   copy.fields_.reserve(fields_.size());
   for (const Field& field : fields_) {
-    copy.fields_.push_back({copy.keep(field.name), copy.keep(field.value), field.known});
+    copy.add({copy.keep(field.name), copy.keep(field.value), field.known});
   }
   return copy;
 }
 
 void Fields::add(std::string_view name, std::string_view value) {
-  fields_.push_back({name, value, field_name(name)});
+  add({name, value, field_name(name)});
 }
 
 void Fields::add_copy(std::string_view name, std::string_view value) {
@@ -137,21 +137,27 @@ void Fields::set_copy(std::string_view name, std::string_view value) {
 }
 
 std::size_t Fields::remove(std::string_view name) {
+  const FieldName known = field_name(name);
+  if (known != FieldName::other) return remove(known);
   return std::erase_if(fields_, [&](const Field& field) { return same_name(field.name, name); });
 }
 
-std::size_t Fields::remove(FieldName name) {
-  return std::erase_if(fields_, [&](const Field& field) { return field.known == name; });
+std::size_t Fields::remove(FieldNames names) {
+  if (!has(names)) return 0;
+  names_ = names_.without(names);
+  return std::erase_if(fields_, [&](const Field& field) { return names.meets(field.known); });
 }
 
 void Fields::clear() {
   fields_.clear();
+  names_ = {};
   if (chunks_.size() > 1) chunks_.resize(1);
   used_ = 0;
 }
 
 void Fields::release() {
   fields_ = std::vector<Field>();
+  names_ = {};
   chunks_ = std::vector<Chunk>();
   used_ = 0;
 }
@@ -182,6 +188,7 @@ const Field* Fields::find(std::string_view name) const LIFETIMEBOUND {
 }
 
 const Field* Fields::find(FieldName name) const LIFETIMEBOUND {
+  if (!has(name)) return nullptr;
   for (const Field& field : fields_) {
     if (field.known == name) return &field;
   }

@@ -38,6 +38,33 @@ enum class FieldName : std::uint8_t {
   date,
   grpc_status,
 };
+static_assert(static_cast<unsigned>(FieldName::grpc_status) < 32);  // for FieldNames
+
+// A set of them.
+class FieldNames {
+ public:
+  constexpr FieldNames() = default;
+  constexpr FieldNames(FieldName name) : bits_(1U << static_cast<unsigned>(name)) {}
+
+  constexpr FieldNames& operator|=(FieldNames other) {
+    bits_ |= other.bits_;
+    return *this;
+  }
+  [[nodiscard]] constexpr FieldNames without(FieldNames other) const {
+    return {bits_ & ~other.bits_};
+  }
+  [[nodiscard]] constexpr bool meets(FieldNames other) const { return (bits_ & other.bits_) != 0; }
+
+ private:
+  constexpr FieldNames(std::uint32_t bits) : bits_(bits) {}
+  std::uint32_t bits_ = 0;
+};
+constexpr FieldNames operator|(FieldNames left, FieldNames right) {
+  return left |= right;
+}
+constexpr FieldNames operator|(FieldName left, FieldName right) {
+  return FieldNames(left) | FieldNames(right);
+}
 
 [[nodiscard]] FieldName field_name(std::string_view name);
 // `other` for what is not listed. Without regard to case; `name` is a token.
@@ -63,18 +90,22 @@ class Fields {
 
   void add(std::string_view name, std::string_view value);
   // At the end. Views only: the caller's bytes must live as long as these fields.
-  void add(const Field& field) { fields_.push_back(field); }
-  Field* grow(std::size_t count) LIFETIMEBOUND {
+  void add(const Field& field) {
+    fields_.push_back(field);
+    names_ |= field.known;
+  }
+  Field* grow(std::size_t count, FieldNames names) LIFETIMEBOUND {
     fields_.resize(fields_.size() + count);
+    names_ |= names;
     return fields_.data() + fields_.size() - count;
   }
-  // So many more at the end, empty: for the caller to fill in at once.
+  // So many more at the end, empty: for the caller to fill in at once, with fields of `names`.
   void add_copy(std::string_view name, std::string_view value);
   // The same, with bytes of our own.
   void set_copy(std::string_view name, std::string_view value);
   // In the place of the first of this name, or at the end; others of this name go.
   std::size_t remove(std::string_view name);
-  std::size_t remove(FieldName name);
+  std::size_t remove(FieldNames names);
   // How many there were.
   void clear();
   // Also forgets kept text. Memory stays, for the next message.
@@ -93,7 +124,8 @@ class Fields {
   [[nodiscard]] std::string_view value(FieldName name) const;
   // Of the first; empty when there is none.
   [[nodiscard]] bool has(std::string_view name) const { return find(name) != nullptr; }
-  [[nodiscard]] bool has(FieldName name) const { return find(name) != nullptr; }
+  [[nodiscard]] bool has(FieldNames names) const { return names_.meets(names); }
+  // Any of them.
 
   [[nodiscard]] std::size_t size() const { return fields_.size(); }
   [[nodiscard]] bool empty() const { return fields_.empty(); }
@@ -107,6 +139,7 @@ class Fields {
     std::size_t size = 0;
   };
   std::vector<Field> fields_;
+  FieldNames names_;           // that the fields have: most look-ups are of what is not there
   std::vector<Chunk> chunks_;  // text fills the last one
   std::size_t used_ = 0;       // of the last chunk
 };

@@ -322,7 +322,9 @@ bool H1Parser::plain_field_lines(std::size_t limit, std::size_t most) {
 
 // The section's fields, as views into `text`, a copy of the section.
 void H1Parser::settle(Fields& fields, char* text) {
-  Field* made = fields.grow(lines_.size());
+  FieldNames names;
+  for (const Line& line : lines_) names |= line.known;
+  Field* made = fields.grow(lines_.size(), names);
   for (const Line& line : lines_) {
     *made++ = {
         {text + line.name, line.name_size}, {text + line.value, line.value_size}, line.known};

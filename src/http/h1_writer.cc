@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <initializer_list>
 
+#include "base/copy_text.h"
 #include "http/validate.h"
 
 namespace fairlead::http {
@@ -17,11 +17,7 @@ constexpr std::size_t most_added =
 // Writes into room that was made before; never asks how much is left.
 struct Pen {
   char* at;
-  void put(std::string_view text) {
-    if (text.empty()) return;
-    std::memcpy(at, text.data(), text.size());
-    at += text.size();
-  }
+  void put(std::string_view text) { at = copy_text(at, text); }
   void put(char c) { *at++ = c; }
   void line(std::string_view name, std::string_view value) {
     put(name);
@@ -38,28 +34,24 @@ struct Pen {
   void number(std::uint64_t value) { at = std::to_chars(at, at + 20, value).ptr; }
 };
 
-constexpr std::uint32_t bit(FieldName name) {
-  return 1U << static_cast<unsigned>(name);
-}
-
 // RFC 9110 §7.6.1, and what frames a message or is written in another way.
-constexpr std::uint32_t hop_fields = bit(FieldName::connection) | bit(FieldName::content_length) |
-                                     bit(FieldName::http2_settings) | bit(FieldName::keep_alive) |
-                                     bit(FieldName::proxy_connection) | bit(FieldName::te) |
-                                     bit(FieldName::transfer_encoding) | bit(FieldName::upgrade);
+constexpr FieldNames hop_fields = FieldName::connection | FieldName::content_length |
+                                  FieldName::http2_settings | FieldName::keep_alive |
+                                  FieldName::proxy_connection | FieldName::te |
+                                  FieldName::transfer_encoding | FieldName::upgrade;
 
 // Which of a head's fields stay behind on this hop.
 class HopFilter {
  public:
-  HopFilter(const Fields& fields, std::uint32_t also)
-      : fields_(fields), dropped_(hop_fields | also) {
+  HopFilter(const Fields& fields, FieldNames also) : fields_(fields), dropped_(hop_fields | also) {
+    if (!fields.has(FieldName::connection)) return;
     for (const Field& field : fields) {
       if (field.known == FieldName::connection) nominates_ |= names_others(field.value);
     }
   }
 
   [[nodiscard]] bool passes(const Field& field) const {
-    return (dropped_ & bit(field.known)) == 0 && (!nominates_ || !nominated(field.name));
+    return !dropped_.meets(field.known) && (!nominates_ || !nominated(field.name));
   }
 
  private:
@@ -74,7 +66,7 @@ class HopFilter {
   }
 
   const Fields& fields_;
-  std::uint32_t dropped_;
+  FieldNames dropped_;
   bool nominates_ = false;
 };
 
@@ -94,7 +86,7 @@ void finish(std::string& out, const Pen& pen) {
   out.resize(static_cast<std::size_t>(pen.at - out.data()));
 }
 
-void write_fields(Pen& pen, const Fields& fields, std::uint32_t also_dropped) {
+void write_fields(Pen& pen, const Fields& fields, FieldNames also_dropped) {
   const HopFilter hop(fields, also_dropped);
   for (const Field& field : fields) {
     if (hop.passes(field)) pen.line(field.name, field.value);
@@ -146,7 +138,7 @@ void write_request(std::string& out, const RequestHead& head, const H1WriteOptio
   pen.put("\r\n");
 
   const bool chunked = options.body.kind == BodyFraming::Kind::chunked;
-  write_fields(pen, head.fields, bit(FieldName::host) | (chunked ? 0U : bit(FieldName::trailer)));
+  write_fields(pen, head.fields, FieldName::host | (chunked ? FieldNames() : FieldName::trailer));
   write_framing(pen, options.body);
   const Field* const te = head.fields.find(FieldName::te);
   const bool trailers = te && list_names(te->value, "trailers");
@@ -170,7 +162,7 @@ void write_response(std::string& out, const ResponseHead& head, const H1WriteOpt
   pen.put("\r\n");
 
   const bool chunked = options.body.kind == BodyFraming::Kind::chunked;
-  write_fields(pen, head.fields, chunked ? 0U : bit(FieldName::trailer));
+  write_fields(pen, head.fields, chunked ? FieldNames() : FieldName::trailer);
   if (!has_no_body(head.status)) {
     const bool empty = options.body.kind == BodyFraming::Kind::none && !head.body_omitted;
     write_framing(pen, empty ? BodyFraming::sized(0) : options.body);

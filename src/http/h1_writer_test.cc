@@ -152,6 +152,23 @@ TEST(Fields, NamesWithoutCaseInOrderAndRepeated) {
   EXPECT_EQ(copy.value("A"), "4");
 }
 
+TEST(Fields, SeveralKnownNamesGoAtOnce) {
+  Fields fields;
+  EXPECT_EQ(fields.remove(FieldName::date | FieldName::server), 0U);
+  fields.add("Date", "1");
+  fields.add("x", "2");
+  fields.add("date", "3");
+  EXPECT_TRUE(fields.has(FieldName::server | FieldName::date));
+  EXPECT_FALSE(fields.has(FieldName::server));
+  EXPECT_EQ(fields.remove(FieldName::date | FieldName::server), 2U);
+  EXPECT_FALSE(fields.has(FieldName::date));
+  EXPECT_EQ(fields.size(), 1U);
+  fields.add("DATE", "4");
+  EXPECT_EQ(fields.clone().value(FieldName::date), "4");
+  fields.clear();
+  EXPECT_FALSE(fields.has(FieldName::date));
+}
+
 TEST(Fields, EachKnownNameIsFound) {
   for (const std::string_view name : {"connection",
                                       "content-length",

@@ -9,6 +9,10 @@
 #include <charconv>
 #include <cstdlib>
 #include <ctime>
+#include <utility>
+
+#include "base/copy_text.h"
+#include "http/fields.h"
 
 namespace fairlead::proxy {
 
@@ -18,9 +22,13 @@ const std::string_view default_log_format =
     "%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" "
     "\"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n";
 
-enum class LogFormat::Operator::Kind : std::uint8_t {
-  literal,
-  nothing,  // known, and never set here
+namespace {
+
+enum class Kind : std::uint8_t {
+  none,  // known, and never set here: "-"
+  text,  // of the entry
+  host,  // of an address of the entry
+  port,
   start_time,
   start_time_local,
   emit_time,
@@ -30,12 +38,7 @@ enum class LogFormat::Operator::Kind : std::uint8_t {
   path,
   response_field,
   trailer,
-  protocol,
-  upstream_protocol,
   response_code,
-  response_details,
-  termination_details,
-  upstream_failure,
   flags,
   flags_long,
   bytes_received,
@@ -44,36 +47,37 @@ enum class LogFormat::Operator::Kind : std::uint8_t {
   request_duration,
   response_duration,
   response_tx_duration,
-  upstream_host,
-  upstream_host_without_port,
-  upstream_host_port,
-  upstream_cluster,
-  upstream_local,
-  upstream_local_without_port,
-  upstream_local_port,
-  downstream_remote,
-  downstream_remote_without_port,
-  downstream_remote_port,
-  downstream_local,
-  downstream_local_without_port,
-  downstream_local_port,
-  downstream_direct_local,
-  downstream_direct_local_without_port,
-  downstream_direct_local_port,
-  server_name,
-  route_name,
-  virtual_host,
-  filter_chain,
-  unique_id,
   attempts,
   connection_id,
   log_type,
 };
 
+// What a REQ, RESP or TRAILER names: a field, or what HTTP/1 has in its request line.
+struct FieldKey {
+  enum class Pseudo : std::uint8_t { none, method, path, authority, scheme, unknown };
+  std::string name;  // lower case; empty: nothing is named
+  http::FieldName known = http::FieldName::other;
+  Pseudo pseudo = Pseudo::none;
+};
+
+using Text = std::string_view LogEntry::*;
+
+}  // namespace
+
+struct LogFormat::Operator {
+  std::string before;  // literal text in front of it
+  Kind kind = Kind::none;
+  Text of = nullptr;
+  FieldKey field;
+  FieldKey otherwise;  // to take when the first is absent
+  std::string time;    // a time's format
+  bool no_query = false;
+  std::size_t limit = std::string::npos;
+};
+
 namespace {
 
 using Operator = LogFormat::Operator;
-using Kind = Operator::Kind;
 
 enum class Argument : std::uint8_t { none, field, time, any };
 
@@ -81,7 +85,12 @@ struct Known {
   std::string_view name;
   Kind kind;
   Argument argument = Argument::none;
+  Text of = nullptr;
 };
+
+constexpr Known text(std::string_view name, Text of, Argument argument = Argument::none) {
+  return {name, Kind::text, argument, of};
+}
 
 constexpr std::array known_operators{
     Known{"START_TIME", Kind::start_time, Argument::time},
@@ -96,12 +105,12 @@ constexpr std::array known_operators{
     Known{"RESPONSE_HEADER", Kind::response_field, Argument::field},
     Known{"TRAILER", Kind::trailer, Argument::field},
     Known{"RESPONSE_TRAILER", Kind::trailer, Argument::field},
-    Known{"PROTOCOL", Kind::protocol},
-    Known{"UPSTREAM_PROTOCOL", Kind::upstream_protocol},
+    text("PROTOCOL", &LogEntry::protocol),
+    text("UPSTREAM_PROTOCOL", &LogEntry::upstream_protocol),
     Known{"RESPONSE_CODE", Kind::response_code},
-    Known{"RESPONSE_CODE_DETAILS", Kind::response_details, Argument::any},
-    Known{"CONNECTION_TERMINATION_DETAILS", Kind::termination_details},
-    Known{"UPSTREAM_TRANSPORT_FAILURE_REASON", Kind::upstream_failure},
+    text("RESPONSE_CODE_DETAILS", &LogEntry::response_details, Argument::any),
+    text("CONNECTION_TERMINATION_DETAILS", &LogEntry::termination_details),
+    text("UPSTREAM_TRANSPORT_FAILURE_REASON", &LogEntry::upstream_failure),
     Known{"RESPONSE_FLAGS", Kind::flags},
     Known{"RESPONSE_FLAGS_LONG", Kind::flags_long},
     Known{"BYTES_RECEIVED", Kind::bytes_received},
@@ -111,64 +120,69 @@ constexpr std::array known_operators{
     Known{"REQUEST_TX_DURATION", Kind::request_duration},
     Known{"RESPONSE_DURATION", Kind::response_duration},
     Known{"RESPONSE_TX_DURATION", Kind::response_tx_duration},
-    Known{"UPSTREAM_HOST", Kind::upstream_host},
-    Known{"UPSTREAM_REMOTE_ADDRESS", Kind::upstream_host},
-    Known{"UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", Kind::upstream_host_without_port, Argument::any},
-    Known{"UPSTREAM_REMOTE_PORT", Kind::upstream_host_port},
-    Known{"UPSTREAM_CLUSTER", Kind::upstream_cluster},
-    Known{"UPSTREAM_CLUSTER_RAW", Kind::upstream_cluster},
-    Known{"UPSTREAM_LOCAL_ADDRESS", Kind::upstream_local},
-    Known{"UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", Kind::upstream_local_without_port, Argument::any},
-    Known{"UPSTREAM_LOCAL_PORT", Kind::upstream_local_port},
-    Known{"DOWNSTREAM_REMOTE_ADDRESS", Kind::downstream_remote},
-    Known{"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", Kind::downstream_remote_without_port,
-          Argument::any},
-    Known{"DOWNSTREAM_REMOTE_PORT", Kind::downstream_remote_port},
-    Known{"DOWNSTREAM_DIRECT_REMOTE_ADDRESS", Kind::downstream_remote},
-    Known{"DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", Kind::downstream_remote_without_port,
-          Argument::any},
-    Known{"DOWNSTREAM_DIRECT_REMOTE_PORT", Kind::downstream_remote_port},
-    Known{"DOWNSTREAM_LOCAL_ADDRESS", Kind::downstream_local},
-    Known{"DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", Kind::downstream_local_without_port,
-          Argument::any},
-    Known{"DOWNSTREAM_LOCAL_PORT", Kind::downstream_local_port},
-    Known{"DOWNSTREAM_DIRECT_LOCAL_ADDRESS", Kind::downstream_direct_local},
-    Known{"DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT",
-          Kind::downstream_direct_local_without_port, Argument::any},
-    Known{"DOWNSTREAM_DIRECT_LOCAL_PORT", Kind::downstream_direct_local_port},
-    Known{"REQUESTED_SERVER_NAME", Kind::server_name, Argument::any},
-    Known{"ROUTE_NAME", Kind::route_name},
-    Known{"VIRTUAL_HOST_NAME", Kind::virtual_host},
-    Known{"FILTER_CHAIN_NAME", Kind::filter_chain},
-    Known{"UNIQUE_ID", Kind::unique_id},
-    Known{"STREAM_ID", Kind::unique_id},
+    text("UPSTREAM_HOST", &LogEntry::upstream_host),
+    text("UPSTREAM_REMOTE_ADDRESS", &LogEntry::upstream_host),
+    Known{"UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", Kind::host, Argument::any,
+          &LogEntry::upstream_host},
+    Known{"UPSTREAM_REMOTE_PORT", Kind::port, Argument::none, &LogEntry::upstream_host},
+    text("UPSTREAM_CLUSTER", &LogEntry::upstream_cluster),
+    text("UPSTREAM_CLUSTER_RAW", &LogEntry::upstream_cluster),
+    text("UPSTREAM_LOCAL_ADDRESS", &LogEntry::upstream_local_address),
+    Known{"UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", Kind::host, Argument::any,
+          &LogEntry::upstream_local_address},
+    Known{"UPSTREAM_LOCAL_PORT", Kind::port, Argument::none, &LogEntry::upstream_local_address},
+    text("DOWNSTREAM_REMOTE_ADDRESS", &LogEntry::downstream_remote_address),
+    Known{"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", Kind::host, Argument::any,
+          &LogEntry::downstream_remote_address},
+    Known{"DOWNSTREAM_REMOTE_PORT", Kind::port, Argument::none,
+          &LogEntry::downstream_remote_address},
+    text("DOWNSTREAM_DIRECT_REMOTE_ADDRESS", &LogEntry::downstream_remote_address),
+    Known{"DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT", Kind::host, Argument::any,
+          &LogEntry::downstream_remote_address},
+    Known{"DOWNSTREAM_DIRECT_REMOTE_PORT", Kind::port, Argument::none,
+          &LogEntry::downstream_remote_address},
+    text("DOWNSTREAM_LOCAL_ADDRESS", &LogEntry::downstream_local_address),
+    Known{"DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", Kind::host, Argument::any,
+          &LogEntry::downstream_local_address},
+    Known{"DOWNSTREAM_LOCAL_PORT", Kind::port, Argument::none, &LogEntry::downstream_local_address},
+    text("DOWNSTREAM_DIRECT_LOCAL_ADDRESS", &LogEntry::downstream_direct_local_address),
+    Known{"DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT", Kind::host, Argument::any,
+          &LogEntry::downstream_direct_local_address},
+    Known{"DOWNSTREAM_DIRECT_LOCAL_PORT", Kind::port, Argument::none,
+          &LogEntry::downstream_direct_local_address},
+    text("REQUESTED_SERVER_NAME", &LogEntry::requested_server_name, Argument::any),
+    text("ROUTE_NAME", &LogEntry::route_name),
+    text("VIRTUAL_HOST_NAME", &LogEntry::virtual_host),
+    text("FILTER_CHAIN_NAME", &LogEntry::filter_chain),
+    text("UNIQUE_ID", &LogEntry::unique_id),
+    text("STREAM_ID", &LogEntry::unique_id),
     Known{"UPSTREAM_REQUEST_ATTEMPT_COUNT", Kind::attempts},
     Known{"CONNECTION_ID", Kind::connection_id},
     Known{"ACCESS_LOG_TYPE", Kind::log_type},
     // Known in Envoy, and never set here.
-    Known{"GRPC_STATUS", Kind::nothing, Argument::any},
-    Known{"GRPC_STATUS_NUMBER", Kind::nothing},
-    Known{"DYNAMIC_METADATA", Kind::nothing, Argument::any},
-    Known{"CLUSTER_METADATA", Kind::nothing, Argument::any},
-    Known{"UPSTREAM_METADATA", Kind::nothing, Argument::any},
-    Known{"METADATA", Kind::nothing, Argument::any},
-    Known{"FILTER_STATE", Kind::nothing, Argument::any},
-    Known{"UPSTREAM_FILTER_STATE", Kind::nothing, Argument::any},
-    Known{"VIRTUAL_CLUSTER_NAME", Kind::nothing},
-    Known{"DOWNSTREAM_TRANSPORT_FAILURE_REASON", Kind::nothing},
-    Known{"DOWNSTREAM_PEER_URI_SAN", Kind::nothing},
-    Known{"DOWNSTREAM_LOCAL_URI_SAN", Kind::nothing},
-    Known{"DOWNSTREAM_PEER_SUBJECT", Kind::nothing},
-    Known{"DOWNSTREAM_LOCAL_SUBJECT", Kind::nothing},
-    Known{"DOWNSTREAM_TLS_VERSION", Kind::nothing},
-    Known{"DOWNSTREAM_TLS_CIPHER", Kind::nothing},
-    Known{"UPSTREAM_PEER_URI_SAN", Kind::nothing},
-    Known{"UPSTREAM_LOCAL_URI_SAN", Kind::nothing},
-    Known{"UPSTREAM_TLS_VERSION", Kind::nothing},
-    Known{"UPSTREAM_TLS_CIPHER", Kind::nothing},
-    Known{"TRACE_ID", Kind::nothing},
-    Known{"SPAN_ID", Kind::nothing},
-    Known{"LOCAL_REPLY_BODY", Kind::nothing},
+    Known{"GRPC_STATUS", Kind::none, Argument::any},
+    Known{"GRPC_STATUS_NUMBER", Kind::none},
+    Known{"DYNAMIC_METADATA", Kind::none, Argument::any},
+    Known{"CLUSTER_METADATA", Kind::none, Argument::any},
+    Known{"UPSTREAM_METADATA", Kind::none, Argument::any},
+    Known{"METADATA", Kind::none, Argument::any},
+    Known{"FILTER_STATE", Kind::none, Argument::any},
+    Known{"UPSTREAM_FILTER_STATE", Kind::none, Argument::any},
+    Known{"VIRTUAL_CLUSTER_NAME", Kind::none},
+    Known{"DOWNSTREAM_TRANSPORT_FAILURE_REASON", Kind::none},
+    Known{"DOWNSTREAM_PEER_URI_SAN", Kind::none},
+    Known{"DOWNSTREAM_LOCAL_URI_SAN", Kind::none},
+    Known{"DOWNSTREAM_PEER_SUBJECT", Kind::none},
+    Known{"DOWNSTREAM_LOCAL_SUBJECT", Kind::none},
+    Known{"DOWNSTREAM_TLS_VERSION", Kind::none},
+    Known{"DOWNSTREAM_TLS_CIPHER", Kind::none},
+    Known{"UPSTREAM_PEER_URI_SAN", Kind::none},
+    Known{"UPSTREAM_LOCAL_URI_SAN", Kind::none},
+    Known{"UPSTREAM_TLS_VERSION", Kind::none},
+    Known{"UPSTREAM_TLS_CIPHER", Kind::none},
+    Known{"TRACE_ID", Kind::none},
+    Known{"SPAN_ID", Kind::none},
+    Known{"LOCAL_REPLY_BODY", Kind::none},
 };
 
 constexpr std::array fixed_operators{std::string_view("HOSTNAME"), std::string_view("ENVIRONMENT")};
@@ -232,6 +246,21 @@ Result<> read_limit(const Command& command, Operator& made) {
   return invalid("access log format: '" + std::string(command.limit) + "' is not a length");
 }
 
+FieldKey key_of(std::string_view name) {
+  using Pseudo = FieldKey::Pseudo;
+  FieldKey key{.name = lower(name)};
+  if (!key.name.starts_with(':')) {
+    key.known = http::field_name(key.name);
+  } else {
+    key.pseudo = key.name == ":method"      ? Pseudo::method
+                 : key.name == ":path"      ? Pseudo::path
+                 : key.name == ":authority" ? Pseudo::authority
+                 : key.name == ":scheme"    ? Pseudo::scheme
+                                            : Pseudo::unknown;
+  }
+  return key;
+}
+
 Result<> read_argument(const Known& known, const Command& command, Operator& made) {
   const std::string name(known.name);
   switch (known.argument) {
@@ -239,16 +268,20 @@ Result<> read_argument(const Known& known, const Command& command, Operator& mad
       if (command.has_argument) return invalid("access log format: " + name + " takes no argument");
       return done();
     case Argument::any:
+      made.no_query = command.argument.starts_with("NQ");
+      return done();
     case Argument::time:
-      made.text = command.argument;
+      made.time = command.argument;
       return done();
     case Argument::field: {
       if (command.argument.empty()) {
         return invalid("access log format: " + name + " wants the name of a field");
       }
       const std::size_t mark = command.argument.find('?');
-      made.text = lower(command.argument.substr(0, mark));
-      if (mark != std::string_view::npos) made.otherwise = lower(command.argument.substr(mark + 1));
+      made.field = key_of(command.argument.substr(0, mark));
+      if (mark != std::string_view::npos) {
+        made.otherwise = key_of(command.argument.substr(mark + 1));
+      }
       return done();
     }
   }
@@ -265,55 +298,88 @@ std::string fixed_text(const Command& command) {
   return value && *value != '\0' ? value : "-";
 }
 
-Result<Operator> compile(std::string_view text) {
+// Adds what the command between two '%' says: to the literal text when it is known already, else an
+// operator behind that text.
+Result<> compile(std::string_view text, std::string& literal, std::vector<Operator>& made) {
   Result<Command> command = take_apart(text);
   if (!command) return command.fault();
-  Operator made{.kind = Kind::literal};
-  Result<> limit = read_limit(*command, made);
-  if (!limit) return limit.fault();
+  Operator one;
+  Result<> good = read_limit(*command, one);
+  if (!good) return good;
   if (std::find(fixed_operators.begin(), fixed_operators.end(), command->name) !=
       fixed_operators.end()) {
-    made.text = fixed_text(*command).substr(0, made.limit);
-    return made;
+    literal += fixed_text(*command).substr(0, one.limit);
+    return done();
   }
   const auto* known = std::find_if(known_operators.begin(), known_operators.end(),
-                                   [&](const Known& one) { return one.name == command->name; });
+                                   [&](const Known& known) { return known.name == command->name; });
   if (known == known_operators.end()) {
     return invalid("access log format: there is no operator '%" + std::string(command->name) +
                    "%'");
   }
-  made.kind = known->kind;
-  Result<> argument = read_argument(*known, *command, made);
-  if (!argument) return argument.fault();
-  return made;
+  one.kind = known->kind;
+  one.of = known->of;
+  good = read_argument(*known, *command, one);
+  if (!good) return good;
+  one.before = std::exchange(literal, {});
+  made.push_back(std::move(one));
+  return done();
 }
 
 // ── Writing an entry ─────────────────────────────────────────────────────────────────────────────
 
-void append_number(std::string& out, std::uint64_t number) {
-  std::array<char, 20> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-  out.append(digits.data(), end);
-}
+// Puts a piece of the log together before it is appended at once.
+class Draft {
+ public:
+  explicit Draft(std::string& out) : out_(out) {}
+  ~Draft() { spill(); }
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
 
-void append_text(std::string& out, std::string_view text, std::size_t limit) {
-  if (text.empty()) {
-    out += '-';
-  } else {
-    out.append(text.substr(0, limit));
+  void put(std::string_view text) {
+    if (text.size() > left()) [[unlikely]]
+      return put_long(text);
+    at_ = copy_text(at_, text);
   }
+  void number(std::uint64_t number) {
+    if (left() < 20) [[unlikely]]
+      spill();
+    at_ = std::to_chars(at_, at_ + 20, number).ptr;
+  }
+
+ private:
+  [[nodiscard]] std::size_t left() const {
+    return static_cast<std::size_t>(room_.data() + room_.size() - at_);
+  }
+  // Out of line, so that the rest is short enough to be in line.
+  [[gnu::noinline]] void spill() {
+    out_.append(room_.data(), static_cast<std::size_t>(at_ - room_.data()));
+    at_ = room_.data();
+  }
+  [[gnu::noinline]] void put_long(std::string_view text) {
+    spill();
+    out_.append(text);
+  }
+
+  std::string& out_;
+  std::array<char, 1024> room_;
+  char* at_ = room_.data();
+};
+
+void append_text(Draft& out, std::string_view text, std::size_t limit) {
+  out.put(text.empty() ? "-" : text.substr(0, limit));
 }
 
-void append_milliseconds(std::string& out, Duration duration) {
+void append_milliseconds(Draft& out, Duration duration) {
   const auto count = std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
-  append_number(out, static_cast<std::uint64_t>(std::max<std::int64_t>(count, 0)));
+  out.number(static_cast<std::uint64_t>(std::max<std::int64_t>(count, 0)));
 }
 
-void append_optional(std::string& out, const std::optional<Duration>& duration) {
+void append_optional(Draft& out, const std::optional<Duration>& duration) {
   if (duration) {
     append_milliseconds(out, *duration);
   } else {
-    out += '-';
+    out.put("-");
   }
 }
 
@@ -323,7 +389,7 @@ void append_two(char* at, int number) {
 }
 
 // "2026-11-24T08:15:00.123Z". The seconds' text is kept: most entries share it with the one before.
-void append_default_time(std::string& out, WallTime time) {
+void append_default_time(Draft& out, WallTime time) {
   thread_local std::time_t kept_second = -1;
   thread_local std::array<char, 20> kept;
   const auto since = time.time_since_epoch();
@@ -346,16 +412,16 @@ void append_default_time(std::string& out, WallTime time) {
     kept_second = second;
   }
   const auto part = std::chrono::duration_cast<std::chrono::milliseconds>(since).count() % 1000;
-  out.append(kept.data(), kept.size());
+  out.put({kept.data(), kept.size()});
   std::array<char, 4> rest{};
   rest[0] = static_cast<char>('0' + part / 100);
   append_two(&rest[1], static_cast<int>(part % 100));
   rest[3] = 'Z';
-  out.append(rest.data(), rest.size());
+  out.put({rest.data(), rest.size()});
 }
 
 // Envoy's own letters beside strftime's: %s (seconds since 1970), %f (nanoseconds), %1f … %9f.
-void append_formatted_time(std::string& out, std::string_view format, WallTime time, bool local) {
+void append_formatted_time(Draft& out, std::string_view format, WallTime time, bool local) {
   const auto since = time.time_since_epoch();
   const auto second = std::chrono::duration_cast<std::chrono::seconds>(since).count();
   const auto nanoseconds =
@@ -389,21 +455,48 @@ void append_formatted_time(std::string& out, std::string_view format, WallTime t
     ::gmtime_r(&stamp, &parts);
   }
   std::array<char, 256> text{};
-  out.append(text.data(), std::strftime(text.data(), text.size(), prepared.c_str(), &parts));
+  out.put({text.data(), std::strftime(text.data(), text.size(), prepared.c_str(), &parts)});
 }
 
-void append_time(std::string& out, const Operator& op, WallTime time, bool local) {
-  if (op.text.empty() && !local) {
+void append_time(Draft& out, const Operator& op, WallTime time, bool local) {
+  if (op.time.empty() && !local) {
     append_default_time(out, time);
   } else {
-    append_formatted_time(out, op.text.empty() ? "%Y-%m-%dT%H:%M:%S.%3f%z" : op.text, time, local);
+    append_formatted_time(out, op.time.empty() ? "%Y-%m-%dT%H:%M:%S.%3f%z" : op.time, time, local);
   }
 }
 
-std::string_view field(const FieldFinder& find, const Operator& op) {
-  const std::string_view value = find(op.text);
-  if (value.data() != nullptr || op.otherwise.empty()) return value;
-  return find(op.otherwise);
+// A null pointer in the view: there is none.
+std::string_view find(const http::Fields& fields, const FieldKey& key) {
+  const http::Field* field =
+      key.known == http::FieldName::other ? fields.find(key.name) : fields.find(key.known);
+  return field ? field->value : std::string_view();
+}
+
+std::string_view find(const http::RequestHead& head, const FieldKey& key) {
+  switch (key.pseudo) {
+    case FieldKey::Pseudo::none:
+      return find(head.fields, key);
+    case FieldKey::Pseudo::method:
+      return head.method;
+    case FieldKey::Pseudo::path:
+      return head.path;
+    case FieldKey::Pseudo::authority:
+      return head.authority;
+    case FieldKey::Pseudo::scheme:
+      return head.scheme.empty() ? "http" : head.scheme;
+    case FieldKey::Pseudo::unknown:
+      return {};
+  }
+  return {};
+}
+
+template <class Message>
+std::string_view field(const Message* message, const Operator& op) {
+  if (!message) return {};
+  const std::string_view value = find(*message, op.field);
+  if (value.data() != nullptr || op.otherwise.name.empty()) return value;
+  return find(*message, op.otherwise);
 }
 
 std::string_view without_query(std::string_view target) {
@@ -422,73 +515,23 @@ std::string_view port_of(std::string_view address) {
   return colon == std::string_view::npos ? std::string_view() : address.substr(colon + 1);
 }
 
-// Texts that need no work.
-std::string_view plain_text(const LogEntry& entry, Kind kind) {
-  switch (kind) {
-    case Kind::protocol:
-      return entry.protocol;
-    case Kind::upstream_protocol:
-      return entry.upstream_protocol;
-    case Kind::response_details:
-      return entry.response_details;
-    case Kind::termination_details:
-      return entry.termination_details;
-    case Kind::upstream_failure:
-      return entry.upstream_failure;
-    case Kind::upstream_host:
-      return entry.upstream_host;
-    case Kind::upstream_host_without_port:
-      return host_of(entry.upstream_host);
-    case Kind::upstream_host_port:
-      return port_of(entry.upstream_host);
-    case Kind::upstream_cluster:
-      return entry.upstream_cluster;
-    case Kind::upstream_local:
-      return entry.upstream_local_address;
-    case Kind::upstream_local_without_port:
-      return host_of(entry.upstream_local_address);
-    case Kind::upstream_local_port:
-      return port_of(entry.upstream_local_address);
-    case Kind::downstream_remote:
-      return entry.downstream_remote_address;
-    case Kind::downstream_remote_without_port:
-      return host_of(entry.downstream_remote_address);
-    case Kind::downstream_remote_port:
-      return port_of(entry.downstream_remote_address);
-    case Kind::downstream_local:
-      return entry.downstream_local_address;
-    case Kind::downstream_local_without_port:
-      return host_of(entry.downstream_local_address);
-    case Kind::downstream_local_port:
-      return port_of(entry.downstream_local_address);
-    case Kind::downstream_direct_local:
-      return entry.downstream_direct_local_address;
-    case Kind::downstream_direct_local_without_port:
-      return host_of(entry.downstream_direct_local_address);
-    case Kind::downstream_direct_local_port:
-      return port_of(entry.downstream_direct_local_address);
-    case Kind::server_name:
-      return entry.requested_server_name;
-    case Kind::route_name:
-      return entry.route_name;
-    case Kind::virtual_host:
-      return entry.virtual_host;
-    case Kind::filter_chain:
-      return entry.filter_chain;
-    case Kind::unique_id:
-      return entry.unique_id;
-    case Kind::log_type:
-      return entry.protocol.empty() ? "TcpConnectionEnd" : "DownstreamEnd";
-    default:
-      return {};
-  }
+void append_flags(Draft& out, Flag flags, void (*append)(std::string&, Flag)) {
+  if (flags == Flag::none) return out.put("-");
+  std::string text;
+  append(text, flags);
+  out.put(text);
 }
 
-void render_one(const Operator& op, const LogEntry& entry, std::string& out) {
+void render_one(const Operator& op, const LogEntry& entry, Draft& out) {
   switch (op.kind) {
-    case Kind::literal:
-      out += op.text;
-      return;
+    case Kind::none:
+      return out.put("-");
+    case Kind::text:
+      return append_text(out, entry.*op.of, op.limit);
+    case Kind::host:
+      return append_text(out, host_of(entry.*op.of), op.limit);
+    case Kind::port:
+      return append_text(out, port_of(entry.*op.of), op.limit);
     case Kind::start_time:
       return append_time(out, op, entry.started, false);
     case Kind::start_time_local:
@@ -503,23 +546,24 @@ void render_one(const Operator& op, const LogEntry& entry, std::string& out) {
     case Kind::request_field_without_query:
       return append_text(out, without_query(field(entry.request, op)), op.limit);
     case Kind::path: {
-      const std::string_view path = entry.request(":path");
-      return append_text(out, op.text.starts_with("NQ") ? without_query(path) : path, op.limit);
+      const std::string_view path = entry.request ? entry.request->path : std::string_view();
+      return append_text(out, op.no_query ? without_query(path) : path, op.limit);
     }
     case Kind::response_field:
-      return append_text(out, field(entry.response, op), op.limit);
+      return append_text(out, field(entry.response ? &entry.response->fields : nullptr, op),
+                         op.limit);
     case Kind::trailer:
       return append_text(out, field(entry.trailers, op), op.limit);
     case Kind::response_code:
-      return append_number(out, entry.response_code);
+      return out.number(entry.response_code);
     case Kind::flags:
-      return append_short(out, entry.flags);
+      return append_flags(out, entry.flags, append_short);
     case Kind::flags_long:
-      return append_long(out, entry.flags);
+      return append_flags(out, entry.flags, append_long);
     case Kind::bytes_received:
-      return append_number(out, entry.bytes_received);
+      return out.number(entry.bytes_received);
     case Kind::bytes_sent:
-      return append_number(out, entry.bytes_sent);
+      return out.number(entry.bytes_sent);
     case Kind::duration:
       return append_milliseconds(out, entry.duration);
     case Kind::request_duration:
@@ -527,14 +571,15 @@ void render_one(const Operator& op, const LogEntry& entry, std::string& out) {
     case Kind::response_duration:
       return append_optional(out, entry.response_duration);
     case Kind::response_tx_duration:
-      if (!entry.response_duration) return append_optional(out, std::nullopt);
+      if (!entry.response_duration) return out.put("-");
       return append_milliseconds(out, entry.duration - *entry.response_duration);
     case Kind::attempts:
-      return append_number(out, entry.attempts);
+      return out.number(entry.attempts);
     case Kind::connection_id:
-      return append_number(out, entry.connection_id);
-    default:
-      return append_text(out, plain_text(entry, op.kind), op.limit);
+      return out.number(entry.connection_id);
+    case Kind::log_type:
+      return append_text(out, entry.protocol.empty() ? "TcpConnectionEnd" : "DownstreamEnd",
+                         op.limit);
   }
 }
 
@@ -542,13 +587,8 @@ void render_one(const Operator& op, const LogEntry& entry, std::string& out) {
 
 Result<LogFormat> LogFormat::parse(std::string_view format) {
   if (format.empty()) format = default_log_format;
-  LogFormat made;
+  std::vector<Operator> operators;
   std::string literal;
-  const auto finish_literal = [&] {
-    if (literal.empty()) return;
-    made.operators_.push_back({.kind = Kind::literal, .text = std::move(literal)});
-    literal.clear();
-  };
   while (!format.empty()) {
     if (format[0] != '%') {
       const std::size_t length = std::min(format.find('%'), format.size());
@@ -564,18 +604,20 @@ Result<LogFormat> LogFormat::parse(std::string_view format) {
     }
     const Result<std::size_t> end = end_of_command(format);
     if (!end) return end.fault();
-    Result<Operator> compiled = compile(format.substr(0, *end));
+    const Result<> compiled = compile(format.substr(0, *end), literal, operators);
     if (!compiled) return compiled.fault();
     format.remove_prefix(*end + 1);
-    finish_literal();
-    made.operators_.push_back(std::move(*compiled));
   }
-  finish_literal();
-  return made;
+  return LogFormat(std::make_shared<const Operators>(std::move(operators)), std::move(literal));
 }
 
 void LogFormat::render(const LogEntry& entry, std::string& out) const {
-  for (const Operator& op : operators_) render_one(op, entry, out);
+  Draft draft(out);
+  for (const Operator& op : *operators_) {
+    draft.put(op.before);
+    render_one(op, entry, draft);
+  }
+  draft.put(rest_);
 }
 
 }  // namespace fairlead::proxy

@@ -3,38 +3,30 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "http/message.h"
 #include "proxy/flags.h"
 
 namespace fairlead::proxy {
-
-// Looks a field up by its lower-case name, in a message of whatever type. A view with a null
-// pointer: there is none.
-struct FieldFinder {
-  const void* message = nullptr;
-  std::string_view (*find)(const void* message, std::string_view name) = nullptr;
-
-  std::string_view operator()(std::string_view name) const {
-    return message ? find(message, name) : std::string_view();
-  }
-};
 
 // What one request, or one TCP connection, came to. Views: good during the call. An empty text is
 // written as "-".
 struct LogEntry {
   WallTime started;
   Duration duration{};
-  std::optional<Duration> request_duration;   // until the request's last byte had come
-  std::optional<Duration> response_duration;  // until the response's first byte came
-  FieldFinder request;                        // also ":method", ":path", ":authority", ":scheme"
-  FieldFinder response;
-  FieldFinder trailers;
+  std::optional<Duration> request_duration;    // until the request's last byte had come
+  std::optional<Duration> response_duration;   // until the response's first byte came
+  const http::RequestHead* request = nullptr;  // null for TCP, and for what was no request
+  const http::ResponseHead* response = nullptr;
+  const http::Fields* trailers = nullptr;
   std::string_view protocol;           // "HTTP/1.1"; empty for TCP
   std::string_view upstream_protocol;  // the same
   std::uint32_t response_code = 0;
@@ -68,16 +60,15 @@ class LogFormat {
   void render(const LogEntry& entry, std::string& out) const;
   // Appends one entry. Never fails.
 
-  struct Operator {
-    enum class Kind : std::uint8_t;
-    Kind kind;
-    std::string text;       // literal, or a field's name, or a time's format
-    std::string otherwise;  // the field to take when the first is absent
-    std::size_t limit = std::string::npos;
-  };
+  struct Operator;
 
  private:
-  std::vector<Operator> operators_;
+  using Operators = std::vector<Operator>;
+  LogFormat(std::shared_ptr<const Operators> operators, std::string rest)
+      : operators_(std::move(operators)), rest_(std::move(rest)) {}
+
+  std::shared_ptr<const Operators> operators_;
+  std::string rest_;  // literal text behind the last of them
 };
 
 extern const std::string_view default_log_format;

@@ -3,19 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <map>
 #include <string>
 
 namespace fairlead::proxy {
 namespace {
-
-using Fields = std::map<std::string, std::string, std::less<>>;
-
-std::string_view find_in(const void* fields, std::string_view name) {
-  const auto& all = *static_cast<const Fields*>(fields);
-  const auto found = all.find(name);
-  return found == all.end() ? std::string_view() : std::string_view(found->second);
-}
 
 class AccessLogTest : public ::testing::Test {
  protected:
@@ -23,8 +14,13 @@ class AccessLogTest : public ::testing::Test {
     entry_.started = WallTime{} + std::chrono::milliseconds(1795508100123);
     entry_.duration = std::chrono::microseconds(12'900);
     entry_.response_duration = std::chrono::milliseconds(9);
-    entry_.request = {&request_, find_in};
-    entry_.response = {&response_, find_in};
+    request_.path = "/reviews?id=7";
+    request_.authority = "reviews:9080";
+    request_.fields.add("user-agent", "curl/8");
+    request_.fields.add("x-request-id", "abc");
+    response_.fields.add("x-envoy-upstream-service-time", "11");
+    entry_.request = &request_;
+    entry_.response = &response_;
     entry_.protocol = "HTTP/1.1";
     entry_.response_code = 200;
     entry_.response_details = "via_upstream";
@@ -46,12 +42,8 @@ class AccessLogTest : public ::testing::Test {
     return out;
   }
 
-  Fields request_{{":method", "GET"},
-                  {":path", "/reviews?id=7"},
-                  {":authority", "reviews:9080"},
-                  {"user-agent", "curl/8"},
-                  {"x-request-id", "abc"}};
-  Fields response_{{"x-envoy-upstream-service-time", "11"}};
+  http::RequestHead request_;
+  http::ResponseHead response_;
   LogEntry entry_;
 };
 
@@ -101,6 +93,15 @@ TEST_F(AccessLogTest, TheEnvironmentIsReadOnce) {
   ::setenv("FAIRLEAD_TEST_POD", "reviews-1", 1);
   EXPECT_EQ(line("%ENVIRONMENT(FAIRLEAD_TEST_POD)% %ENVIRONMENT(FAIRLEAD_TEST_NONE)%"),
             "reviews-1 -");
+}
+
+TEST_F(AccessLogTest, NoTextIsTooLong) {
+  const std::string path(5000, 'p');
+  request_.path = path;
+  const std::string agent(1000, 'a');
+  request_.fields.set_copy("user-agent", agent);
+  EXPECT_EQ(line("<%REQ(:PATH)%> <%REQ(User-Agent)%> <%REQ(USER-AGENT):3%> %BYTES_SENT%\n"),
+            "<" + path + "> <" + agent + "> <aaa> 100\n");
 }
 
 TEST_F(AccessLogTest, WhatIsNoOperatorIsRefusedByName) {

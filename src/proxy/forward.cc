@@ -34,36 +34,27 @@ bool has_word(const std::vector<std::string>& words, std::string_view word) {
                      [&](const std::string& one) { return http::same_name(one, word); });
 }
 
-std::string_view request_text(const void* message, std::string_view name) {
-  const auto& head = *static_cast<const http::RequestHead*>(message);
-  if (name.empty() || name[0] != ':') {
-    const http::Field* field = head.fields.find(name);
-    return field ? field->value : std::string_view();
-  }
-  if (name == ":method") return head.method;
-  if (name == ":path") return head.path;
-  if (name == ":authority") return head.authority;
-  if (name == ":scheme") return head.scheme.empty() ? "http" : head.scheme;
-  return {};
-}
-
-std::string_view response_text(const void* message, std::string_view name) {
-  const auto& head = *static_cast<const http::ResponseHead*>(message);
-  const http::Field* field = head.fields.find(name);
-  return field ? field->value : std::string_view();
-}
-
-// 36 characters: a UUID of version 4.
-std::string_view write_uuid(std::array<char, 40>& into, Random& random) {
+// The two digits of each byte.
+constexpr std::array<std::array<char, 2>, 256> hexadecimal = [] {
   constexpr std::string_view digits = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> all{};
+  for (unsigned byte = 0; byte < all.size(); ++byte)
+    all[byte] = {digits[byte >> 4], digits[byte & 15]};
+  return all;
+}();
+
+// 36 characters: a UUID of version 4 (RFC 9562 §5.4).
+std::string_view write_uuid(std::array<char, 40>& into, Random& random) {
   const std::array<std::uint64_t, 2> words{(random.next() & ~0xf000ULL) | 0x4000ULL,
                                            (random.next() & ~(0xcULL << 60)) | (0x8ULL << 60)};
-  std::size_t at = 0;
-  for (unsigned nibble = 0; nibble < 32; ++nibble) {
-    if (nibble == 8 || nibble == 12 || nibble == 16 || nibble == 20) into[at++] = '-';
-    into[at++] = digits[(words[nibble / 16] >> (60 - 4 * (nibble % 16))) & 0xf];
+  char* at = into.data();
+  for (unsigned byte = 0; byte < 16; ++byte) {
+    if (byte == 4 || byte == 6 || byte == 8 || byte == 10) *at++ = '-';
+    const auto& digits = hexadecimal[(words[byte / 8] >> (56 - 8 * (byte % 8))) & 0xff];
+    *at++ = digits[0];
+    *at++ = digits[1];
   }
-  return {into.data(), at};
+  return {into.data(), 36};
 }
 
 // "10.0.0.1" of "10.0.0.1:80", "fd00::1" of "[fd00::1]:80".
@@ -922,9 +913,9 @@ void HttpConnection::log_end() {
   entry.duration = now() - s.began;
   if (s.request_ended) entry.request_duration = *s.request_ended - s.began;
   if (s.response_began) entry.response_duration = *s.response_began - s.began;
-  entry.request = {&request(), request_text};
+  entry.request = &request();
   if (s.response_status != 0) {
-    entry.response = {&x_->answer.head(), response_text};
+    entry.response = &x_->answer.head();
     entry.upstream_protocol = "HTTP/1.1";
   }
   entry.protocol = http::name_of(request().version);
@@ -1254,8 +1245,7 @@ BodyFraming HttpConnection::framing_downstream() const {
 void HttpConnection::prepare_response(const BodyFraming& framing) {
   RequestState& s = state();
   http::ResponseHead& head = x_->answer.head();
-  head.fields.remove(FieldName::x_fairlead_undelivered);
-  head.fields.remove(FieldName::x_envoy_upstream_service_time);
+  head.fields.remove(FieldName::x_fairlead_undelivered | FieldName::x_envoy_upstream_service_time);
   if (s.rule->changes_response) rewrite_response(*s.rule, head);
   const auto end = std::to_chars(service_time_.data(), service_time_.data() + service_time_.size(),
                                  milliseconds(*s.response_began - s.sent))

@@ -63,13 +63,17 @@ class LogFiles {
 class LogBuffer {
  public:
   static constexpr std::size_t full = std::size_t{64} * 1024;
+  static constexpr std::size_t slack = std::size_t{4} * 1024;  // for the line that makes it full
 
   LogBuffer(LogFiles& files, const std::string& path) : files_(files), file_(files.open(path)) {}
   ~LogBuffer() { flush(); }
   LogBuffer(const LogBuffer&) = delete;
   LogBuffer& operator=(const LogBuffer&) = delete;
 
-  [[nodiscard]] std::string& text() LIFETIMEBOUND { return text_; }
+  [[nodiscard]] std::string& text() LIFETIMEBOUND {
+    if (text_.capacity() < full) text_.reserve(full + slack);
+    return text_;
+  }
   // To append whole lines to; then call grown().
   void grown() {
     if (text_.size() >= full) flush();
