@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/program_pages.h"
 #include "cli/commands.h"
 #include "intercept/rules.h"
 #include "net/loop.h"
@@ -216,6 +217,7 @@ class Running {
             return;
           }
           log::info(fmt::format("speaking world {}", world));
+          if (first) give_back_program_pages();
         });
     if (!applied) {
       log::error(fmt::format("world {} cannot be used, the one before stays: {}", world,
