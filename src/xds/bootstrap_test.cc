@@ -68,6 +68,12 @@ static_resources:
               - match: {prefix: /}
                 route: {cluster: app, timeout: 1.5s}
           http_filters:
+          - name: envoy.filters.http.rbac
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC}
+          - name: envoy.filters.http.fault
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault}
+          - name: envoy.filters.http.cors
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.cors.v3.Cors}
           - name: envoy.filters.http.router
             typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
   clusters:
@@ -105,6 +111,16 @@ TEST(Bootstrap, ReadsWhatPeopleWriteByHand) {
   const config::Snapshot snapshot = snapshot_of(*made);
   EXPECT_EQ(snapshot.world, "static");
   EXPECT_TRUE(snapshot.listeners.contains("web") && snapshot.clusters.contains("app"));
+}
+
+TEST(Bootstrap, AFilterThatWouldDoSomethingIsRefusedByItsField) {
+  std::string text = by_hand;
+  const std::string_view filter = "http.rbac.v3.RBAC";
+  text.insert(text.find(filter) + filter.size(), ", rules: {action: DENY}");
+  const Result<Bootstrap> made = read_bootstrap(text, "envoy.yaml");
+  ASSERT_FALSE(made.ok());
+  EXPECT_THAT(made.fault().describe(),
+              HasSubstr("http_filters[0].typed_config.rules: unknown field: fairlead does not"));
 }
 
 TEST(Bootstrap, WritesOneThatReadsBackTheSame) {

@@ -79,6 +79,24 @@ Result<> read_route_source(config::HttpConnectionManager& made, const HttpManage
   return done();
 }
 
+// Filters that do nothing until a field of theirs, or a route, says what. Our subset has no such
+// field: each that is set is noted, here or with the route.
+template <class Message>
+Result<bool> is_idle(const wire::Any& any, const Place& place) {
+  if (!any.Is<Message>()) return false;
+  const Result<Message> filter = unpack<Message>(any, place);
+  if (!filter.ok()) return filter.fault();
+  return true;
+}
+
+Result<bool> is_idle_filter(const wire::Any& any, const Place& place) {
+  for (const auto is : {is_idle<wire::HTTPFault>, is_idle<wire::Cors>, is_idle<wire::RBAC>}) {
+    Result<bool> idle = is(any, place);
+    if (!idle.ok() || *idle) return idle;
+  }
+  return false;
+}
+
 Result<> read_http_filters(const HttpManager& http, const Place& place) {
   bool routed = false;
   for (int i = 0; i < http.http_filters_size(); ++i) {
@@ -87,7 +105,9 @@ Result<> read_http_filters(const HttpManager& http, const Place& place) {
     const Place here = place.in("http_filters", i);
     if (routed) return here.refused("the router is the last filter");
     if (!filter.typed_config().Is<wire::Router>()) {
-      here.note(filter.name());
+      const Result<bool> idle = is_idle_filter(filter.typed_config(), here.in("typed_config"));
+      if (!idle.ok()) return idle.fault();
+      if (!*idle) here.note(filter.name());
       continue;
     }
     const Result<wire::Router> router =

@@ -12,8 +12,10 @@
 #include "xds/proto/bootstrap.pb.h"
 #include "xds/proto/cluster.pb.h"
 #include "xds/proto/core.pb.h"
+#include "xds/proto/cors.pb.h"
 #include "xds/proto/discovery.pb.h"
 #include "xds/proto/endpoint.pb.h"
+#include "xds/proto/fault.pb.h"
 #include "xds/proto/file_log.pb.h"
 #include "xds/proto/http_connection_manager.pb.h"
 #include "xds/proto/http_inspector.pb.h"
@@ -22,6 +24,7 @@
 #include "xds/proto/original_dst.pb.h"
 #include "xds/proto/previous_hosts.pb.h"
 #include "xds/proto/raw_buffer.pb.h"
+#include "xds/proto/rbac.pb.h"
 #include "xds/proto/route.pb.h"
 #include "xds/proto/router.pb.h"
 #include "xds/proto/stream_log.pb.h"
@@ -57,6 +60,9 @@ namespace route = envoy::config::route::v3;
 namespace http = envoy::extensions::filters::network::http_connection_manager::v3;
 namespace http_options = envoy::extensions::upstreams::http::v3;
 namespace tcp = envoy::extensions::filters::network::tcp_proxy::v3;
+using envoy::extensions::filters::http::cors::v3::Cors;
+using envoy::extensions::filters::http::fault::v3::HTTPFault;
+using envoy::extensions::filters::http::rbac::v3::RBAC;
 using envoy::extensions::filters::http::router::v3::Router;
 using envoy::extensions::filters::listener::http_inspector::v3::HttpInspector;
 using envoy::extensions::filters::listener::original_dst::v3::OriginalDst;
