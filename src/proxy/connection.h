@@ -33,9 +33,9 @@ struct Chain {
   const config::FilterChain* chain = nullptr;
   const config::HttpConnectionManager* http = nullptr;  // one of these two
   const config::TcpProxy* tcp = nullptr;
-  HttpStats* http_stats = nullptr;
-  TcpStats* tcp_stats = nullptr;
-  ListenerStats* listener_stats = nullptr;
+  std::shared_ptr<HttpStats> http_stats;
+  std::shared_ptr<TcpStats> tcp_stats;
+  std::shared_ptr<ListenerStats> listener_stats;
   std::vector<LogTarget> logs;
   http::Limits limits;
   bool draining = false;  // no longer part of the configuration: its connections end soon

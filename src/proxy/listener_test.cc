@@ -142,6 +142,32 @@ TEST_F(ListenerTest, ANewSnapshotMovesRequestsAndEndsWhatChanged) {
   EXPECT_TRUE(eventually([&] { return !Wire::to(address).open(); }));
 }
 
+TEST_F(ListenerTest, WhatComesAndGoesIsNotCountedForEver) {
+  Server app(Server::answering([](const std::string&) { return ok_with("yes"); }));
+  std::size_t first_size = 0;
+  for (int round = 0; round < 50; ++round) {
+    const std::string name = "app-" + std::to_string(100 + round);
+    config::HttpConnectionManager manager = manager_of({route_to(name)});
+    manager.stat_prefix = name;
+    ASSERT_TRUE(proxy_
+                    .apply(snapshot_of({listener_of(name, std::move(manager))},
+                                       {cluster_of(name, {app.address()})}))
+                    .empty());
+    Wire wire = Wire::to(proxy_.address());
+    ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    EXPECT_THAT(wire.all(), HasSubstr("yes"));
+    const std::string stats = proxy_.stats("");
+    EXPECT_THAT(stats, HasSubstr("cluster." + name + ".upstream_rq_total: 1\n"));
+    EXPECT_THAT(stats, HasSubstr("http." + name + ".downstream_rq_total: 1\n"));
+    if (round == 0) first_size = stats.size();
+    EXPECT_LT(stats.size(), 3 * first_size);  // a connection may outlive its cluster by a snapshot
+  }
+  // The last one goes too, when its connection has ended.
+  ASSERT_TRUE(eventually([&] {
+    return proxy_.apply(snapshot_of({}, {})).empty() && proxy_.stats("^(cluster|http)\\.").empty();
+  }));
+}
+
 TEST_F(ListenerTest, ADrainFinishesWhatIsOnItsWay) {
   std::promise<void> go;
   std::shared_future<void> gone = go.get_future().share();

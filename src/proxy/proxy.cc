@@ -30,6 +30,24 @@ std::uint64_t resident_bytes() {
   return resident * 4096;
 }
 
+Stats::Names names_of(const config::Snapshot& snapshot) {
+  Stats::Names names;
+  const auto add = [&](const config::FilterChain& chain) {
+    if (const auto* http = std::get_if<config::HttpConnectionManager>(&chain.filter)) {
+      names.http.insert(http->stat_prefix);
+    } else {
+      names.tcp.insert(std::get<config::TcpProxy>(chain.filter).stat_prefix);
+    }
+  };
+  for (const auto& [name, listener] : snapshot.listeners) {
+    names.listeners.insert(listener->address.text());
+    for (const config::FilterChain& chain : listener->filter_chains) add(chain);
+    if (listener->default_filter_chain) add(*listener->default_filter_chain);
+  }
+  for (const auto& [name, cluster] : snapshot.clusters) names.clusters.insert(name);
+  return names;
+}
+
 }  // namespace
 
 struct Proxy::Thread {
@@ -132,6 +150,7 @@ Result<> Proxy::apply(config::SnapshotPointer snapshot, Applied applied) {
         if (known == progress->troubles.end()) progress->troubles.push_back(std::move(trouble));
       }
       if (--progress->left != 0 || !*alive) return;
+      stats_.keep(names_of(table_->snapshot()));
       started_ = true;
       if (state_ == State::initializing) state_ = State::live;
       if (applied) applied(progress->troubles);

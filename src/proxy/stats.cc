@@ -320,31 +320,46 @@ void CodeCounts::add(std::uint32_t code) {
 }
 
 template <class Block>
-Block& Stats::find(Blocks<Block>& blocks, unsigned worker, const std::string& name) {
+std::shared_ptr<Block> Stats::find(Blocks<Block>& blocks, unsigned worker,
+                                   const std::string& name) {
   const std::lock_guard lock(mutex_);
-  std::unique_ptr<Block>& block = blocks[{name, worker}];
-  if (!block) block = std::make_unique<Block>();
-  return *block;
+  std::shared_ptr<Block>& block = blocks[{name, worker}];
+  if (!block) block = std::make_shared<Block>();
+  return block;
 }
 
-ListenerStats& Stats::listener(unsigned worker, const std::string& address) LIFETIMEBOUND {
+std::shared_ptr<ListenerStats> Stats::listener(unsigned worker, const std::string& address) {
   return find(listeners_, worker, address);
 }
-HttpStats& Stats::http(unsigned worker, const std::string& prefix) LIFETIMEBOUND {
+std::shared_ptr<HttpStats> Stats::http(unsigned worker, const std::string& prefix) {
   return find(http_, worker, prefix);
 }
-TcpStats& Stats::tcp(unsigned worker, const std::string& prefix) LIFETIMEBOUND {
+std::shared_ptr<TcpStats> Stats::tcp(unsigned worker, const std::string& prefix) {
   return find(tcp_, worker, prefix);
 }
-ClusterStats& Stats::cluster(unsigned worker, const std::string& name) LIFETIMEBOUND {
+std::shared_ptr<ClusterStats> Stats::cluster(unsigned worker, const std::string& name) {
   return find(clusters_, worker, name);
 }
 
-std::vector<const ClusterStats*> Stats::cluster_of_all(const std::string& name) LIFETIMEBOUND {
-  std::vector<const ClusterStats*> all;
+std::vector<std::shared_ptr<const ClusterStats>> Stats::cluster_of_all(const std::string& name) {
+  std::vector<std::shared_ptr<const ClusterStats>> all;
   all.reserve(workers_);
-  for (unsigned worker = 0; worker < workers_; ++worker) all.push_back(&cluster(worker, name));
+  for (unsigned worker = 0; worker < workers_; ++worker) all.push_back(cluster(worker, name));
   return all;
+}
+
+void Stats::keep(const Names& names) {
+  const auto forget = [](auto& blocks, const std::unordered_set<std::string>& wanted) {
+    // Who holds none now can only get it from find(), which waits.
+    std::erase_if(blocks, [&](const auto& entry) {
+      return entry.second.use_count() == 1 && !wanted.contains(entry.first.first);
+    });
+  };
+  const std::lock_guard lock(mutex_);
+  forget(listeners_, names.listeners);
+  forget(http_, names.http);
+  forget(tcp_, names.tcp);
+  forget(clusters_, names.clusters);
 }
 
 std::vector<Series> Stats::gather(const std::vector<Reading>& readings,

@@ -11,10 +11,10 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "base/clock.h"
-#include "base/lifetime.h"
 
 namespace fairlead::proxy {
 
@@ -154,19 +154,28 @@ struct Reading {
 
 struct Series;
 
-// Where all blocks are kept. Blocks live as long as this.
+// Where all blocks are kept.
 class Stats {
  public:
   explicit Stats(unsigned workers = 1) : workers_(workers) {}
 
-  ListenerStats& listener(unsigned worker, const std::string& address) LIFETIMEBOUND;
-  HttpStats& http(unsigned worker, const std::string& prefix) LIFETIMEBOUND;
-  TcpStats& tcp(unsigned worker, const std::string& prefix) LIFETIMEBOUND;
-  ClusterStats& cluster(unsigned worker, const std::string& name) LIFETIMEBOUND;
+  std::shared_ptr<ListenerStats> listener(unsigned worker, const std::string& address);
+  std::shared_ptr<HttpStats> http(unsigned worker, const std::string& prefix);
+  std::shared_ptr<TcpStats> tcp(unsigned worker, const std::string& prefix);
+  std::shared_ptr<ClusterStats> cluster(unsigned worker, const std::string& name);
   // The worker's block of that name, made when it is asked for first. From any thread; not for
   // the path of a request.
-  std::vector<const ClusterStats*> cluster_of_all(const std::string& name) LIFETIMEBOUND;
+  std::vector<std::shared_ptr<const ClusterStats>> cluster_of_all(const std::string& name);
   // Every worker's: limits of a cluster hold for all of them together.
+
+  struct Names {
+    std::unordered_set<std::string> listeners;  // addresses
+    std::unordered_set<std::string> http;       // prefixes
+    std::unordered_set<std::string> tcp;
+    std::unordered_set<std::string> clusters;
+  };
+  void keep(const Names& names);
+  // Forgets what is counted under other names, unless somebody holds it still.
 
   struct Filter {
     bool used_only = false;
@@ -186,9 +195,9 @@ class Stats {
                                            const Filter& filter) const;
 
   template <class Block>
-  using Blocks = std::map<std::pair<std::string, unsigned>, std::unique_ptr<Block>>;
+  using Blocks = std::map<std::pair<std::string, unsigned>, std::shared_ptr<Block>>;
   template <class Block>
-  Block& find(Blocks<Block>& blocks, unsigned worker, const std::string& name);
+  std::shared_ptr<Block> find(Blocks<Block>& blocks, unsigned worker, const std::string& name);
 
   unsigned workers_;
   mutable std::mutex mutex_;

@@ -12,8 +12,10 @@ using ::testing::Not;
 class StatsTest : public ::testing::Test {
  protected:
   StatsTest() {
-    ClusterStats& first = stats_.cluster(0, "outbound|80||a.b");
-    ClusterStats& second = stats_.cluster(1, "outbound|80||a.b");
+    const auto first_block = stats_.cluster(0, "outbound|80||a.b");
+    const auto second_block = stats_.cluster(1, "outbound|80||a.b");
+    ClusterStats& first = *first_block;
+    ClusterStats& second = *second_block;
     first.upstream_rq_total.add(2);
     second.upstream_rq_total.add(3);
     first.upstream_rq_active.add();
@@ -23,8 +25,8 @@ class StatsTest : public ::testing::Test {
     second.upstream_rq_codes.add(200);
     first.upstream_rq_time.add(std::chrono::microseconds(700));
     second.upstream_rq_time.add(std::chrono::milliseconds(30));
-    stats_.http(0, "inbound_0.0.0.0_80;").downstream_rq_total.add();
-    stats_.listener(0, "[::]:80").downstream_cx_total.add(7);
+    stats_.http(0, "inbound_0.0.0.0_80;")->downstream_rq_total.add();
+    stats_.listener(0, "[::]:80")->downstream_cx_total.add(7);
   }
   Stats stats_;
   std::vector<Reading> readings_{{"server", "state", "", 0, false},
@@ -68,6 +70,16 @@ TEST_F(StatsTest, PrometheusHasEnvoysTags) {
   EXPECT_THAT(text, HasSubstr("envoy_http_downstream_rq_total"
                               "{envoy_http_conn_manager_prefix=\"inbound_0.0.0.0_80;\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("# TYPE envoy_server_state gauge\nenvoy_server_state 0\n"));
+}
+
+TEST_F(StatsTest, WhatIsGoneIsForgottenUnlessSomebodyHoldsIt) {
+  const auto held = stats_.cluster(0, "held");
+  held->upstream_rq_total.add();
+  stats_.tcp(0, "wanted")->downstream_cx_total.add();
+  stats_.tcp(0, "unwanted")->downstream_cx_total.add();
+  stats_.keep({.listeners = {}, .http = {}, .tcp = {"wanted"}, .clusters = {"other"}});
+  EXPECT_EQ(stats_.text({}, {.used_only = true}),
+            "cluster.held.upstream_rq_total: 1\ntcp.wanted.downstream_cx_total: 1\n");
 }
 
 TEST_F(StatsTest, MoreCodesThanPlacesAreNotCountedOneByOne) {

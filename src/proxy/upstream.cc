@@ -239,7 +239,9 @@ void Cluster::lost_idle(UpstreamConnection& connection) {
 
 std::uint64_t Cluster::sum(Count ClusterStats::* member) const {
   std::uint64_t all = 0;
-  for (const ClusterStats* stats : all_stats_) all += (stats->*member).value();
+  for (const std::shared_ptr<const ClusterStats>& stats : all_stats_) {
+    all += (stats.get()->*member).value();
+  }
   return all;
 }
 
@@ -272,14 +274,14 @@ UpstreamPointer Cluster::take_idle(Host& host) {
 
 Task<Result<UpstreamPointer>> Cluster::connect(Host& host) {
   if (reached(Limit::pending)) {
-    stats_.upstream_rq_pending_overflow.add();
+    stats_->upstream_rq_pending_overflow.add();
     co_return too_many("the waiting requests", cluster_->name);
   }
-  stats_.upstream_rq_pending_total.add();
-  stats_.upstream_rq_pending_active.add();
+  stats_->upstream_rq_pending_total.add();
+  stats_->upstream_rq_pending_active.add();
   while (reached(Limit::connections)) {
     if (UpstreamPointer back = take_idle(host)) {
-      stats_.upstream_rq_pending_active.subtract();
+      stats_->upstream_rq_pending_active.subtract();
       co_return back;
     }
     // One that idles for another host makes room.
@@ -289,26 +291,26 @@ Task<Result<UpstreamPointer>> Cluster::connect(Host& host) {
       other->second->idle_.erase(other->second->idle_.begin());
       continue;
     }
-    stats_.upstream_cx_overflow.add();
+    stats_->upstream_cx_overflow.add();
     Result<> turn = co_await Turn(*this);
     if (!turn) {
-      stats_.upstream_rq_pending_active.subtract();
+      stats_->upstream_rq_pending_active.subtract();
       wake_next();  // the turn may have been given to us already
       co_return std::move(turn).fault();
     }
   }
   Result<UpstreamPointer> made = co_await connect_now(host);
-  stats_.upstream_rq_pending_active.subtract();
+  stats_->upstream_rq_pending_active.subtract();
   if (!made) {
-    if (made.fault().kind != FaultKind::cancelled) stats_.upstream_rq_pending_failure_eject.add();
+    if (made.fault().kind != FaultKind::cancelled) stats_->upstream_rq_pending_failure_eject.add();
     wake_next();
   }
   co_return made;
 }
 
 Task<Result<UpstreamPointer>> Cluster::connect_now(Host& host) {
-  stats_.upstream_cx_total.add();
-  stats_.upstream_cx_active.add();
+  stats_->upstream_cx_total.add();
+  stats_->upstream_cx_active.add();
   const Instant began = context_.loop.now();
   std::unique_ptr<net::SocketStream> stream;
   std::optional<Fault> fault;
@@ -333,12 +335,12 @@ Task<Result<UpstreamPointer>> Cluster::connect_now(Host& host) {
     }
   }
   if (fault) {
-    stats_.upstream_cx_active.subtract();
-    if (fault->kind == FaultKind::timed_out) stats_.upstream_cx_connect_timeout.add();
-    if (fault->kind != FaultKind::cancelled) stats_.upstream_cx_connect_fail.add();
+    stats_->upstream_cx_active.subtract();
+    if (fault->kind == FaultKind::timed_out) stats_->upstream_cx_connect_timeout.add();
+    if (fault->kind != FaultKind::cancelled) stats_->upstream_cx_connect_fail.add();
     co_return std::move(*fault);
   }
-  stats_.upstream_cx_connect_ms.add(context_.loop.now() - began);
+  stats_->upstream_cx_connect_ms.add(context_.loop.now() - began);
   auto connection =
       std::make_unique<UpstreamConnection>(host, std::move(stream), context_.loop.now());
   ++connection->uses_;
@@ -349,7 +351,7 @@ void Cluster::give_back(UpstreamPointer connection) {
   Host& host = connection->host();
   const bool worn = cluster_->max_requests_per_connection != 0 &&
                     connection->uses_ >= cluster_->max_requests_per_connection;
-  if (worn) stats_.upstream_cx_max_requests.add();
+  if (worn) stats_->upstream_cx_max_requests.add();
   const bool gone =
       retired_ || (!host.number_ && cluster_->type != config::ClusterType::original_dst);
   if (worn || gone || !connection->stream_->quiet()) return discard(std::move(connection));

@@ -128,7 +128,7 @@ class Cluster {
     return cluster_;
   }
   [[nodiscard]] const EndpointSet* endpoints() const LIFETIMEBOUND { return endpoints_.get(); }
-  [[nodiscard]] ClusterStats& stats() LIFETIMEBOUND { return stats_; }
+  [[nodiscard]] ClusterStats& stats() LIFETIMEBOUND { return *stats_; }
 
   [[nodiscard]] Host* pick(std::span<const HostName> avoid = {});
   // By the balancer; null when no endpoint is eligible. `avoid` are names, as whoever was tried may
@@ -175,8 +175,8 @@ class Cluster {
   UpstreamContext& context_;
   std::shared_ptr<const config::Cluster> cluster_;
   std::shared_ptr<const EndpointSet> endpoints_;
-  ClusterStats& stats_;
-  std::vector<const ClusterStats*> all_stats_;
+  std::shared_ptr<ClusterStats> stats_;
+  std::vector<std::shared_ptr<const ClusterStats>> all_stats_;
   std::unordered_map<SocketAddress, std::unique_ptr<Host>> hosts_;
   std::unordered_map<std::string, std::unique_ptr<Host>> unix_hosts_;
   std::vector<Host*> by_number_;     // as in the endpoint set; null until asked for

@@ -281,8 +281,8 @@ Task<> Worker::welcome(std::shared_ptr<Slot> slot, net::TcpStreamPointer stream)
       if (found != table->snapshot().listeners.end()) listener = found->second;
     }
   }
-  ListenerStats& stats = stats_.listener(number_, listener->address.text());
-  stats.downstream_cx_total.add();
+  const std::shared_ptr<ListenerStats> stats = stats_.listener(number_, listener->address.text());
+  stats->downstream_cx_total.add();
 
   std::string first_bytes;
   ConnectionFacts facts{.source = stream->peer(), .destination = dialled};
@@ -296,7 +296,7 @@ Task<> Worker::welcome(std::shared_ptr<Slot> slot, net::TcpStreamPointer stream)
     }
     if (!read.ok()) {
       if (read.fault().kind != FaultKind::timed_out) co_return;
-      stats.downstream_pre_cx_timeout.add();
+      stats->downstream_pre_cx_timeout.add();
       if (!listener->continue_on_listener_filters_timeout) co_return;
     }
     const Speech speech = detect(first_bytes);
@@ -309,7 +309,7 @@ Task<> Worker::welcome(std::shared_ptr<Slot> slot, net::TcpStreamPointer stream)
 
   const config::FilterChain* chosen = choose_filter_chain(*listener, facts);
   if (!chosen) {
-    stats.no_filter_chain_match.add();
+    stats->no_filter_chain_match.add();
     refuse(*slot, *listener, *stream, dialled);
     co_return;
   }
@@ -359,13 +359,13 @@ ChainPointer Worker::chain_of(const std::shared_ptr<const config::Listener>& lis
   made.chain = &chain;
   made.http = std::get_if<config::HttpConnectionManager>(&chain.filter);
   made.tcp = std::get_if<config::TcpProxy>(&chain.filter);
-  made.listener_stats = &stats_.listener(number_, listener->address.text());
+  made.listener_stats = stats_.listener(number_, listener->address.text());
   if (made.http) {
-    made.http_stats = &stats_.http(number_, made.http->stat_prefix);
+    made.http_stats = stats_.http(number_, made.http->stat_prefix);
     made.logs = targets_of(made.http->access_logs);
     made.limits.head_bytes = std::size_t{made.http->max_request_headers_kb} * 1024;
   } else {
-    made.tcp_stats = &stats_.tcp(number_, made.tcp->stat_prefix);
+    made.tcp_stats = stats_.tcp(number_, made.tcp->stat_prefix);
     made.logs = targets_of(made.tcp->access_logs);
   }
   return known;
