@@ -14,11 +14,12 @@ function(fairlead_library name)
   endforeach()
 endfunction()
 
-# fmt and spdlog come without archives: the release compiles their headers instead (spdlog's are
-# seen by base/log.cc alone).
+# fmt and spdlog come without archives: the release compiles fmt's definitions once, as its own
+# library, and spdlog's headers instead (they are seen by base/log.cc alone).
 if(FAIRLEAD_STATIC)
+  add_library(fmt_definitions STATIC ${CMAKE_SOURCE_DIR}/cmake/fmt.cc)
   add_library(lib::fmt INTERFACE IMPORTED GLOBAL)
-  target_compile_definitions(lib::fmt INTERFACE FMT_HEADER_ONLY)
+  target_link_libraries(lib::fmt INTERFACE fmt_definitions)
   add_library(lib::spdlog INTERFACE IMPORTED GLOBAL)
   target_compile_definitions(lib::spdlog INTERFACE SPDLOG_FMT_EXTERNAL)
 else()

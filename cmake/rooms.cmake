@@ -5,13 +5,24 @@
 # compiles src/http/*.cc into the library `http`, src/http/*_test.cc into the program `http_test`,
 # and each src/http/X_fuzz.cc into the fuzzer `http_X_fuzz` (with a short run among the tests).
 # Rooms inside rooms are named with an underscore: proxy/decide is `proxy_decide`.
+# OPTIMISED: also in Dev builds, because requests run through this room.
 # TEST_ROOMS and TEST_LIBRARIES are for the tests alone. TEST_TIMEOUT is in seconds, for each test.
-find_package(GTest REQUIRED)
+if(BUILD_TESTING)
+  find_package(GTest REQUIRED)
+endif()
 find_package(Threads REQUIRED)
 include(GoogleTest)
 
+# Half of the time of a compile with sanitizers is the optimiser's. Rooms that serve requests keep it
+# (OPTIMISED), and fuzzers want it everywhere; the other rooms and all tests do without in Dev builds.
+function(fairlead_quick_to_compile target)
+  if(NOT FAIRLEAD_FUZZ)
+    target_compile_options(${target} PRIVATE $<$<CONFIG:Dev>:-O0>)
+  endif()
+endfunction()
+
 function(fairlead_room name)
-  cmake_parse_arguments(room "" "TEST_TIMEOUT" "ROOMS;LIBRARIES;SOURCES;TEST_ROOMS;TEST_LIBRARIES" ${ARGN})
+  cmake_parse_arguments(room "OPTIMISED" "TEST_TIMEOUT" "ROOMS;LIBRARIES;SOURCES;TEST_ROOMS;TEST_LIBRARIES" ${ARGN})
   if(NOT room_TEST_TIMEOUT)
     set(room_TEST_TIMEOUT 60)
   endif()
@@ -25,6 +36,9 @@ function(fairlead_room name)
     add_library(${name} STATIC ${sources})
     target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(${name} PUBLIC ${room_ROOMS} ${room_LIBRARIES} Threads::Threads)
+    if(NOT room_OPTIMISED)
+      fairlead_quick_to_compile(${name})
+    endif()
   else()
     add_library(${name} INTERFACE)
     target_include_directories(${name} INTERFACE ${CMAKE_SOURCE_DIR}/src)
@@ -33,6 +47,7 @@ function(fairlead_room name)
   if(BUILD_TESTING AND tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ${name} ${room_TEST_ROOMS} ${room_TEST_LIBRARIES} GTest::gmock GTest::gtest_main)
+    fairlead_quick_to_compile(${name}_test)
     gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_MODE PRE_TEST
                          PROPERTIES TIMEOUT ${room_TEST_TIMEOUT})
   endif()
