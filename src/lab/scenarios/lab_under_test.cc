@@ -14,8 +14,10 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <thread>
 
 namespace fairlead::lab {
@@ -24,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 constexpr auto patience = std::chrono::seconds(90);
 constexpr const char* test_user = "fairlead-test";
+constexpr int most_load = 80;  // seconds
 
 // The program where an ordinary user can reach it.
 const std::string& program() {
@@ -115,6 +118,12 @@ std::string fresh_name() {
 std::vector<Who> everyone() {
   if (::geteuid() == 0) return {Who::root, Who::user};
   return {Who::user};
+}
+
+std::vector<std::string> real_envoys() {
+  const char* program = std::getenv("FAIRLEAD_ENVOY");
+  if (program == nullptr || *program == '\0') return {};
+  return {program};
 }
 
 std::string name_of(Who who) {
@@ -323,6 +332,17 @@ bool LabUnderTest::wait_for(const Words& exec_words, const std::string& target,
   return false;
 }
 
+bool LabUnderTest::wait_for_status(
+    const std::function<bool(const nlohmann::json&)>& expected) const {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (std::chrono::steady_clock::now() < end) {
+    const nlohmann::json now = status();
+    if (now.is_object() && expected(now)) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return false;
+}
+
 std::string LabUnderTest::state() const {
   if (who_ == Who::root) return "/run/fairlead/" + name_;
   const passwd* user = ::geteuid() == 0 ? ::getpwnam(test_user) : ::getpwuid(::geteuid());
@@ -370,16 +390,22 @@ spec:
                      name, extra);
 }
 
-Load load(const LabUnderTest& lab, const std::string& from, const std::string& url, int seconds) {
-  static constexpr const char* script = R"(
-import http.client, json, sys, threading, time, urllib.parse
+namespace {
+
+// Eight threads; the first hundred answers and the end are told by files in the pod's own /tmp.
+constexpr const char* load_script = R"(
+import http.client, json, os, sys, threading, time, urllib.parse
 url = urllib.parse.urlsplit(sys.argv[1])
 target = (url.path or "/") + ("?" + url.query if url.query else "")
 end = time.monotonic() + float(sys.argv[2])
+for name in ("/tmp/load-flows", "/tmp/load-ends"):
+    if os.path.exists(name):
+        os.remove(name)
 sent, losses, lock = [0], [], threading.Lock()
+over = threading.Event()
 def client():
     connection = None
-    while time.monotonic() < end:
+    while not over.is_set():
         try:
             if connection is None:
                 connection = http.client.HTTPConnection(url.hostname, url.port or 80, timeout=20)
@@ -393,17 +419,35 @@ def client():
             problem, connection = repr(error), None
         with lock:
             sent[0] += 1
+            if sent[0] == 100:
+                open("/tmp/load-flows", "w").close()
             if problem:
-                losses.append("%.2f s before the end: %s" % (end - time.monotonic(), problem))
+                losses.append("the %dth: %s" % (sent[0], problem))
         time.sleep(0.004)
 threads = [threading.Thread(target=client) for _ in range(8)]
 [one.start() for one in threads]
+while time.monotonic() < end and not os.path.exists("/tmp/load-ends"):
+    time.sleep(0.02)
+over.set()
 [one.join() for one in threads]
 print(json.dumps({"sent": sent[0], "losses": losses}))
 )";
-  const Ran ran = lab.exec(from, {"python3", "-c", script, url, std::to_string(seconds)});
+
+}  // namespace
+
+Load load_while(const LabUnderTest& lab, const std::string& from, const std::string& url,
+                const std::function<void()>& happens) {
+  std::future<Ran> over = std::async(std::launch::async, [&lab, &from, &url] {
+    return lab.exec(from, {"python3", "-c", load_script, url, std::to_string(most_load)});
+  });
+  const bool flows = lab.wait_for({"ls", "/tmp"}, from, "load-flows");
+  if (flows) happens();
+  static_cast<void>(lab.exec(from, {"touch", "/tmp/load-ends"}));
+  const Ran ran = over.get();
   const nlohmann::json told = nlohmann::json::parse(ran.out, nullptr, false);
-  if (!told.is_object()) return {.losses = "the load did not run: " + ran.error + ran.out};
+  if (!flows || !told.is_object()) {
+    return {.losses = "the load did not run: " + ran.error + ran.out};
+  }
   Load load{.sent = told.value("sent", 0)};
   for (const nlohmann::json& loss : told.at("losses")) {
     ++load.lost;

@@ -22,6 +22,10 @@ enum class Who { root, user };
 // Root and an ordinary user when the tests run as root; else whoever runs them.
 [[nodiscard]] std::string name_of(Who who);
 
+[[nodiscard]] std::vector<std::string> real_envoys();
+// The real Envoy to be put in the place of sidecars, as FAIRLEAD_ENVOY names it (`./dev test`
+// fetches one); none without it.
+
 struct Ran {
   int status = -1;  // -1: it did not end in time
   std::string out;
@@ -96,6 +100,9 @@ class LabUnderTest {
                               const std::string& expected) const;
   // Until the command's output holds `expected`; a few seconds at most.
 
+  [[nodiscard]] bool wait_for_status(
+      const std::function<bool(const nlohmann::json&)>& expected) const;
+
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] std::string manifest_path() const { return folder_ + "/manifest.yaml"; }
   [[nodiscard]] std::string state() const;
@@ -125,8 +132,9 @@ struct Load {
   std::string losses;  // why, a line each
 };
 
-[[nodiscard]] Load load(const LabUnderTest& lab, const std::string& from, const std::string& url,
-                        int seconds);
-// Eight clients in that pod send safe requests one after the other, on connections that they keep.
+[[nodiscard]] Load load_while(const LabUnderTest& lab, const std::string& from,
+                              const std::string& url, const std::function<void()>& happens);
+// Eight clients in that pod send safe requests one after the other, on connections that they keep:
+// from before `happens` begins until it has returned.
 
 }  // namespace fairlead::lab
