@@ -108,7 +108,9 @@ class AdsServer {
   [[nodiscard]] std::vector<std::string> publish(config::SnapshotPointer snapshot);
   // What this proxy should speak from now on; gives the messages to send. Only types that changed
   // are pushed, in the order CDS, EDS, LDS, RDS, each when the one before is answered, so that
-  // nothing points at what is not there. A cluster that goes away is taken out last.
+  // nothing points at what is not there; only endpoints that were asked for do not wait, since a
+  // real Envoy answers for its clusters when it has them. A cluster that goes away is taken out
+  // last.
   // version_info is the snapshot's version of that type where it has one, else its world; it
   // changes only when the type's resources do.
 

@@ -104,7 +104,8 @@ struct AdsServer::State {
   Table<config::ClusterLoadAssignment> hollow;
   // For clusters of `target` that have no endpoints there: a cluster has some, if only none.
   std::set<std::string> fresh_endpoints;
-  // Of clusters that changed: a real Envoy warms such a cluster again, and waits for its endpoints.
+  // Of clusters that changed or came: a real Envoy warms such a cluster again, and waits for its
+  // endpoints. It may have had them before, with a cluster that went away.
   mutable std::optional<bool> named_in_full;
   std::uint64_t last_nonce = 0;
   std::string acknowledged_world;
@@ -284,7 +285,7 @@ bool AdsServer::State::all_stand(Messages& out, ResourceType type, Table<T>& tol
 void AdsServer::State::note_changed(const Table<config::Cluster>& before,
                                     const Table<config::Cluster>& now) {
   for (const auto& [name, cluster] : now) {
-    if (cluster->type != config::ClusterType::eds || !before.contains(name)) continue;
+    if (cluster->type != config::ClusterType::eds) continue;
     if (!is_told(before, name, cluster)) fresh_endpoints.insert(eds_name_of(*cluster));
   }
 }
@@ -344,12 +345,14 @@ bool AdsServer::State::routes_stand(Messages& out) {
 }
 
 // Make before break: each type when the one before is answered, and what leads to new clusters when
-// their endpoints were asked for. What points at clusters that were
+// their endpoints were asked for. Endpoints alone do not wait: a real Envoy answers for clusters
+// only when they are warm, and for that it needs their endpoints. What points at clusters that were
 // refused is held back, and clusters that refused listeners or routes may still use stay.
 void AdsServer::State::advance(Messages& out) {
   if (!target) return;
-  if (!clusters_stand(out, /*keep_old=*/true)) return;
-  if (!endpoints_stand(out) || refused(ResourceType::cluster)) return;
+  const bool clusters = clusters_stand(out, /*keep_old=*/true);
+  const bool endpoints = endpoints_stand(out);
+  if (!clusters || !endpoints || refused(ResourceType::cluster)) return;
   if (lane(ResourceType::cluster).everything && !endpoints_are_asked_for()) return;
   if (!listeners_stand(out) || !routes_stand(out)) return;
   if (refused(ResourceType::listener) || refused(ResourceType::route)) return;

@@ -684,6 +684,31 @@ TEST(SessionServer, AnswersByNameAloneToWhoNamesThem) {
   EXPECT_EQ(none.resources_size(), 0);
 }
 
+// As a real Envoy does when it runs already.
+TEST(SessionServer, SendsEndpointsToWhoAnswersForItsClustersOnlyWhenTheyAreWarm) {
+  AdsServer server;
+  const auto before = World("1").service("a", 1, true).done();
+  static_cast<void>(server.publish(before));
+  const std::string first = only(server.received(request(ResourceType::cluster, {}))).nonce();
+  EXPECT_THAT(*server.received(request(ResourceType::cluster, {}, first)), IsEmpty());
+  std::vector<std::string> names{cluster_name("a")};
+  const std::string endpoints =
+      only(server.received(request(ResourceType::endpoint, names))).nonce();
+  EXPECT_THAT(*server.received(request(ResourceType::endpoint, names, endpoints)), IsEmpty());
+
+  const DiscoveryResponse clusters =
+      only(server.publish(World("2").service("a", 1, true).service("b", 2, true).after(*before)));
+  EXPECT_EQ(clusters.resources_size(), 2);
+  names.push_back(cluster_name("b"));
+  const DiscoveryResponse warm =
+      only(server.received(request(ResourceType::endpoint, names, endpoints)));
+  EXPECT_EQ(warm.resources_size(), 1) << "the clusters have not been answered for, and it waits";
+  EXPECT_THAT(*server.received(request(ResourceType::endpoint, names, warm.nonce())), IsEmpty());
+  EXPECT_FALSE(server.settled());
+  EXPECT_THAT(*server.received(request(ResourceType::cluster, {}, clusters.nonce())), IsEmpty());
+  EXPECT_TRUE(server.settled());
+}
+
 TEST(SessionServer, IgnoresAnswersToOlderResponsesAndAnswersWhoAsksAgain) {
   AdsServer server;
   const auto world = World("1").service("a", 1, true).done();

@@ -183,6 +183,10 @@ TEST_P(RealEnvoy, TakesTheRoad) {
   }
   const Ran server = lab.exec("client", {"curl", "-sS", "127.0.0.1:15000/server_info"});
   EXPECT_THAT(server.out, HasSubstr("\"state\": \"LIVE\"")) << "it is no Envoy";
+  const Ran dump = lab.exec("client", {"curl", "-sS", "127.0.0.1:15000/config_dump"});
+  EXPECT_THAT(dump.out, HasSubstr("\"connect-failure,refused-stream,unavailable,cancelled,"
+                                  "retriable-status-codes\""))
+      << "istiod's policy of retries";
   const Ran control = lab.run({"control", "status", "--name", lab.name()});
   EXPECT_THAT(control.out, AllOf(HasSubstr("current"), Not(HasSubstr("refused")))) << control.error;
 }
