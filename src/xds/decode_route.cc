@@ -5,6 +5,7 @@
 #include <array>
 #include <cctype>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "xds/decode_parts.h"
@@ -273,6 +274,17 @@ Result<bool> read_append(const wire::core::HeaderValueOption& option, const Plac
   return place.in("append_action").refused("is none that we know");
 }
 
+// "%%" is a percent sign; any other one begins an operator, which stands for something of each
+// request: absent.
+std::optional<std::string> literal(std::string_view value) {
+  std::string made;
+  for (std::size_t at = 0; at < value.size(); ++at) {
+    if (value[at] == '%' && !value.substr(++at).starts_with('%')) return {};
+    made += value[at];
+  }
+  return made;
+}
+
 Result<std::vector<config::HeaderToAdd>> read(const HeaderOptions& options, const Place& place,
                                               const char* field) {
   std::vector<config::HeaderToAdd> made;
@@ -281,7 +293,12 @@ Result<std::vector<config::HeaderToAdd>> read(const HeaderOptions& options, cons
     const Result<bool> append = read_append(options[i], here);
     if (!append.ok()) return append.fault();
     if (options[i].header().key().empty()) return here.in("header").in("key").refused("is needed");
-    made.push_back({options[i].header().key(), options[i].header().value(), *append});
+    std::optional<std::string> value = literal(options[i].header().value());
+    if (!value) {
+      here.in("header").in("value").note("command operators: the header is not added");
+      continue;
+    }
+    made.push_back({options[i].header().key(), std::move(*value), *append});
   }
   return made;
 }

@@ -146,6 +146,33 @@ TEST(Decode, RoutesThatCannotBeAreRefused) {
               HasSubstr("direct_response.status: 0 is no final status"));
 }
 
+TEST(Decode, WhatWouldBeReplacedForEachRequestIsListedAndNotSent) {
+  wire::route::RouteConfiguration routes;
+  routes.set_name("r");
+  wire::route::VirtualHost& host = *routes.add_virtual_hosts();
+  host.set_name("h");
+  host.add_domains("*");
+  wire::route::Route& route = *host.add_routes();
+  route.mutable_match()->set_prefix("/");
+  route.mutable_route()->set_cluster("c");
+  for (const char* value : {"plain", "%DOWNSTREAM_REMOTE_ADDRESS%", "100%% sure", "50%"}) {
+    auto& header = *route.add_request_headers_to_add()->mutable_header();
+    header.set_key("x-a");
+    header.set_value(value);
+  }
+  const auto made = decode_route_configuration(routes.SerializeAsString());
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  const std::vector<config::HeaderToAdd>& added =
+      made->value.virtual_hosts[0].routes[0].request_headers_to_add;
+  ASSERT_THAT(added, SizeIs(2));
+  EXPECT_EQ(added[0].value, "plain");
+  EXPECT_EQ(added[1].value, "100% sure");
+  const std::string place =
+      "RouteConfiguration r: virtual_hosts[0].routes[0].request_headers_to_add";
+  EXPECT_THAT(fields_of(made->unhonoured),
+              ElementsAre(StartsWith(place + "[1].header.value"), StartsWith(place + "[3]")));
+}
+
 TEST(Decode, ARouteBeyondUsIsLeftOutAndListed) {
   wire::route::RouteConfiguration routes;
   routes.set_name("r");

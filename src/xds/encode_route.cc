@@ -135,11 +135,17 @@ void write_action(const config::Route& route, wire::route::Route& into) {
 
 using HeaderOptions = google::protobuf::RepeatedPtrField<wire::core::HeaderValueOption>;
 
+std::string doubled_percent(std::string_view value) {
+  std::string made;
+  for (const char byte : value) made.append(byte == '%' ? 2 : 1, byte);
+  return made;
+}
+
 void write(const std::vector<config::HeaderToAdd>& headers, HeaderOptions& into) {
   for (const config::HeaderToAdd& header : headers) {
     wire::core::HeaderValueOption& made = *into.Add();
     made.mutable_header()->set_key(header.name);
-    made.mutable_header()->set_value(header.value);
+    made.mutable_header()->set_value(doubled_percent(header.value));
     made.set_append_action(header.append
                                ? wire::core::HeaderValueOption::APPEND_IF_EXISTS_OR_ADD
                                : wire::core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD);

@@ -170,7 +170,9 @@ config::RetryPolicy Maker::retry() {
 std::vector<config::HeaderToAdd> Maker::headers() {
   std::vector<config::HeaderToAdd> made(random_.below(3));
   for (config::HeaderToAdd& each : made) {
-    each = {.name = "x-" + std::to_string(counter_++), .value = maybe_word(), .append = coin()};
+    each = {.name = "x-" + std::to_string(counter_++),
+            .value = coin() ? "50% of %x%" : maybe_word(),
+            .append = coin()};
   }
   return made;
 }
