@@ -4,6 +4,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/copy_text.h"
+#include "base/lines.h"
 #include "base/origin.h"
 #include "base/program_pages.h"
 #include "base/result.h"
@@ -72,6 +73,17 @@ TEST(ProgramPages, ComeBackWhenTheyAreTouched) {
   give_back_program_pages();
   EXPECT_EQ(SocketAddress::parse("10.0.0.1:80")->text(), before);
   EXPECT_EQ(from_errno(ECONNREFUSED, "connect").describe(), "connect: Connection refused");
+}
+
+TEST(Lines, BreakAtBlanksAndHang) {
+  EXPECT_EQ(wrap("", 10), std::vector<std::string>{""});
+  EXPECT_EQ(wrap("one two three", 8), (std::vector<std::string>{"one two", "three"}));
+  EXPECT_EQ(wrap("one two", 7), std::vector<std::string>{"one two"});
+  EXPECT_EQ(wrap("a word-of-fifteen b", 5),
+            (std::vector<std::string>{"a", "word-of-fifteen", "b"}));
+  EXPECT_EQ(columns_of("→ ✗"), 3U);
+  EXPECT_EQ(hanging("one two three four", 9, 2), "one two\n  three\n  four\n");
+  EXPECT_EQ(hanging("one", 9), "one\n");
 }
 
 TEST(SeededRandom, RepeatsItselfAndStaysBelow) {

@@ -1,7 +1,9 @@
 // fairlead node: names and service addresses on one node. Runs the agent, or tells and removes what
 // it left in the kernel.
-#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -106,6 +108,15 @@ Result<std::string> ask_lab(const Wishes& wishes) {
   if (!base) return base.fault();
   const Result<lab::Found> found = lab::find_lab(*base, wishes.name);
   if (!found) return found.fault();
+  const std::vector<lab::MachineRecord>& nodes = found->record.nodes;
+  const bool known = std::any_of(nodes.begin(), nodes.end(),
+                                 [&](const auto& node) { return node.name == wishes.node; });
+  if (!known) {
+    std::vector<std::string> names;
+    for (const auto& node : nodes) names.push_back(node.name);
+    return missing(fmt::format("the lab {} has no node '{}'{}", found->places.name, wishes.node,
+                               lab::near_ones(wishes.node, names)));
+  }
   net::Loop loop;
   const http::Endpoint at(found->places.node_socket(wishes.node));
   const Result<http::Answer> answer =
@@ -127,7 +138,10 @@ int services(const Wishes& wishes) {
     return complain(invalid("which node of the lab? --node NODE says it"), wrong_use);
   }
   const Result<std::string> shown = in_lab ? ask_lab(wishes) : ask_kernel();
-  if (!shown) return complain(shown.fault());
+  if (!shown) {
+    const bool unknown = shown.fault().kind == FaultKind::missing;
+    return complain(shown.fault(), unknown ? wrong_use : failed);
+  }
   std::fputs(shown->c_str(), stdout);
   return 0;
 }

@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/lines.h"
+
 namespace fairlead::control {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t width = 100;  // of what people read
 
 Json json_of(const xds::TypeStatus& type) {
   return {{"type", xds::short_name_of(type.type)},
@@ -44,36 +48,79 @@ std::string state_of(const Json& type) {
   return acknowledged.empty() ? "waiting" : acknowledged;
 }
 
-void describe_proxy(std::string& text, const Json& proxy) {
+// Istio's node ids are "sidecar~IP~POD.NAMESPACE~DOMAIN": the pod and its address say it all.
+std::string who_is(const Json& proxy) {
   const std::string node = proxy.value("node", "");
-  text += fmt::format("{:<9}", proxy.value("current", false) ? "current" : "BEHIND");
-  for (const Json& type : proxy.value("types", Json::array())) {
-    text += fmt::format(" {} {:<10}", type.value("type", "?"), state_of(type));
-  }
-  text += fmt::format(" {}\n", node.empty() ? proxy.value("peer", "?") : node);
-  for (const Json& type : proxy.value("types", Json::array())) {
-    const std::string refusal = type.value("refusal", "");
-    if (!refusal.empty()) {
-      text += fmt::format("          refused {} of world {}: {}\n", type.value("type", "?"),
-                          type.value("sent", "?"), refusal);
+  if (node.empty()) return proxy.value("peer", "?");
+  const std::size_t ip = node.find('~');
+  const std::size_t name = ip == std::string::npos ? ip : node.find('~', ip + 1);
+  const std::size_t domain = name == std::string::npos ? name : node.find('~', name + 1);
+  if (domain == std::string::npos) return node;
+  return fmt::format("{} {}", node.substr(name + 1, domain - name - 1),
+                     node.substr(ip + 1, name - ip - 1));
+}
+
+using Row = std::vector<std::string>;
+
+std::string lines_of(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths(rows.front().size());
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i + 1 < row.size(); ++i) {
+      widths[i] = std::max(widths[i], row[i].size());
     }
   }
+  std::string text;
+  for (const Row& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += fmt::format("{:<{}}{}", row[i], widths[i], i + 1 == row.size() ? "" : "  ");
+    }
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string describe_refusals(const Json& proxies) {
+  std::string text;
+  for (const Json& proxy : proxies) {
+    for (const Json& type : proxy.value("types", Json::array())) {
+      const std::string refusal = type.value("refusal", "");
+      if (refusal.empty()) continue;
+      text += hanging(fmt::format("{} refused {} of world {}: {}", who_is(proxy),
+                                  type.value("type", "?"), type.value("sent", "?"), refusal),
+                      width);
+    }
+  }
+  return text;
 }
 
 std::string describe_proxies(const Json& proxies) {
   if (proxies.empty()) return "no proxy is connected\n";
-  std::string text = fmt::format("{} {}, each with the world that it speaks of each type:\n",
-                                 proxies.size(), proxies.size() == 1 ? "proxy" : "proxies");
-  for (const Json& proxy : proxies) describe_proxy(text, proxy);
-  return text;
+  Row head{"STATE"};
+  for (const Json& type : proxies.front().value("types", Json::array())) {
+    head.push_back(type.value("type", "?"));
+  }
+  head.emplace_back("PROXY");
+  std::vector<Row> rows{std::move(head)};
+  for (const Json& proxy : proxies) {
+    Row& row = rows.emplace_back();
+    row.emplace_back(proxy.value("current", false) ? "current" : "BEHIND");
+    for (const Json& type : proxy.value("types", Json::array())) row.push_back(state_of(type));
+    row.push_back(who_is(proxy));
+    row.resize(rows.front().size());
+  }
+  return fmt::format("{} {}, each with the world that it speaks of each type:\n{}{}",
+                     proxies.size(), proxies.size() == 1 ? "proxy" : "proxies", lines_of(rows),
+                     describe_refusals(proxies));
 }
 
 std::string describe_ignored(const Json& ignored) {
   std::string text;
   for (const Json& one : ignored) {
     const std::string field = one.value("field", "");
-    text += fmt::format("ignored: {}{}{}: {}\n", one.value("object", "?"),
-                        field.empty() ? "" : ", ", field, one.value("reason", "?"));
+    text += hanging(fmt::format("ignored: {}{}{}: {}", one.value("object", "?"),
+                                field.empty() ? "" : ", ", field, one.value("reason", "?")),
+                    width);
   }
   return text;
 }
@@ -104,7 +151,7 @@ Result<std::string> describe_status(std::string_view text) {
         world.empty() ? "no world yet: nothing could be read\n" : fmt::format("world {}\n", world);
     for (const Json& broken : json.value("broken", Json::array())) {
       described +=
-          fmt::format("broken, the last good version is in force: {}\n", broken.get<std::string>());
+          hanging("broken, the last good version is in force: " + broken.get<std::string>(), width);
     }
     described += describe_proxies(json.value("proxies", Json::array()));
     described += describe_ignored(json.value("ignored", Json::array()));

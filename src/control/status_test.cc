@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
 
 namespace fairlead::control {
 namespace {
@@ -16,8 +18,10 @@ Status one_refused() {
   status.ignored.push_back({{.kind = "Service", .name_space = "default", .name = "reviews"},
                             "spec.sessionAffinity",
                             "not built yet"});
-  ProxyStatus good{.node = "sidecar~a", .acknowledged_world = "42", .current = true};
-  ProxyStatus bad{.node = "sidecar~b", .acknowledged_world = "41"};
+  ProxyStatus good{.node = "sidecar~10.244.1.2~reviews.default~default.svc.cluster.local",
+                   .acknowledged_world = "42",
+                   .current = true};
+  ProxyStatus bad{.node = "router-b", .acknowledged_world = "41"};
   for (std::size_t i = 0; i < 4; ++i) {
     const xds::TypeStatus spoken{
         .type = xds::all_resource_types[i], .subscribed = true, .sent = "42", .acknowledged = "42"};
@@ -44,10 +48,23 @@ TEST(Status, PeopleSeeWhoIsBehindAndWhy) {
   const std::string text = *describe_status(status_json(one_refused()));
   EXPECT_THAT(text, HasSubstr("world 42\n"));
   EXPECT_THAT(text, HasSubstr("broken, the last good version is in force: shop.yaml:7"));
-  EXPECT_THAT(text, HasSubstr("current   CDS 42"));
-  EXPECT_THAT(text, HasSubstr("BEHIND"));
-  EXPECT_THAT(text, HasSubstr("refused LDS of world 42: Listener 10.96.0.1_80"));
+  EXPECT_THAT(text, HasSubstr("STATE    CDS  EDS  LDS      RDS  PROXY\n"));
+  EXPECT_THAT(text, HasSubstr("current  42   42   42       42   reviews.default 10.244.1.2\n"));
+  EXPECT_THAT(text, HasSubstr("BEHIND   42   42   refused  42   router-b\n"));
+  EXPECT_THAT(text, HasSubstr("router-b refused LDS of world 42: Listener 10.96.0.1_80"));
   EXPECT_THAT(text, HasSubstr("ignored: Service default/reviews, spec.sessionAffinity"));
+}
+
+TEST(Status, NoLineIsWiderThanATerminal) {
+  Status status = one_refused();
+  std::string& refusal = status.proxies[1].types[2].refusal;
+  for (int i = 0; i < 20; ++i) refusal += " and something else";
+  status.ignored[0].reason = refusal;
+  status.broken[0] += refusal;
+  std::istringstream lines(*describe_status(status_json(status)));
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) EXPECT_LE(line.size(), 100U) << line;
+  EXPECT_GT(count, 12);
 }
 
 TEST(Status, NothingYetIsSaidInWords) {

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/lines.h"
+
 namespace fairlead::explain {
 namespace {
 
@@ -40,32 +42,6 @@ std::string_view code_of(Ink ink) {
   return "";
 }
 
-// How many columns UTF-8 text takes; what we write has no wide letters.
-std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char letter) {
-    return (static_cast<unsigned char>(letter) & 0xC0U) != 0x80U;
-  }));
-}
-
-std::vector<std::string> wrapped(std::string_view text, std::size_t width) {
-  std::vector<std::string> lines;
-  std::string line;
-  std::size_t at = 0;
-  while (at <= text.size()) {
-    const std::size_t space = std::min(text.find(' ', at), text.size());
-    const std::string_view word = text.substr(at, space - at);
-    if (!line.empty() && columns(line) + 1 + columns(word) > width) {
-      lines.push_back(std::move(line));
-      line.clear();
-    }
-    if (!line.empty()) line += ' ';
-    line += word;
-    at = space + 1;
-  }
-  lines.push_back(std::move(line));
-  return lines;
-}
-
 class Page {
  public:
   explicit Page(const Style& style) : style_(style) {}
@@ -78,9 +54,9 @@ class Page {
   // `text` from `column` on, wrapped; lines after the first two columns further in.
   void paragraph(std::size_t column, std::string_view text, Ink ink) {
     const std::size_t room = style_.width > column + 20 ? style_.width - column : 20;
-    const bool fits = columns(text) <= room;
+    const bool fits = columns_of(text) <= room;
     bool first = true;
-    for (const std::string& line : wrapped(text, fits ? room : room - 2)) {
+    for (const std::string& line : wrap(text, fits ? room : room - 2)) {
       text_ += std::string(column + (first ? 0 : 2), ' ') + inked(line, ink) + '\n';
       first = false;
     }
@@ -97,7 +73,7 @@ class Page {
 };
 
 std::string padded(std::string_view text, std::size_t width) {
-  const std::size_t taken = columns(text);
+  const std::size_t taken = columns_of(text);
   return std::string(text) + std::string(width > taken ? width - taken : 0, ' ');
 }
 
@@ -116,10 +92,10 @@ std::string describe(const KernelRule& rule) {
 
 // The first line of a hop: stage, what happens, and at the right edge whose world it speaks.
 void first_line(Page& page, const Hop& hop) {
-  const std::size_t world = hop.world.empty() ? 0 : columns(hop.world) + 2;
+  const std::size_t world = hop.world.empty() ? 0 : columns_of(hop.world) + 2;
   const std::size_t room =
       page.width() > text_column + world + 10 ? page.width() - text_column - world : page.width();
-  const std::vector<std::string> lines = wrapped(hop.says, room);
+  const std::vector<std::string> lines = wrap(hop.says, room);
   const std::string lead =
       std::string(stage_column, ' ') +
       page.inked(padded(name_of(hop.stage), text_column - stage_column), Ink::cyan);
@@ -143,7 +119,7 @@ void table(Page& page, const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     widths.resize(std::max(widths.size(), row.cells.size()));
     for (std::size_t i = 0; i < row.cells.size(); ++i) {
-      widths[i] = std::max(widths[i], columns(row.cells[i]));
+      widths[i] = std::max(widths[i], columns_of(row.cells[i]));
     }
   }
   for (const Row& row : rows) {
@@ -155,7 +131,7 @@ void table(Page& page, const std::vector<Row>& rows) {
     }
     line.erase(line.find_last_not_of(' ') + 1);
     // A line of a table stays whole where it can: wrapping would take the columns apart.
-    if (columns(line) + text_column <= page.width()) {
+    if (columns_of(line) + text_column <= page.width()) {
       page.raw(std::string(text_column, ' ') + page.inked(line, row.ink) + '\n');
     } else {
       page.paragraph(text_column, line, row.ink);
@@ -333,7 +309,7 @@ void headline(Page& page, const Path& path, const Judgement* judgement) {
 void question_line(Page& page, const Path& path) {
   const std::string question = fmt::format("{} → {}", path.from, path.to);
   const std::string world = "world " + path.world;
-  const std::size_t taken = columns(question) + columns(world) + 2;
+  const std::size_t taken = columns_of(question) + columns_of(world) + 2;
   if (taken <= page.width()) {
     page.raw(page.inked(question, Ink::bold) + std::string(page.width() - taken + 2, ' ') +
              page.inked(world, Ink::dim) + '\n');
