@@ -419,6 +419,21 @@ TEST(AsIfRunning, MakesControllersSlicesAnewOnlyWhereTheirPodsAreThere) {
   EXPECT_THAT(slice_names(*without), testing::IsSupersetOf({"old", "own"}));
 }
 
+TEST(Slices, OfADumpGiveWayEvenToNoEndpointsWhereNoPodsAreElsewhere) {
+  Objects objects = objects_in(service("web") + written_slice("old", slice_controller) +
+                               written_slice("own", "somebody"));
+  Objects elsewhere = objects;
+  put_endpoint_slices(objects, Elsewhere::no_pods_are);
+  EXPECT_THAT(slice_names(objects), testing::Not(testing::Contains("old")));
+  EXPECT_THAT(slice_names(objects), testing::Contains("own"));
+  EXPECT_THAT(objects.endpoint_slices, SizeIs(2)) << "and one that says: nobody";
+  const Objects once = objects;
+  put_endpoint_slices(objects, Elsewhere::no_pods_are);
+  EXPECT_THAT(objects.endpoint_slices, testing::UnorderedElementsAreArray(once.endpoint_slices));
+  put_endpoint_slices(elsewhere, Elsewhere::pods_may_be);
+  EXPECT_THAT(slice_names(elsewhere), testing::IsSupersetOf({"old", "own"}));
+}
+
 TEST(AsIfRunning, SaysSoWhenNodesHaveNoAddressesForPods) {
   const auto settled = [](int pods, int nodes) {
     return as_if_running(objects_in(deployment("web", pods)), {.nodes = nodes});

@@ -397,4 +397,44 @@ std::vector<EndpointSlice> endpoint_slices_of(const Objects& objects) {
   return Slicer(objects).all();
 }
 
+namespace {
+
+std::string label_of(const EndpointSlice& slice, const char* label) {
+  const auto found = slice.metadata.labels.find(label);
+  return found == slice.metadata.labels.end() ? std::string() : found->second;
+}
+
+using FullName = std::pair<std::string, std::string>;  // namespace, name
+
+FullName service_of(const EndpointSlice& slice) {
+  return {slice.metadata.name_space, label_of(slice, service_name_label)};
+}
+
+bool is_controllers(const EndpointSlice& slice) {
+  const std::string manager = label_of(slice, slice_manager_label);
+  return manager == slice_controller || manager == slice_mirror_controller;
+}
+
+}  // namespace
+
+void put_endpoint_slices(Objects& objects, Elsewhere elsewhere) {
+  std::vector<EndpointSlice> made = endpoint_slices_of(objects);
+  std::set<FullName> known;  // services whose slices are made here
+  for (const EndpointSlice& slice : made) {
+    const bool all_of_it = elsewhere == Elsewhere::no_pods_are || !slice.endpoints.empty();
+    if (all_of_it) known.insert(service_of(slice));
+  }
+  std::erase_if(objects.endpoint_slices, [&](const EndpointSlice& slice) {
+    return is_controllers(slice) && known.contains(service_of(slice));
+  });
+  std::set<FullName> names;
+  for (const EndpointSlice& slice : objects.endpoint_slices) {
+    names.emplace(slice.metadata.name_space, slice.metadata.name);
+  }
+  for (EndpointSlice& slice : made) {
+    if (names.contains({slice.metadata.name_space, slice.metadata.name})) continue;
+    objects.endpoint_slices.push_back(std::move(slice));
+  }
+}
+
 }  // namespace fairlead::kube

@@ -36,4 +36,12 @@ struct ServiceRanges {
 // For each Endpoints of a Service without selector: its mirror. Looks at services, pods, nodes (for
 // zones) and endpoints. Names are stable: SERVICE-xxxxx.
 
+enum class Elsewhere : std::uint8_t { pods_may_be, no_pods_are };
+// Whether a service's pods may be in a cluster that these objects do not show.
+
+void put_endpoint_slices(Objects& objects, Elsewhere elsewhere);
+// Puts endpoint_slices_of(objects) in the place of what controllers wrote earlier, as in a dump of
+// a cluster, for the services of these objects. With pods_may_be, a service without any pod here
+// keeps its controller's slices. Slices written by hand stay in any case.
+
 }  // namespace fairlead::kube

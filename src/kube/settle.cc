@@ -36,20 +36,6 @@ Node make_node(int number) {
   return node;
 }
 
-std::string label_of(const EndpointSlice& slice, const char* label) {
-  const auto found = slice.metadata.labels.find(label);
-  return found == slice.metadata.labels.end() ? std::string() : found->second;
-}
-
-std::pair<std::string, std::string> service_of(const EndpointSlice& slice) {
-  return {slice.metadata.name_space, label_of(slice, service_name_label)};
-}
-
-bool is_controllers(const EndpointSlice& slice) {
-  const std::string manager = label_of(slice, slice_manager_label);
-  return manager == slice_controller || manager == slice_mirror_controller;
-}
-
 // Brings a cluster to rest.
 class Settling {
  public:
@@ -69,7 +55,7 @@ class Settling {
     objects_.replica_sets.clear();
     note_addresses_in_use();
     if (Result<> made = make_pods(); !made) return std::move(made).fault();
-    make_slices();
+    put_endpoint_slices(objects_, Elsewhere::pods_may_be);
     return std::move(objects_);
   }
 
@@ -77,27 +63,6 @@ class Settling {
   void note_addresses_in_use() {
     for (const Pod& pod : manifests_.pods) {
       taken_.insert(pod.status.pod_ips.begin(), pod.status.pod_ips.end());
-    }
-  }
-
-  // Slices that a controller wrote give way to those made of the same pods here; where the
-  // manifests have the slices and not the pods, the slices stay.
-  void make_slices() {
-    std::vector<EndpointSlice> made = endpoint_slices_of(objects_);
-    std::set<std::pair<std::string, std::string>> known;  // services
-    for (const EndpointSlice& slice : made) {
-      if (!slice.endpoints.empty()) known.insert(service_of(slice));
-    }
-    std::erase_if(objects_.endpoint_slices, [&](const EndpointSlice& slice) {
-      return is_controllers(slice) && known.contains(service_of(slice));
-    });
-    std::set<std::pair<std::string, std::string>> names;
-    for (const EndpointSlice& slice : objects_.endpoint_slices) {
-      names.emplace(slice.metadata.name_space, slice.metadata.name);
-    }
-    for (EndpointSlice& slice : made) {
-      if (names.contains({slice.metadata.name_space, slice.metadata.name})) continue;
-      objects_.endpoint_slices.push_back(std::move(slice));
     }
   }
 
