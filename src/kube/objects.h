@@ -251,8 +251,9 @@ struct PodSpec {
   StringMap node_selector;
   std::string service_account = "default";
   bool host_network = false;
-  std::string hostname;   // empty: the pod's name
-  std::string subdomain;  // of a headless service
+  std::string hostname;       // empty: the pod's name
+  std::string subdomain;      // of a headless service
+  bool service_links = true;  // variables that name the services of its namespace
   SecurityContext security;
   bool operator==(const PodSpec&) const = default;
 };

@@ -398,6 +398,7 @@ void read_pod_spec(Reader& reader, const document::Node& node, PodSpec& into,
     reader.fail(node.get("serviceAccountName").expected(dns_name.expected));
   }
   scope.boolean("hostNetwork", into.host_network);
+  scope.boolean("enableServiceLinks", into.service_links);
   scope.text("hostname", into.hostname);
   scope.text("subdomain", into.subdomain);
   for (const char* name : {"hostname", "subdomain"}) {

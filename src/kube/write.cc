@@ -350,6 +350,7 @@ Json pod_spec_of(const PodSpec& spec) {
   put_if(json, "hostNetwork", spec.host_network);
   put(json, "hostname", spec.hostname);
   put(json, "subdomain", spec.subdomain);
+  if (!spec.service_links) json["enableServiceLinks"] = false;
   put_object(json, "securityContext", security_of(spec.security));
   return json;
 }

@@ -128,7 +128,7 @@ Result<Launch> exec_in_pod(Lab& lab, const Line& wish) {
       static_cast<std::uint32_t>((*container)->spec().security.run_as_group.value_or(0));
   return Launch{.network = &pod.runner->machine().network,
                 .join = (*container)->pid(),
-                .environment = pod.runner->environment_of(**container),
+                .environment = (*container)->environment(),
                 .uid = user,
                 .gid = group};
 }

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <sstream>
 
 namespace fairlead::lab {
@@ -67,9 +68,19 @@ Result<std::optional<std::string>> value_of(const kube::EnvironmentVariable& var
   return value_of_key(std::get<KeyReference>(variable.value), pod, objects);
 }
 
+// What is set for every container; its own variables come before.
+Variables given_variables(const kube::Pod& pod, const kube::Objects& objects) {
+  Variables variables;
+  if (pod.spec.service_links) variables = service_links(objects, pod.metadata.name_space);
+  variables["PATH"] = usual_path;
+  variables["HOME"] = "/root";
+  variables["HOSTNAME"] = pod.metadata.name;
+  return variables;
+}
+
 Result<Variables> variables_of(const kube::Pod& pod, const kube::Container& container,
                                const kube::Objects& objects) {
-  Variables variables{{"PATH", usual_path}, {"HOME", "/root"}, {"HOSTNAME", pod.metadata.name}};
+  Variables variables = given_variables(pod, objects);
   for (const kube::EnvironmentSource& from : container.env_from) {
     if (Result<> added = add_all(variables, from, pod, objects); !added) {
       return std::move(added).fault();
@@ -83,6 +94,50 @@ Result<Variables> variables_of(const kube::Pod& pod, const kube::Container& cont
     if (*value) variables[variable.name] = std::move(**value);
   }
   return variables;
+}
+
+// "reviews-v1" is REVIEWS_V1.
+std::string variable_name(std::string_view name) {
+  std::string word(name);
+  for (char& letter : word) {
+    letter =
+        letter == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(letter)));
+  }
+  return word;
+}
+
+const char* word_for(kube::Protocol protocol) {
+  switch (protocol) {
+    case kube::Protocol::tcp:
+      return "tcp";
+    case kube::Protocol::udp:
+      return "udp";
+    case kube::Protocol::sctp:
+      break;
+  }
+  return "sctp";
+}
+
+void add_links(Variables& variables, const kube::Service& service) {
+  const std::string name = variable_name(service.metadata.name);
+  const IpAddress& ip = service.cluster_ips.front();
+  const std::string first = std::to_string(service.ports.front().port);
+  variables[name + "_SERVICE_HOST"] = ip.text();
+  variables[name + "_SERVICE_PORT"] = first;
+  for (const kube::ServicePort& port : service.ports) {
+    const std::string number = std::to_string(port.port);
+    const std::string protocol = word_for(port.protocol);
+    if (!port.name.empty()) {
+      variables[name + "_SERVICE_PORT_" + variable_name(port.name)] = number;
+    }
+    const std::string url = protocol + "://" + SocketAddress{ip, port.port}.text();
+    const std::string prefix = fmt::format("{}_PORT_{}_{}", name, number, variable_name(protocol));
+    if (&port == &service.ports.front()) variables[name + "_PORT"] = url;
+    variables[prefix] = url;
+    variables[prefix + "_PROTO"] = protocol;
+    variables[prefix + "_PORT"] = number;
+    variables[prefix + "_ADDR"] = ip.text();
+  }
 }
 
 // ── command ─────────────────────────────────────────────────────────────────────────────────────
@@ -247,6 +302,16 @@ Result<std::vector<std::string>> split_words(std::string_view text) {
   if (quote != 0) return invalid(fmt::format("a quote {} is never closed in: {}", quote, text));
   if (inside) words.push_back(std::move(word));
   return words;
+}
+
+Variables service_links(const kube::Objects& objects, std::string_view name_space) {
+  Variables variables;
+  for (const kube::Service& service : objects.services) {
+    const bool named = service.metadata.name_space == name_space && !service.headless &&
+                       !service.cluster_ips.empty() && !service.ports.empty();
+    if (named) add_links(variables, service);
+  }
+  return variables;
 }
 
 std::string expand(std::string_view text, const Variables& variables) {

@@ -53,8 +53,15 @@ struct Plan {
 
 [[nodiscard]] Result<Plan> plan_container(const kube::Pod& pod, const kube::Container& container,
                                           const Images& images, const kube::Objects& objects);
-// `pod` has its addresses; `objects` hold the config maps and secrets. Without any command the
-// built-in sample app answers on the declared ports. Fault: what it refers to is missing.
+// `pod` has its addresses; `objects` hold config maps, secrets, and services with their addresses.
+// Without any command the built-in sample app answers on the declared ports. Fault: what it refers
+// to is missing.
+
+[[nodiscard]] std::map<std::string, std::string, std::less<>> service_links(
+    const kube::Objects& objects, std::string_view name_space);
+// The variables that name the namespace's services, as kubelet sets them: REVIEWS_SERVICE_HOST,
+// REVIEWS_SERVICE_PORT, REVIEWS_SERVICE_PORT_HTTP, REVIEWS_PORT, REVIEWS_PORT_9080_TCP, and so on.
+// Services without an address of their own have none.
 
 [[nodiscard]] std::string expand(std::string_view text,
                                  const std::map<std::string, std::string, std::less<>>& variables);

@@ -9,6 +9,10 @@ namespace {
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using ::testing::Not;
+using ::testing::Pair;
+using ::testing::StartsWith;
 
 kube::Pod shop_pod() {
   kube::Pod pod;
@@ -99,12 +103,69 @@ TEST(Environment, HoldsFieldsKeysAndWhatComesFromAWholeMap) {
   EXPECT_THAT(environment, Contains("S_COLOUR=blue"));
   EXPECT_THAT(environment, Contains("SIZE=9"));
   EXPECT_THAT(environment, Contains("BOTH=cart at 10.244.1.2"));
-  EXPECT_THAT(environment, ::testing::Not(Contains(HasSubstr("GONE"))));
+  EXPECT_THAT(environment, Not(Contains(HasSubstr("GONE"))));
 
   container.env = {{.name = "GONE", .value = kube::KeyReference{.name = "nowhere", .key = "x"}}};
   const Result<Plan> plan = plan_container(pod, container, {}, objects);
   ASSERT_FALSE(plan.ok());
   EXPECT_THAT(plan.fault().describe(), HasSubstr("ConfigMap shop/nowhere"));
+}
+
+kube::Objects shop_services() {
+  kube::Objects objects;
+  kube::Service service;
+  service.metadata.name_space = "shop";
+  service.metadata.name = "price-list";
+  service.cluster_ips = {*IpAddress::parse("10.96.1.2"), *IpAddress::parse("fd00:10:96::102")};
+  service.ports = {{.name = "http-web", .port = 80},
+                   {.name = "dns", .port = 53, .protocol = kube::Protocol::udp}};
+  objects.services.push_back(service);
+  service.metadata.name = "six";
+  service.cluster_ips = {*IpAddress::parse("fd00:10:96::103")};
+  service.ports = {{.port = 9}};
+  objects.services.push_back(service);
+  service.metadata.name = "each";
+  service.headless = true;
+  service.cluster_ips.clear();
+  objects.services.push_back(service);
+  service.metadata = {.name_space = "other", .name = "elsewhere"};
+  service.headless = false;
+  service.cluster_ips = {*IpAddress::parse("10.96.1.4")};
+  objects.services.push_back(service);
+  return objects;
+}
+
+TEST(Environment, NamesTheServicesOfThePodsNamespace) {
+  EXPECT_THAT(
+      service_links(shop_services(), "shop"),
+      ElementsAre(
+          Pair("PRICE_LIST_PORT", "tcp://10.96.1.2:80"),
+          Pair("PRICE_LIST_PORT_53_UDP", "udp://10.96.1.2:53"),
+          Pair("PRICE_LIST_PORT_53_UDP_ADDR", "10.96.1.2"),
+          Pair("PRICE_LIST_PORT_53_UDP_PORT", "53"), Pair("PRICE_LIST_PORT_53_UDP_PROTO", "udp"),
+          Pair("PRICE_LIST_PORT_80_TCP", "tcp://10.96.1.2:80"),
+          Pair("PRICE_LIST_PORT_80_TCP_ADDR", "10.96.1.2"),
+          Pair("PRICE_LIST_PORT_80_TCP_PORT", "80"), Pair("PRICE_LIST_PORT_80_TCP_PROTO", "tcp"),
+          Pair("PRICE_LIST_SERVICE_HOST", "10.96.1.2"), Pair("PRICE_LIST_SERVICE_PORT", "80"),
+          Pair("PRICE_LIST_SERVICE_PORT_DNS", "53"), Pair("PRICE_LIST_SERVICE_PORT_HTTP_WEB", "80"),
+          Pair("SIX_PORT", "tcp://[fd00:10:96::103]:9"),
+          Pair("SIX_PORT_9_TCP", "tcp://[fd00:10:96::103]:9"),
+          Pair("SIX_PORT_9_TCP_ADDR", "fd00:10:96::103"), Pair("SIX_PORT_9_TCP_PORT", "9"),
+          Pair("SIX_PORT_9_TCP_PROTO", "tcp"), Pair("SIX_SERVICE_HOST", "fd00:10:96::103"),
+          Pair("SIX_SERVICE_PORT", "9")));
+}
+
+TEST(Environment, NamesServicesUnlessThePodSaysOtherwise) {
+  kube::Pod pod = shop_pod();
+  pod.spec.containers[0].env = {{.name = "WHERE", .value = "$(SIX_SERVICE_HOST)"},
+                                {.name = "SIX_PORT", .value = "its own"}};
+  const kube::Objects objects = shop_services();
+  EXPECT_THAT(planned(pod, {}, objects).environment,
+              IsSupersetOf({"WHERE=fd00:10:96::103", "SIX_PORT=its own", "SIX_SERVICE_PORT=9"}));
+  pod.spec.service_links = false;
+  const std::vector<std::string> without = planned(pod, {}, objects).environment;
+  EXPECT_THAT(without, IsSupersetOf({"WHERE=$(SIX_SERVICE_HOST)", "SIX_PORT=its own"}));
+  EXPECT_THAT(without, Not(Contains(StartsWith("SIX_SERVICE"))));
 }
 
 TEST(DownwardApi, KnowsItsFieldsAndSaysWhenItDoesNot) {

@@ -264,12 +264,18 @@ Result<> Lab::build() {
   if (!reading) return std::move(reading).fault();
   if (options_.mesh) add_control_services(reading->objects);
   if (Result<> sound = check(reading->objects); !sound) return sound;
-  manifests_ = std::move(reading->objects);
-  ignored_ = std::move(reading->ignored);
+  take(std::move(*reading));
   if (Result<> built = build_machines(); !built) return built;
   reconcile();
   start_agents();
   return done();
+}
+
+void Lab::take(kube::Reading reading) {
+  manifests_ = std::move(reading.objects);
+  ignored_ = std::move(reading.ignored);
+  // check() has seen that this goes well.
+  static_cast<void>(kube::allocate_cluster_ips(manifests_.services, objects_.services).ok());
 }
 
 Result<> Lab::check(const kube::Objects& manifests) const {
@@ -344,11 +350,7 @@ kube::Objects Lab::present_objects() const {
   objects.nodes = std::move(running.nodes);
   objects.replica_sets = std::move(running.replica_sets);
   objects.pods = std::move(running.pods);
-  // check() has seen that this goes well.
-  static_cast<void>(kube::allocate_cluster_ips(objects.services, objects_.services).ok());
-  for (kube::EndpointSlice& slice : kube::endpoint_slices_of(objects)) {
-    objects.endpoint_slices.push_back(std::move(slice));
-  }
+  kube::put_endpoint_slices(objects, kube::Elsewhere::no_pods_are);
   return objects;
 }
 
@@ -633,8 +635,7 @@ Result<> Lab::reread() {
   Result<> sound = reading ? check(reading->objects) : reading.fault();
   broken_ = sound ? "" : sound.fault().describe();
   if (!sound) return sound;
-  manifests_ = std::move(reading->objects);
-  ignored_ = std::move(reading->ignored);
+  take(std::move(*reading));
   reconcile();
   for (auto& [name, running] : pods_) {
     if (Result<> refreshed = running.runner->refresh_volumes(); !refreshed) {

@@ -130,6 +130,8 @@ class Lab {
   void write_objects(kube::Objects objects);
   [[nodiscard]] Result<> build_machines();
   void start_agents();
+  void take(kube::Reading reading);
+  // As what is in force, once check() has passed it; services get their addresses.
   [[nodiscard]] Result<> check(const kube::Objects& manifests) const;
   // What only the lab can refuse: addresses asked for twice, commands that this machine lacks.
 
@@ -139,7 +141,7 @@ class Lab {
   Places places_;
   std::function<void(std::string)> tell_;
   Images images_;
-  kube::Objects manifests_;  // the last good, with the lab's own services
+  kube::Objects manifests_;  // the last good, with the lab's own services, and their addresses
   std::vector<kube::Ignored> ignored_;
   std::string broken_;
   kube::Objects objects_;  // what objects.json holds

@@ -86,11 +86,12 @@ Result<> ContainerRunner::start() {
   const Descriptor log(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
   if (!log.valid()) return from_errno(errno, "opening " + path);
   ::fchmod(log.number(), 0666);
+  environment_ = std::move(plan->environment);
   Launch how{.network = &pod_.machine_.network,
              .root = pod_.root_of(spec_),
              .host_name = pod_.pod_.spec.hostname.empty() ? metadata.name : pod_.pod_.spec.hostname,
              .words = std::move(plan->words),
-             .environment = std::move(plan->environment),
+             .environment = environment_,
              .working_directory = plan->working_directory,
              .uid = plan->uid,
              .gid = plan->gid,
@@ -265,7 +266,7 @@ Task<Result<>> ContainerRunner::run_inside(std::vector<std::string> words) {
   Launch how{.network = &pod_.machine_.network,
              .join = child_->pid(),
              .words = std::move(words),
-             .environment = pod_.environment_of(*this)};
+             .environment = environment_};
   Result<Launched> launched = launch(how);
   if (!launched) co_return std::move(launched).fault();
   const ChildPointer child = pod_.surroundings_.children.adopt(launched->pid);
@@ -384,8 +385,9 @@ Task<Result<>> ContainerRunner::watch_liveness() {
   const kube::Probe& asked = *spec_.liveness_probe;
   if (!(co_await loop.sleep(seconds(asked.initial_delay_seconds))).ok()) co_return done();
   int bad = 0;
-  while (bad < std::max(1, asked.failure_threshold)) {
+  for (;;) {
     bad = (co_await probe(asked)).ok() ? 0 : bad + 1;
+    if (bad >= std::max(1, asked.failure_threshold)) break;
     if (!(co_await loop.sleep(seconds(std::max(1, asked.period_seconds)))).ok()) co_return done();
   }
   if (is_stopping() || !is_running()) co_return done();
@@ -501,12 +503,6 @@ Root PodRunner::root_of(const kube::Container& container) const {
     root.binds.push_back(std::move(bind));
   }
   return root;
-}
-
-std::vector<std::string> PodRunner::environment_of(const ContainerRunner& container) const {
-  const Result<Plan> plan =
-      plan_container(pod_, container.spec(), surroundings_.images, surroundings_.objects);
-  return plan ? plan->environment : std::vector<std::string>{};
 }
 
 ContainerRunner* PodRunner::find(std::string_view name) {

@@ -49,6 +49,10 @@ class ContainerRunner {
   [[nodiscard]] bool is_init() const { return is_init_; }
   [[nodiscard]] bool is_running() const { return child_ != nullptr && !child_->is_over(); }
   [[nodiscard]] pid_t pid() const { return is_running() ? child_->pid() : 0; }
+  [[nodiscard]] const std::vector<std::string>& environment() const LIFETIMEBOUND {
+    return environment_;
+  }
+  // What its process was given when it was started last.
   [[nodiscard]] bool has_succeeded() const;  // it ended with 0 and is not started again
 
   [[nodiscard]] Task<> run_once();
@@ -85,6 +89,7 @@ class ContainerRunner {
   bool is_init_;
   kube::ContainerStatus status_;
   ChildPointer child_;
+  std::vector<std::string> environment_;  // that child_ was given
   Launched launched_;
   Descriptor mounts_;  // of the process, while it may have left others behind
   Latest<bool> stopping_;
@@ -112,8 +117,6 @@ class PodRunner {
   }
   [[nodiscard]] ContainerRunner* find(std::string_view container);
   // Null when there is none. An empty name: the first app.
-  [[nodiscard]] std::vector<std::string> environment_of(const ContainerRunner& container) const;
-  // What its process was given; for those that run beside it.
   [[nodiscard]] Result<> refresh_volumes();
 
  private:
