@@ -133,7 +133,8 @@ int answer(const Wishes& wishes, const Ground& ground, const explain::Call& call
   explain::Path path = explain::explain(knowledge, call);
   std::optional<explain::Evidence> evidence;
   std::optional<explain::Judgement> judgement;
-  if (wishes.live) {
+  const bool can_ask = call.from.workload == nullptr || call.from.workload->ended.empty();
+  if (wishes.live && can_ask) {
     Result<explain::Evidence> gathered = gather_evidence(*ground.lab, call, path, *ground.world);
     if (!gathered) {
       std::fprintf(stderr, "fairlead path: %s\n", gathered.fault().describe().c_str());

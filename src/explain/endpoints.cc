@@ -28,6 +28,19 @@ std::string selector_text(const mesh::Service& service) {
   return fmt::format("{}", fmt::join(parts, ","));
 }
 
+// A pod that the service selects and that runs no more.
+const mesh::Workload* ended_behind(const mesh::World& world, const mesh::Service& service) {
+  for (const mesh::Workload& workload : world.ended) {
+    const bool selected =
+        std::all_of(service.selector.begin(), service.selector.end(), [&](const auto& wanted) {
+          const auto found = workload.labels.find(wanted.first);
+          return found != workload.labels.end() && found->second == wanted.second;
+        });
+    if (selected && workload.name_space == service.name_space) return &workload;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::vector<Refusal> left_out(const mesh::Service& service, const mesh::ServicePort& port,
@@ -54,15 +67,19 @@ std::vector<Refusal> left_out(const mesh::Service& service, const mesh::ServiceP
   return refused;
 }
 
-std::string why_nobody(const mesh::Service& service, const mesh::ServicePort& port) {
+std::string why_nobody(const mesh::World& world, const mesh::Service& service,
+                       const mesh::ServicePort& port) {
   const std::vector<Refusal> refused = left_out(service, port, {});
   if (refused.empty() && service.selector.empty()) {
     return fmt::format("{} has no endpoint: it has no selector, and nobody gives any",
                        called(service));
   }
   if (refused.empty()) {
-    return fmt::format("{} has no endpoint: no pod has the labels {}", called(service),
-                       selector_text(service));
+    const mesh::Workload* ended = ended_behind(world, service);
+    return ended != nullptr
+               ? fmt::format("{} has no endpoint: {}", called(service), has_ended(*ended))
+               : fmt::format("{} has no endpoint: no pod has the labels {}", called(service),
+                             selector_text(service));
   }
   std::vector<std::string> reasons;
   for (const Refusal& each : refused) {
@@ -105,6 +122,10 @@ std::string called(const mesh::Service& service) {
 std::string called(const mesh::Workload& workload) {
   const char* kind = workload.kind == mesh::WorkloadKind::vm ? "VM" : "Pod";
   return fmt::format("{} {}/{}", kind, workload.name_space, workload.name);
+}
+
+std::string has_ended(const mesh::Workload& workload) {
+  return fmt::format("{} has ended (phase {})", called(workload), workload.ended);
 }
 
 std::string host_and_port(const std::string& host, std::uint16_t port) {

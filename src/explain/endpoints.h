@@ -18,7 +18,8 @@ namespace fairlead::explain {
 // The endpoints (of that family) that are not among `taken`. Another address of a workload that is
 // taken is not left out.
 
-[[nodiscard]] std::string why_nobody(const mesh::Service& service, const mesh::ServicePort& port);
+[[nodiscard]] std::string why_nobody(const mesh::World& world, const mesh::Service& service,
+                                     const mesh::ServicePort& port);
 // "Service default/reviews has no endpoint that is ready: 2 are not ready".
 
 [[nodiscard]] std::string why_no_port(const mesh::Service& service, std::uint16_t port);
@@ -31,6 +32,9 @@ namespace fairlead::explain {
 [[nodiscard]] std::string called(const mesh::Service& service);  // "Service default/reviews"
 [[nodiscard]] std::string called(const mesh::Workload& workload);
 // "Pod default/reviews-v1-5d8f6", "VM default/ratings-vm"
+
+[[nodiscard]] std::string has_ended(const mesh::Workload& workload);
+// "Pod default/job has ended (phase Succeeded)"
 
 [[nodiscard]] std::string host_and_port(const std::string& host, std::uint16_t port);
 // With brackets around an IPv6 address.

@@ -56,8 +56,8 @@ struct Caller {
 [[nodiscard]] Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND,
                                          std::string_view text);
 // A pod's or VM's name, the name of what owns pods ("productpage-v1", "productpage"), a node's, or
-// NAMESPACE/NAME of the first three. Fault: missing, with the names that are nearest, or invalid,
-// when several namespaces have one.
+// NAMESPACE/NAME of the first three. Where nothing of that name runs, a pod that has ended. Fault:
+// missing, with the names that are nearest, or invalid, when several namespaces have one.
 
 struct Call {
   Caller from;

@@ -216,6 +216,34 @@ TEST(Failure, AnAddressThatNoPodHas) {
   EXPECT_EQ(path.failure, "no pod has the address 10.244.1.99");
 }
 
+// A pod whose work is done, and its service.
+std::string job(const std::string& phase) {
+  std::string pod = testing::pod("job-1", "job", "node2", "10.244.2.9", false, false);
+  const std::string status = "status:\n";
+  pod.insert(pod.find(status) + status.size(), "  phase: " + phase + "\n");
+  return pod +
+         "apiVersion: v1\nkind: Service\nmetadata: {name: job}\nspec: {clusterIP: 10.96.0.19, "
+         "selector: {app: job}, ports: [{name: http, port: 9080}]}\n---\n";
+}
+
+TEST(Failure, APodThatHasEnded) {
+  const auto world = world_from(job("Succeeded") + shop());
+  const std::string ended = "Pod default/job-1 has ended (phase Succeeded)";
+  for (const char* from : {"job-1", "default/job-1", "job"}) {
+    const Path path = path_in(world, from, "http://reviews:9080/");
+    EXPECT_EQ(stages_of(path), "from");
+    EXPECT_EQ(path.failure, ended + ": it runs no more, and asks nobody");
+  }
+  EXPECT_EQ(path_in(world, "outsider", "http://10.244.2.9:9080/").failure,
+            ended + ": it runs no more, and answers nobody");
+  for (const char* from : {"outsider", "productpage"}) {
+    EXPECT_EQ(path_in(world, from, "http://job:9080/").failure,
+              "Service default/job has no endpoint: " + ended);
+  }
+  EXPECT_EQ(path_in(world_from(job("Failed") + shop()), "job", "http://job:9080/").failure,
+            "Pod default/job-1 has ended (phase Failed): it runs no more, and asks nobody");
+}
+
 TEST(Failure, AnAnnotationThatCannotBeUnderstood) {
   const auto world = world_from(shop("traffic.sidecar.istio.io/excludeOutboundPorts: \"many\""));
   const Path path = path_in(world, "productpage", "http://reviews:9080/");

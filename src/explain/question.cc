@@ -61,13 +61,17 @@ Result<> read_authority(std::string_view authority, std::string_view whole, Targ
 
 using Workloads = std::vector<const mesh::Workload*>;
 
+// Those that run; without any, those that have ended.
 template <class Means>
 Workloads workloads_where(const mesh::World& world, std::string_view name_space, Means means) {
   Workloads found;
-  for (const mesh::Workload& workload : world.workloads) {
-    if ((name_space.empty() || workload.name_space == name_space) && means(workload)) {
-      found.push_back(&workload);
+  for (const auto* workloads : {&world.workloads, &world.ended}) {
+    for (const mesh::Workload& workload : *workloads) {
+      if ((name_space.empty() || workload.name_space == name_space) && means(workload)) {
+        found.push_back(&workload);
+      }
     }
+    if (!found.empty()) break;
   }
   return found;
 }
@@ -120,13 +124,15 @@ std::string pod_name(const mesh::Workload& workload) {
 
 std::vector<std::string> all_names(const mesh::World& world, bool with_namespace) {
   std::vector<std::string> names;
-  for (const mesh::Workload& workload : world.workloads) {
+  const auto add = [&](const mesh::Workload& workload) {
     const std::string prefix = with_namespace ? workload.name_space + '/' : std::string();
     names.push_back(prefix + workload.owner);
     if (workload.owner != workload.name) names.push_back(prefix + workload.name);
     const auto app = workload.labels.find("app");
     if (app != workload.labels.end()) names.push_back(prefix + app->second);
-  }
+  };
+  for (const mesh::Workload& workload : world.workloads) add(workload);
+  for (const mesh::Workload& workload : world.ended) add(workload);
   if (!with_namespace) {
     for (const mesh::Node& node : world.nodes) names.push_back(node.name);
   }

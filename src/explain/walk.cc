@@ -200,6 +200,11 @@ std::vector<Leaf> Walk::from_the_caller() {
       hop.details.push_back(fmt::format("one of {} that are called so", call_.from.siblings + 1));
     }
     hop.origin = workload->origin;
+    if (!workload->ended.empty()) {
+      fail(std::move(way),
+           fmt::format("{}: it runs no more, and asks nobody", has_ended(*workload)));
+      return std::move(leaves_);
+    }
     if (workload->addresses.empty()) {
       fail(std::move(way), fmt::format("{} has no address yet", called(*workload)));
       return std::move(leaves_);
@@ -441,7 +446,7 @@ void Walk::refused_by_node(Way way, const SocketAddress& to) {
   const mesh::ServicePort* port = port_numbered(*service, to.port);
   if (!port) return fail(std::move(way), why_no_port(*service, to.port));
   way.hops.back().refused = left_out(*service, *port, {}, to.ip.family());
-  fail(std::move(way), why_nobody(*service, *port));
+  fail(std::move(way), why_nobody(world_, *service, *port));
 }
 
 // ── the far end ─────────────────────────────────────────────────────────────────────────────────
@@ -472,6 +477,12 @@ void Walk::arrive(Way way, const SocketAddress& to, const SocketAddress& source)
 }
 
 void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
+  for (const mesh::Workload& workload : world_.ended) {
+    if (!holds(workload.addresses, to.ip)) continue;
+    add(way, Stage::app, pod_of(workload), to.text() + " was its address").origin = workload.origin;
+    return fail(std::move(way),
+                fmt::format("{}: it runs no more, and answers nobody", has_ended(workload)));
+  }
   for (const mesh::Node& node : world_.nodes) {
     if (holds(node.addresses, to.ip)) {
       add(way, Stage::app, "node " + node.name,

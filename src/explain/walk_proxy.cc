@@ -275,7 +275,7 @@ void Walk::to_endpoints(Way way, const AtProxy& at, const config::Cluster& clust
     hop.details.emplace_back(at.http ? "the proxy answers 503, flag UH"
                                      : "the proxy closes the connection, flag UH");
     return fail(std::move(way),
-                named.port ? why_nobody(*named.service, *named.port)
+                named.port ? why_nobody(world_, *named.service, *named.port)
                            : fmt::format("{} has no endpoint that could be asked", cluster.name));
   }
   hop.says = eligible.size() == 1

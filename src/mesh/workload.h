@@ -40,6 +40,7 @@ struct Workload {
   // The annotations traffic.sidecar.istio.io/* as written: "includeOutboundIPRanges" to its value.
   bool ready = false;
   bool terminating = false;
+  std::string ended;  // "Succeeded" or "Failed": it runs no more; else empty
   Origin origin;
   bool operator==(const Workload&) const = default;
 };

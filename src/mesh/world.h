@@ -28,7 +28,8 @@ struct World {
   std::string domain = "cluster.local";
   std::vector<std::string> namespaces;  // sorted
   List<Service> services;               // sorted by namespace, name
-  List<Workload> workloads;             // sorted by namespace, name
+  List<Workload> workloads;             // sorted by namespace, name; all of them run
+  List<Workload> ended;                 // pods that run no more; for those who ask after them
   std::vector<Node> nodes;              // sorted by name
   std::vector<Ignored> ignored;
 

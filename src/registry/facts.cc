@@ -96,6 +96,7 @@ class Maker {
     sort();
     world_.services = std::move(services_);
     world_.workloads = std::move(workloads_);
+    world_.ended = std::move(ended_);
     return std::move(world_);
   }
 
@@ -150,6 +151,7 @@ class Maker {
   mesh::World world_;
   std::vector<mesh::Service> services_;  // of the world, while they are gathered
   std::vector<mesh::Workload> workloads_;
+  std::vector<mesh::Workload> ended_;
   std::map<std::string, std::size_t> by_name_;  // workloads, while they are not sorted yet
   std::map<IpAddress, std::size_t> by_address_;
 };
@@ -201,6 +203,9 @@ mesh::Workload workload_of(const kube::Pod& pod, const kube::Objects& objects) {
                       .ready = kube::is_ready(pod),
                       .terminating = kube::is_terminating(pod),
                       .origin = pod.metadata.origin};
+  if (kube::is_over(pod)) {
+    made.ended = pod.status.phase == kube::PodPhase::succeeded ? "Succeeded" : "Failed";
+  }
   for (const kube::Container& container : pod.spec.init_containers) {
     made.init_containers.push_back(container.name);
   }
@@ -219,7 +224,10 @@ mesh::Workload workload_of(const kube::Pod& pod, const kube::Objects& objects) {
 
 void Maker::add_pods() {
   for (const kube::Pod& pod : objects_.pods) {
-    if (kube::is_over(pod)) continue;
+    if (kube::is_over(pod)) {
+      ended_.push_back(workload_of(pod, objects_));
+      continue;
+    }
     if (plain_manifests_ && pod.status.pod_ips.empty()) {
       ignore(pod.metadata, "", "pods are not run from files: it takes a lab");
       continue;
@@ -628,6 +636,7 @@ void Maker::sort() {
   }
   std::sort(services_.begin(), services_.end(), mesh::ByName());
   std::sort(workloads_.begin(), workloads_.end(), mesh::ByName());
+  std::sort(ended_.begin(), ended_.end(), mesh::ByName());
   std::sort(world_.nodes.begin(), world_.nodes.end(),
             [](const mesh::Node& left, const mesh::Node& right) { return left.name < right.name; });
 }

@@ -216,6 +216,19 @@ TEST(Facts, APodKnowsItsOwnerSidecarAndCapture) {
   EXPECT_EQ(world.nodes[0].addresses.size(), 1U);
 }
 
+TEST(Facts, APodThatHasEndedIsKeptApart) {
+  for (const char* phase : {"Succeeded", "Failed"}) {
+    std::string ended = pods;
+    ended.replace(ended.find("phase: Running"), 14, std::string("phase: ") + phase);
+    const mesh::World world = world_from(std::string(service) + "---" + slice + ended);
+    EXPECT_TRUE(world.workloads.empty());
+    ASSERT_EQ(world.ended.size(), 1U);
+    EXPECT_EQ(world.ended[0].ended, phase);
+    EXPECT_EQ(world.ended[0].owner, "reviews-v1");
+    EXPECT_EQ(world.ended[0].addresses.size(), 2U);
+  }
+}
+
 TEST(Facts, AnOwnerIsFoundWithoutItsReplicaSet) {
   kube::Objects objects = objects_from(std::string(service) + pods);
   objects.replica_sets.clear();
