@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <set>
 
 #include "lab/container.h"
 #include "lab/places.h"
@@ -25,14 +29,73 @@ struct File {
   int mode = usual_mode;
 };
 
-Result<> write_all(const std::string& folder, const std::vector<File>& files) {
+constexpr const char* current = "..data";  // as in Kubernetes: a link to the version in force
+
+std::string first_part(const std::string& path) {
+  return path.substr(0, path.find('/'));
+}
+
+Result<> write_version(const std::string& folder, const std::vector<File>& files) {
+  std::error_code error;
+  fs::remove_all(folder, error);
   for (const File& file : files) {
-    const std::string path = folder + "/" + file.path;
-    std::error_code error;
-    fs::create_directories(fs::path(path).parent_path(), error);
+    const fs::path path = fs::path(folder) / file.path;
+    fs::create_directories(path.parent_path(), error);
     if (Result<> written = write_file(path, file.content); !written) return written;
     ::chmod(path.c_str(), static_cast<mode_t>(file.mode));
   }
+  fs::create_directories(folder, error);
+  return done();
+}
+
+bool holds_exactly(const fs::path& folder, const std::vector<File>& files) {
+  std::error_code error;
+  std::size_t count = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
+    if (!entry.is_directory()) ++count;
+  }
+  if (error || count != files.size()) return false;
+  return std::all_of(files.begin(), files.end(), [&](const File& file) {
+    const Result<std::string> text = read_file(folder / file.path);
+    return text && *text == file.content;
+  });
+}
+
+Result<> put_link(const std::string& target, const std::string& path) {
+  const std::string next = path + ".next";
+  ::unlink(next.c_str());
+  if (::symlink(target.c_str(), next.c_str()) != 0) return from_errno(errno, "making " + next);
+  if (::rename(next.c_str(), path.c_str()) != 0) return from_errno(errno, "making " + path);
+  return done();
+}
+
+// The files as a version of their own, and in one step in the place of the one before: whoever
+// reads them by ..data sees all of one version. The names beside it lead there too.
+Result<> put_version(const std::string& folder, const std::vector<File>& files) {
+  std::error_code error;
+  const std::string link = folder + "/" + current;
+  const std::string before = fs::read_symlink(link, error).string();
+  if (!before.empty() && holds_exactly(fs::path(folder) / before, files)) return done();
+  const int number = before.empty() ? 1 : std::atoi(before.c_str() + 2) + 1;
+  const std::string version = fmt::format("..{}", number);
+  if (Result<> written = write_version(folder + "/" + version, files); !written) return written;
+  if (Result<> linked = put_link(version, link); !linked) return linked;
+  std::set<std::string> names;
+  for (const File& file : files) names.insert(first_part(file.path));
+  for (const std::string& name : names) {
+    const std::string path = folder + "/" + name;
+    if (fs::is_symlink(path, error)) continue;
+    if (Result<> linked = put_link(fmt::format("{}/{}", current, name), path); !linked) {
+      return linked;
+    }
+  }
+  std::vector<fs::path> gone;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename();
+    const bool kept = names.contains(name) || name == current || name == version;
+    if (!kept) gone.push_back(entry.path());
+  }
+  for (const fs::path& path : gone) fs::remove_all(path, error);
   return done();
 }
 
@@ -123,6 +186,11 @@ Result<std::vector<File>> files_of(const kube::Volume& volume, const kube::Pod& 
   return std::vector<File>{};
 }
 
+bool is_made_of_files(const kube::Volume& volume) {
+  return std::holds_alternative<kube::KeyedVolume>(volume.source) ||
+         std::holds_alternative<kube::DownwardVolume>(volume.source);
+}
+
 Result<> make_folder(const std::string& path) {
   if (::mkdir(path.c_str(), everyone) != 0 && errno != EEXIST) {
     return from_errno(errno, "making " + path);
@@ -139,9 +207,10 @@ Result<> write_volumes(const std::string& folder, const kube::Pod& pod,
   for (const kube::Volume& volume : pod.spec.volumes) {
     const std::string path = folder + "/" + volume.name;
     if (Result<> made = make_folder(path); !made) return made;
+    if (!is_made_of_files(volume)) continue;
     const Result<std::vector<File>> files = files_of(volume, pod, objects);
     if (!files) return Fault(files.fault()).during("filling the volume " + volume.name);
-    if (Result<> written = write_all(path, *files); !written) return written;
+    if (Result<> put = put_version(path, *files); !put) return put;
   }
   return done();
 }
@@ -158,9 +227,7 @@ std::vector<Bind> binds_of(const std::string& folder, const kube::Pod& pod,
     }
     bool fixed = mount.read_only;
     for (const kube::Volume& volume : pod.spec.volumes) {
-      const bool keyed = std::holds_alternative<kube::KeyedVolume>(volume.source) ||
-                         std::holds_alternative<kube::DownwardVolume>(volume.source);
-      if (volume.name == mount.name && keyed) fixed = true;
+      if (volume.name == mount.name && is_made_of_files(volume)) fixed = true;
     }
     binds.push_back({.source = source, .target = mount.path, .read_only = fixed});
   }

@@ -13,7 +13,8 @@ namespace fairlead::lab {
 [[nodiscard]] Result<> write_volumes(const std::string& folder, const kube::Pod& pod,
                                      const kube::Objects& objects);
 // One folder a volume inside `folder`, which is made. Again to bring config maps and secrets up to
-// date: each file is replaced as a whole. Fault: a map that is missing and not optional.
+// date: all files of a volume change at once, by a link, as in Kubernetes. Fault: a map that is
+// missing and not optional.
 
 [[nodiscard]] std::vector<Bind> binds_of(const std::string& folder, const kube::Pod& pod,
                                          const kube::Container& container);
