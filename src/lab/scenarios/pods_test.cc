@@ -1,0 +1,249 @@
+// Pods as Kubernetes' users know them, in whole labs: names of headless services, probes, volumes
+// that follow an edit, variables that name services, pods that have done their work.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lab/scenarios/lab_under_test.h"
+
+namespace fairlead::lab {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::Not;
+
+class Pods : public testing::TestWithParam<Who> {
+ protected:
+  Pods() : lab(GetParam()) {}
+
+  [[nodiscard]] nlohmann::json app_of(const std::string& pod) const {
+    const nlohmann::json found = lab.pod(pod);
+    return found.contains("containers") ? found["containers"].at(0) : nlohmann::json::object();
+  }
+
+  LabUnderTest lab;
+};
+
+INSTANTIATE_TEST_SUITE_P(As, Pods, testing::ValuesIn(everyone()),
+                         [](const auto& one) { return name_of(one.param); });
+
+// ── names ───────────────────────────────────────────────────────────────────────────────────────
+
+TEST_P(Pods, OfAHeadlessServiceAreNames) {
+  ASSERT_TRUE(lab.up(R"(
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 2
+  serviceName: store
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers:
+      - name: app
+        image: fairlead/sample-app
+        ports: [{name: http, containerPort: 9080}]
+        readinessProbe: {exec: {command: [test, "!", -e, /tmp/unready]}, periodSeconds: 1, failureThreshold: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: store}
+spec: {clusterIP: None, selector: {app: db}, ports: [{name: http, port: 80, targetPort: 9080}]}
+)")) << lab.said();
+  const auto ask = [this](const std::string& name, const std::string& type, Words flags = {}) {
+    Words words{"kdig", name, type};
+    words.insert(words.end(), flags.begin(), flags.end());
+    const Ran ran = lab.exec("db-0", words);
+    EXPECT_EQ(ran.status, 0) << ran.error;
+    return ran.out;
+  };
+  const std::string store = "store.default.svc.cluster.local";
+  const std::string first = lab.pod("db-0")["addresses"].at(0);
+  const std::string second = lab.pod("db-1")["addresses"].at(0);
+  for (const Words& flags : {Words{}, Words{"+tcp"}}) {
+    EXPECT_THAT(ask(store, "A", flags),
+                AllOf(HasSubstr("status: NOERROR"), HasSubstr("A\t" + first + "\n"),
+                      HasSubstr("A\t" + second + "\n")));
+  }
+  EXPECT_THAT(ask("db-1." + store, "A"), AllOf(HasSubstr("A\t" + second), Not(HasSubstr(first))));
+  // Known, but without such a record; not known; not ours.
+  EXPECT_THAT(ask("db-1." + store, "AAAA"),
+              AllOf(HasSubstr("status: NOERROR"), HasSubstr("ANSWER: 0")));
+  EXPECT_THAT(ask("db-2." + store, "A"), HasSubstr("status: NXDOMAIN"));
+  EXPECT_THAT(ask("default.svc.cluster.local", "A"), HasSubstr("status: NOERROR"));
+  EXPECT_THAT(ask("nobody.default.svc.cluster.local", "A"), HasSubstr("status: NXDOMAIN"));
+  EXPECT_THAT(ask("example.com", "A"), HasSubstr("status: REFUSED"));
+  // By the search path, as a program asks.
+  EXPECT_THAT(lab.exec("db-0", {"getent", "ahosts", "db-1.store"}).out, HasSubstr(second));
+  // What is not ready has no address, but for those who ask for all.
+  EXPECT_EQ(lab.exec("db-1", {"touch", "/tmp/unready"}).status, 0);
+  EXPECT_TRUE(comes_about([&] { return ask(store, "A").find(second) == std::string::npos; }));
+  EXPECT_THAT(ask(store, "A"), HasSubstr(first));
+}
+
+// ── probes ──────────────────────────────────────────────────────────────────────────────────────
+
+TEST_P(Pods, ThatAreNotReadyAreNoEndpoints) {
+  std::string web = deployment("web", 1);
+  const std::string probe = "httpGet: {path: /healthz, port: http}";
+  web.replace(web.find(probe), probe.size(),
+              "failureThreshold: 1, exec: {command: [test, \"!\", -e, /tmp/unready]}");
+  ASSERT_TRUE(lab.up(deployment("client", 1) + web + service("web"))) << lab.said();
+  const auto answers = [this] {
+    return lab.exec("client", {"curl", "-sS", "--max-time", "5", "http://web/"}).status == 0;
+  };
+  EXPECT_TRUE(comes_about(answers));
+  EXPECT_EQ(lab.exec("web", {"touch", "/tmp/unready"}).status, 0);
+  EXPECT_TRUE(comes_about([&] { return !answers(); }));
+  EXPECT_THAT(lab.lab("status").out, HasSubstr("no (Running)"));
+  EXPECT_EQ(lab.exec("web", {"rm", "/tmp/unready"}).status, 0);
+  EXPECT_TRUE(comes_about(answers));
+  EXPECT_THAT(lab.lab("status").out, Not(HasSubstr("no (Running)")));
+}
+
+TEST_P(Pods, ThatAreNotAliveAreStartedAgainMoreAndMoreSlowly) {
+  ASSERT_TRUE(lab.up(R"(
+apiVersion: v1
+kind: Pod
+metadata: {name: weak}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: app
+    image: x
+    command: [sh, -c, "echo begun; exec sleep 1000"]
+    livenessProbe: {exec: {command: ["false"]}, periodSeconds: 1, failureThreshold: 1}
+)")) << lab.said();
+  EXPECT_TRUE(comes_about([&] {
+    const nlohmann::json app = app_of("weak");
+    return app.value("restarts", 0) >= 2 &&
+           app.value("state", "").find("CrashLoopBackOff") != std::string::npos;
+  })) << lab.status().dump(1);
+  EXPECT_THAT(lab.lab("status").out, HasSubstr("waiting: CrashLoopBackOff"));
+  const std::string log = lab.lab("logs", {"weak"}).out;
+  EXPECT_THAT(log, AllOf(HasSubstr("begun"), HasSubstr("its liveness probe went on failing")));
+}
+
+// ── what they are told, and what is told of them ────────────────────────────────────────────────
+
+TEST_P(Pods, KnowTheServicesOfTheirNamespaceByVariables) {
+  const std::string quiet =
+      R"(---
+apiVersion: v1
+kind: Pod
+metadata: {name: quiet}
+spec: {enableServiceLinks: false, containers: [{name: app, image: x, command: [sleep, "1000"]}]}
+)";
+  ASSERT_TRUE(lab.up(deployment("web", 1) + service("web") + quiet)) << lab.said();
+  const std::string address = lab.exec("web", {"sh", "-c", "echo $WEB_SERVICE_HOST"}).out;
+  EXPECT_THAT(address, HasSubstr("10.96.")) << "the first pods know the first services";
+  const Ran asked = lab.exec(
+      "web", {"sh", "-c", "curl -sS http://$WEB_SERVICE_HOST:$WEB_SERVICE_PORT_HTTP/; env"});
+  EXPECT_THAT(asked.out, AllOf(HasSubstr("\"service\":\"web\""), HasSubstr("WEB_PORT=tcp://10.96."),
+                               HasSubstr("WEB_PORT_80_TCP_PROTO=tcp\n")))
+      << asked.error;
+  EXPECT_THAT(lab.exec("quiet", {"env"}).out, Not(HasSubstr("WEB_")));
+}
+
+TEST_P(Pods, ThatHaveDoneTheirWorkAreKnownToPath) {
+  const std::string job = R"(---
+apiVersion: v1
+kind: Pod
+metadata: {name: job, labels: {app: job}}
+spec:
+  restartPolicy: Never
+  containers: [{name: app, image: x, command: ["true"], ports: [{containerPort: 9080}]}]
+)";
+  ASSERT_TRUE(lab.up(deployment("web", 1) + service("web") + job + service("job"))) << lab.said();
+  EXPECT_EQ(lab.pod("job").value("phase", ""), "Succeeded");
+  const std::string ended = "Pod default/job has ended (phase Succeeded)";
+  for (const Words& flags : {Words{}, Words{"--live"}}) {
+    const Ran from = lab.path("job", "http://web/", flags);
+    EXPECT_EQ(from.status, 3) << from.error;
+    EXPECT_THAT(from.out, HasSubstr(ended));
+    const Ran to = lab.path("web", "http://job/", flags);
+    EXPECT_EQ(to.status, 3) << to.error;
+    EXPECT_THAT(to.out, HasSubstr("Service default/job has no endpoint: " + ended));
+  }
+  const std::string address = lab.pod("job")["addresses"].at(0);
+  const Ran to = lab.path("web", "http://" + address + ":9080/");
+  EXPECT_EQ(to.status, 3) << to.error;
+  EXPECT_THAT(to.out, HasSubstr(ended));
+}
+
+TEST_P(Pods, AreTheEndpointsWhateverSlicesADumpHolds) {
+  const std::string dumped = R"(---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  name: web-abcde
+  labels: {kubernetes.io/service-name: web, endpointslice.kubernetes.io/managed-by: endpointslice-controller.k8s.io}
+addressType: IPv4
+ports: [{name: http, port: 9080}]
+endpoints: [{addresses: [10.244.77.7]}]
+)";
+  ASSERT_TRUE(lab.up(deployment("web", 2) + service("web") + dumped)) << lab.said();
+  const Ran services = lab.run({"node", "services", "--name", lab.name(), "--node", "node1"});
+  EXPECT_THAT(services.out, AllOf(HasSubstr("web"), Not(HasSubstr("10.244.77.7"))))
+      << services.error;
+  const Ran unknown = lab.run({"node", "services", "--name", lab.name(), "--node", "node9"});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.error, AllOf(HasSubstr("no node 'node9'"), HasSubstr("node1, node2")));
+}
+
+// ── edits ───────────────────────────────────────────────────────────────────────────────────────
+
+TEST_P(Pods, SeeTheirMountedFilesChangeTogether) {
+  const auto manifest = [](const std::string& data) {
+    return R"(
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: )" + data +
+           R"(
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: reader}
+spec:
+  containers:
+  - name: app
+    image: x
+    command: [sleep, "1000"]
+    env: [{name: ONE, valueFrom: {configMapKeyRef: {name: settings, key: one}}}]
+    volumeMounts:
+    - {name: settings, mountPath: /data}
+    - {name: settings, mountPath: /fixed, subPath: one}
+  volumes: [{name: settings, configMap: {name: settings}}]
+)";
+  };
+  ASSERT_TRUE(lab.up(manifest("{one: a, two: b, old: c}"))) << lab.said();
+  const std::string look =
+      "cd /data && ls | tr '\\n' ' ' && cat one two && echo -$ONE-$(cat /fixed)";
+  EXPECT_EQ(lab.exec("reader", {"sh", "-c", look}).out, "old one two ab-a-a\n");
+  // Whoever has the folder open sees one version whole.
+  EXPECT_EQ(lab.exec("reader", {"readlink", "/data/one"}).out, "..data/one\n");
+  lab.write_manifest(manifest("{one: A, two: B, new: C}"));
+  EXPECT_TRUE(comes_about([&] { return lab.exec("reader", {"cat", "/data/one"}).out == "A"; }));
+  EXPECT_EQ(lab.exec("reader", {"sh", "-c", look}).out, "new one two AB-a-a\n")
+      << "files change together; the environment and a subPath stay as they were";
+  EXPECT_EQ(app_of("reader").value("restarts", -1), 0);
+}
+
+TEST_P(Pods, AreAsTheLastGoodManifestSaysAndItsErrorGoesWithIt) {
+  const std::string good = deployment("web", 1) + service("web");
+  ASSERT_TRUE(lab.up(good)) << lab.said();
+  lab.write_manifest(good + service("other", "type: Nonsense"));
+  EXPECT_TRUE(comes_about(
+      [&] { return lab.status().value("broken", "").find("Nonsense") != std::string::npos; }));
+  EXPECT_THAT(lab.lab("status").out, AllOf(HasSubstr("the last good version is in force"),
+                                           HasSubstr(lab.manifest_path() + ":")));
+  lab.write_manifest(good + service("other"));
+  EXPECT_TRUE(comes_about([&] { return lab.status().value("broken", "?").empty(); }));
+  EXPECT_THAT(lab.lab("status").out, Not(HasSubstr("last good version")));
+}
+
+}  // namespace
+}  // namespace fairlead::lab
