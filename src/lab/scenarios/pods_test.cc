@@ -114,8 +114,11 @@ spec:
   - name: app
     image: x
     command: [sh, -c, "echo begun; exec sleep 1000"]
-    livenessProbe: {exec: {command: ["false"]}, periodSeconds: 1, failureThreshold: 1}
+    livenessProbe: {exec: {command: [test, "!", -e, /data/sick]}, periodSeconds: 1, failureThreshold: 1}
+    volumeMounts: [{name: data, mountPath: /data}]
+  volumes: [{name: data, emptyDir: {}}]
 )")) << lab.said();
+  EXPECT_EQ(lab.exec("weak", {"touch", "/data/sick"}).status, 0);
   EXPECT_TRUE(comes_about([&] {
     const nlohmann::json app = app_of("weak");
     return app.value("restarts", 0) >= 2 &&

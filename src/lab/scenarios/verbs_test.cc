@@ -104,11 +104,12 @@ TEST_P(Verbs, ExecGivesATerminalOfThisOnesSize) {
 
 TEST_P(Verbs, CtrlCOnATerminalEndsWhatRunsThere) {
   ASSERT_TRUE(lab.up(deployment("web", 1))) << lab.said();
-  const std::unique_ptr<Beside> cat = beside("exec", {"-it", "web", "--", "cat"}, true);
-  cat->type("hello\r");
-  ASSERT_TRUE(cat->says("hello\r\nhello")) << cat->output();
-  cat->type("\x03");
-  EXPECT_EQ(cat->wait(), 128 + SIGINT) << cat->output();
+  const std::unique_ptr<Beside> sed =
+      beside("exec", {"-it", "web", "--", "sed", "-u", "s/hello/it runs/"}, true);
+  sed->type("hello\r");
+  ASSERT_TRUE(sed->says("it runs")) << sed->output();
+  sed->type("\x03");
+  EXPECT_EQ(sed->wait(), 128 + SIGINT) << sed->output();
 }
 
 // ── the end ─────────────────────────────────────────────────────────────────────────────────────
