@@ -253,6 +253,7 @@ class Planner {
     for (const Pod* pod : pods_of("StatefulSet", set.metadata)) {
       pods[ordinal_of(set.metadata, pod->metadata.name)] = pod;
     }
+    step_.revisions.push_back(current_revision(set, revision, pods));
     bool steady = fill(set, revision, pods);
     if (steady) steady = shrink(set, pods);
     if (steady && !set.on_delete) renew(set, revision, pods);
@@ -268,9 +269,36 @@ class Planner {
     return digits.empty() ? INT32_MAX : ordinal;
   }
 
-  void create(const StatefulSet& set, const std::string& revision, int ordinal) {
+  // What its pods have until all of them have the new template.
+  ControllerRevision current_revision(const StatefulSet& set, const std::string& revision,
+                                      const std::map<int, const Pod*>& pods) const {
+    const auto known = std::find_if(current_.revisions.begin(), current_.revisions.end(),
+                                    [&](const ControllerRevision& one) {
+                                      const OwnerReference* owner = controller_of(one.metadata);
+                                      return owner != nullptr && owner->name == set.metadata.name &&
+                                             one.metadata.name_space == set.metadata.name_space;
+                                    });
+    bool renewed = true;
+    for (int ordinal = 0; ordinal < set.replicas; ++ordinal) {
+      const auto found = pods.find(ordinal);
+      renewed = renewed && found != pods.end() && is_active(*found->second) &&
+                label_of(found->second->metadata, revision_label) == revision;
+    }
+    if (known != current_.revisions.end() && !renewed) return *known;
+    return {.metadata = {.name_space = set.metadata.name_space,
+                         .name = revision,
+                         .owners = {owned_by("StatefulSet", set.metadata)},
+                         .origin = set.metadata.origin},
+            .pod_template = set.pod_template};
+  }
+
+  void create(const StatefulSet& set, std::string revision, int ordinal) {
     const std::string name = fmt::format("{}-{}", set.metadata.name, ordinal);
-    Pod& pod = create(set.pod_template, "StatefulSet", set.metadata, name);
+    const bool old = ordinal < set.partition && !set.on_delete;
+    const ControllerRevision& before = step_.revisions.back();
+    if (old) revision = before.metadata.name;
+    Pod& pod =
+        create(old ? before.pod_template : set.pod_template, "StatefulSet", set.metadata, name);
     pod.metadata.labels["statefulset.kubernetes.io/pod-name"] = name;
     pod.metadata.labels["apps.kubernetes.io/pod-index"] = std::to_string(ordinal);
     pod.metadata.labels[revision_label] = revision;

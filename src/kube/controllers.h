@@ -26,20 +26,22 @@ struct Removal {
 
 struct Step {
   std::vector<ReplicaSet> replica_sets;  // all there should be now, those of Deployments included
-  std::vector<Pod> create;               // of DaemonSets with a node, all others without
-  std::vector<Removal> remove;           // to be stopped in order, with their grace
+  std::vector<ControllerRevision> revisions;  // one for each StatefulSet, likewise
+  std::vector<Pod> create;                    // of DaemonSets with a node, all others without
+  std::vector<Removal> remove;                // to be stopped in order, with their grace
   [[nodiscard]] bool settled() const { return create.empty() && remove.empty(); }
 };
 
 [[nodiscard]] Step next_step(const Objects& wanted, const Objects& current, Random& random);
-// `wanted`: the manifests. `current`: nodes, replica_sets and pods as they are, the terminating
-// ones too; nothing else of it is looked at. A created pod has name, labels, owner, uid, its
-// template's spec, and as origin the object that a person wrote. It says Pending.
-// Pods that nobody wants any more go; pods of a changed template are replaced in Kubernetes' order:
-// Deployments by maxSurge and maxUnavailable, StatefulSets from the last ordinal down, one at a
-// time, DaemonSets by maxUnavailable. A Pod of the manifests itself is replaced when its spec
-// changes (Kubernetes would refuse that). Pods that are over (Succeeded, Failed) are replaced, but
-// for Pods of the manifests themselves: those have run.
+// `wanted`: the manifests. `current`: nodes, replica_sets, revisions and pods as they are, the
+// terminating ones too; nothing else of it is looked at. A created pod has name, labels, owner,
+// uid, its template's spec, and as origin the object that a person wrote. It says Pending. Pods
+// that nobody wants any more go; pods of a changed template are replaced in Kubernetes' order:
+// Deployments by maxSurge and maxUnavailable, StatefulSets from the last ordinal down to the
+// partition, one at a time, DaemonSets by maxUnavailable. Below its partition a StatefulSet goes on
+// with the template that all of its pods had last. A Pod of the manifests itself is replaced when
+// its spec changes (Kubernetes would refuse that). Pods that are over (Succeeded, Failed) are
+// replaced, but for Pods of the manifests themselves: those have run.
 
 [[nodiscard]] std::string template_hash(const PodTemplate& pods);
 // Up to 10 letters and digits, as pod-template-hash. Of the honoured fields alone: an edit of an

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "kube/inject.h"
 #include "kube/read.h"
@@ -54,6 +55,7 @@ class Cluster {
   bool step() {
     const Step next = next_step(wanted, now, random);
     now.replica_sets = next.replica_sets;
+    now.revisions = next.revisions;
     for (const Removal& removal : next.remove) {
       reasons.push_back(removal.reason);
       std::erase_if(now.pods, [&](const Pod& pod) { return pod.metadata.name == removal.name; });
@@ -177,6 +179,52 @@ spec:
   cluster.wanted.stateful_sets[0].replicas = 1;
   cluster.settle();
   EXPECT_THAT(cluster.names(), ElementsAre("db-0"));
+}
+
+TEST(Controllers, BelowItsPartitionAStatefulSetKeepsTheOldTemplateAlsoForAPodThatDied) {
+  Cluster cluster(R"(
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 3
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: app, image: old}]}
+)");
+  cluster.settle();
+  StatefulSet& set = cluster.wanted.stateful_sets[0];
+  const auto images = [&] {
+    std::map<std::string, std::string> by_name;
+    for (const Pod& pod : cluster.now.pods) {
+      by_name[pod.metadata.name] = pod.spec.containers[0].image;
+    }
+    return by_name;
+  };
+  const auto die = [&](const std::string& name) {
+    std::erase_if(cluster.now.pods, [&](const Pod& pod) { return pod.metadata.name == name; });
+    cluster.settle();
+  };
+  using Images = std::map<std::string, std::string>;
+  set.partition = 2;
+  set.pod_template.spec.containers[0].image = "new";
+  cluster.settle();
+  EXPECT_EQ(images(), (Images{{"db-0", "old"}, {"db-1", "old"}, {"db-2", "new"}}));
+  const std::string before = cluster.now.pods[0].metadata.labels.at("controller-revision-hash");
+  for (const char* name : {"db-0", "db-1", "db-2"}) die(name);
+  EXPECT_EQ(images(), (Images{{"db-0", "old"}, {"db-1", "old"}, {"db-2", "new"}}));
+  for (const Pod& pod : cluster.now.pods) {
+    const bool same = pod.metadata.labels.at("controller-revision-hash") == before;
+    EXPECT_EQ(same, pod.metadata.name != "db-2") << pod.metadata.name;
+  }
+  set.partition = 0;
+  cluster.settle();
+  EXPECT_EQ(images(), (Images{{"db-0", "new"}, {"db-1", "new"}, {"db-2", "new"}}));
+  set.partition = 3;  // all have the new one, so that is what they keep
+  die("db-1");
+  EXPECT_EQ(images().at("db-1"), "new");
 }
 
 TEST(Controllers, ADaemonSetHasAPodOnEachNodeThatItSelects) {
@@ -320,6 +368,12 @@ TEST(Injection, FollowsIstiosRulesAndOurLabel) {
   EXPECT_FALSE(decide(pod_in("shop", {{"sidecar.istio.io/inject", "false"}}), enabled));
   EXPECT_TRUE(decide(pod_in("shop", {{"sidecar.istio.io/inject", "true"}}), silent));
   EXPECT_TRUE(decide(pod_in("shop", {{"fairlead/inject", "yes"}}), silent));
+  const Namespace refuses = labelled("fairlead/inject", "false");
+  const InjectSettings all{.all = true, .namespaces = {"shop"}};
+  EXPECT_TRUE(decide(pod_in("shop"), silent, all));
+  EXPECT_FALSE(decide(pod_in("shop"), refuses, all)) << "--inject is for who says nothing";
+  EXPECT_FALSE(decide(pod_in("shop", {{"fairlead/inject", "true"}}), refuses))
+      << "as with istio-injection=disabled";
   EXPECT_FALSE(decide(pod_in("shop", {{"sidecar.istio.io/inject", "true"}}), disabled));
   EXPECT_FALSE(decide(pod_in("shop", {}, {{"sidecar.istio.io/inject", "false"}}), enabled));
   EXPECT_FALSE(decide(pod_in("shop", {}, {{"sidecar.istio.io/inject", "true"}}), silent));

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/capture_words.h"
+
 namespace fairlead::kube {
 namespace {
 
@@ -44,34 +46,14 @@ bool has_proxy(const Pod& pod) {
          std::any_of(pod.spec.init_containers.begin(), pod.spec.init_containers.end(), is_proxy);
 }
 
-// An annotation traffic.sidecar.istio.io/NAME, and the flag of istio-iptables that it becomes.
-struct Becomes {
-  const char* annotation;
-  const char* flag;
-};
-constexpr std::array becomes{
-    Becomes{"traffic.sidecar.istio.io/includeOutboundIPRanges", "--istio-service-cidr"},
-    Becomes{"traffic.sidecar.istio.io/excludeOutboundIPRanges", "--istio-service-exclude-cidr"},
-    Becomes{"traffic.sidecar.istio.io/includeOutboundPorts", "--istio-outbound-ports"},
-    Becomes{"traffic.sidecar.istio.io/excludeOutboundPorts",
-            "--istio-local-outbound-ports-exclude"},
-    Becomes{"traffic.sidecar.istio.io/includeInboundPorts", "--istio-inbound-ports"},
-    Becomes{"traffic.sidecar.istio.io/excludeInboundPorts", "--istio-local-exclude-ports"},
-    Becomes{"traffic.sidecar.istio.io/excludeInterfaces", "--istio-exclude-interfaces"},
-};
-
 std::vector<std::string> capture_command(const Pod& pod, const InjectSettings& settings) {
   std::vector<std::string> command = settings.capture_command;
-  for (const auto& [annotation, flag] : becomes) {
-    const auto given = pod.metadata.annotations.find(annotation);
+  for (const CaptureWord& word : capture_words) {
+    const auto given = pod.metadata.annotations.find(
+        fmt::format("{}{}", capture_annotation_prefix, word.annotation));
     if (given == pod.metadata.annotations.end()) continue;
-    std::string value = given->second;
-    // The proxy's own ports are never captured inbound, whatever else is left out.
-    if (std::string_view(annotation).ends_with("excludeInboundPorts")) {
-      value += std::string(value.empty() ? "" : ",") + "15020,15021,15090";
-    }
-    command.emplace_back(flag);
-    command.push_back(std::move(value));
+    command.push_back(fmt::format("--{}", word.flag));
+    command.push_back(word.flag_value(given->second));
   }
   return command;
 }
@@ -123,6 +105,10 @@ InjectDecision should_inject(const Pod& pod, const Namespace* name_space,
   if (injection == "disabled") {
     return {false, fmt::format("namespace {} has {}=disabled", where, namespace_label)};
   }
+  const std::string ours = value_of(around, our_word);
+  if (!ours.empty() && !is_yes(ours)) {
+    return {false, fmt::format("namespace {} has {}={}", where, our_word, ours)};
+  }
   for (const char* word : {our_word, istio_word}) {
     const std::string said = value_of(pod.metadata.labels, word);
     if (!said.empty()) return {is_yes(said), fmt::format("its label {} is {}", word, said)};
@@ -134,9 +120,7 @@ InjectDecision should_inject(const Pod& pod, const Namespace* name_space,
   if (injection == "enabled") {
     return {true, fmt::format("namespace {} has {}=enabled", where, namespace_label)};
   }
-  if (is_yes(value_of(around, our_word))) {
-    return {true, fmt::format("namespace {} has {}=true", where, our_word)};
-  }
+  if (is_yes(ours)) return {true, fmt::format("namespace {} has {}={}", where, our_word, ours)};
   if (settings.all) return {true, "--inject all"};
   if (settings.namespaces.contains(where)) return {true, "--inject " + where};
   return {false, fmt::format("namespace {} asks for no sidecars", where)};

@@ -38,10 +38,12 @@ struct InjectDecision {
 [[nodiscard]] InjectDecision should_inject(const Pod& pod, const Namespace* name_space,
                                            const InjectSettings& settings = {});
 // In this order: never with hostNetwork, in system namespaces, or twice; never where the namespace
-// says istio-injection=disabled; then the pod's own word (labels fairlead/inject and
-// sidecar.istio.io/inject, then the annotation sidecar.istio.io/inject); then istio-injection=
-// enabled or fairlead/inject=true on the namespace; then --inject; else not. As in Istio, the
-// annotation can only refuse: by itself it brings no sidecar. `name_space` may be null.
+// says istio-injection=disabled or fairlead/inject=false; then the pod's own word (labels
+// fairlead/inject and sidecar.istio.io/inject, then the annotation sidecar.istio.io/inject); then
+// istio-injection=enabled or fairlead/inject=true on the namespace; then --inject; else not. That
+// is Istio's order: a namespace that refuses is asked before the pod, and --inject, as Istio's
+// enableNamespacesByDefault, is for namespaces that say nothing. As there, the annotation can only
+// refuse: by itself it brings no sidecar. `name_space` may be null.
 
 [[nodiscard]] Result<> inject(Pod& pod, const InjectSettings& settings = {});
 // Adds the init container istio-init before all others and the container istio-proxy before the

@@ -366,6 +366,13 @@ struct StatefulSet {
   bool operator==(const StatefulSet&) const = default;
 };
 
+// What a StatefulSet's pods were made of before its template changed.
+struct ControllerRevision {
+  Metadata metadata;  // owned by the set; named SET-HASH, as pods' controller-revision-hash
+  PodTemplate pod_template;
+  bool operator==(const ControllerRevision&) const = default;
+};
+
 struct DaemonSet {
   Metadata metadata;
   LabelSelector selector;
@@ -561,6 +568,7 @@ struct Objects {
   std::vector<Pod> pods;
   std::vector<Deployment> deployments;
   std::vector<ReplicaSet> replica_sets;
+  std::vector<ControllerRevision> revisions;  // of controllers alone: neither read nor written
   std::vector<StatefulSet> stateful_sets;
   std::vector<DaemonSet> daemon_sets;
   std::vector<Service> services;

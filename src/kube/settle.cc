@@ -70,6 +70,7 @@ class Settling {
     for (int step = 0; step < most_steps; ++step) {
       Step next = next_step(manifests_, objects_, random_);
       objects_.replica_sets = std::move(next.replica_sets);
+      objects_.revisions = std::move(next.revisions);
       if (next.create.empty() && next.remove.empty()) return done();
       for (const Removal& removal : next.remove) {
         std::erase_if(objects_.pods, [&](const Pod& pod) {

@@ -334,6 +334,7 @@ kube::Objects Lab::running_objects() const {
   kube::Objects objects;
   for (const Node& node : nodes_) objects.nodes.push_back(object_of(node));
   objects.replica_sets = replica_sets_;
+  objects.revisions = revisions_;
   for (const auto& [name, running] : pods_) {
     if (running.is_vm) continue;
     kube::Pod pod = running.runner->pod();
@@ -384,6 +385,7 @@ void Lab::reconcile() {
 void Lab::follow_controllers() {
   kube::Step step = kube::next_step(wanted(), running_objects(), random_);
   replica_sets_ = std::move(step.replica_sets);
+  revisions_ = std::move(step.revisions);
   for (kube::Pod& pod : step.create) start_pod(std::move(pod));
   for (const kube::Removal& removal : step.remove) {
     const auto found = pods_.find(removal.name_space + "/" + removal.name);

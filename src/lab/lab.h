@@ -146,6 +146,7 @@ class Lab {
   std::string broken_;
   kube::Objects objects_;  // what objects.json holds
   std::vector<kube::ReplicaSet> replica_sets_;
+  std::vector<kube::ControllerRevision> revisions_;
   std::map<std::string, std::string> restarted_;  // "Deployment ns/name" -> when
   SeededRandom random_{seed_from_system()};
   std::uint64_t generation_ = 0;

@@ -10,11 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/capture_words.h"
+
 namespace fairlead::registry {
 namespace {
 
 constexpr std::string_view zone_label = "topology.kubernetes.io/zone";
-constexpr std::string_view capture_prefix = "traffic.sidecar.istio.io/";
 constexpr std::string_view proxy_container = "istio-proxy";
 constexpr std::string_view mirroring_controller = "endpointslicemirroring-controller.k8s.io";
 
@@ -217,7 +218,8 @@ mesh::Workload workload_of(const kube::Pod& pod, const kube::Objects& objects) {
     }
   }
   for (const auto& [name, value] : pod.metadata.annotations) {
-    if (name.starts_with(capture_prefix)) made.capture[name.substr(capture_prefix.size())] = value;
+    if (name.starts_with(capture_annotation_prefix))
+      made.capture[name.substr(capture_annotation_prefix.size())] = value;
   }
   return made;
 }
@@ -260,8 +262,8 @@ void Maker::add_virtual_machines() {
       made.ports.push_back({.name = name, .port = port});
     }
     for (const auto& [name, value] : entry.metadata.annotations) {
-      if (name.starts_with(capture_prefix)) {
-        made.capture[name.substr(capture_prefix.size())] = value;
+      if (name.starts_with(capture_annotation_prefix)) {
+        made.capture[name.substr(capture_annotation_prefix.size())] = value;
       }
     }
     add_workload(std::move(made));
