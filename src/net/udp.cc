@@ -20,11 +20,15 @@ Result<Descriptor> udp_socket(const SocketAddress& for_address) {
   return made;
 }
 
-Result<> ask_for_destinations(int descriptor, bool v4) {
-  if (v4) return set_option(descriptor, SOL_IP, IP_PKTINFO, 1, "IP_PKTINFO");
-  if (Result<> set = set_option(descriptor, SOL_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY"); !set.ok()) {
-    return set;
-  }
+Result<> take_one_family(int descriptor, bool v4) {
+  if (v4) return done();
+  return set_option(descriptor, SOL_IPV6, IPV6_V6ONLY, 1, "IPV6_V6ONLY");
+}
+
+// Which address was asked is a question only where any is; it costs the kernel a look-up a message.
+Result<> ask_for_destinations(int descriptor, const IpAddress& bound) {
+  if (!bound.is_unspecified()) return done();
+  if (bound.is_v4()) return set_option(descriptor, SOL_IP, IP_PKTINFO, 1, "IP_PKTINFO");
   return set_option(descriptor, SOL_IPV6, IPV6_RECVPKTINFO, 1, "IPV6_RECVPKTINFO");
 }
 
@@ -88,7 +92,10 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::bind(Loop& loop, const SocketAddre
   };
   Result<Descriptor> made = udp_socket(address);
   if (!made.ok()) return failed(made.fault());
-  if (Result<> asked = ask_for_destinations(made->get(), address.ip.is_v4()); !asked.ok()) {
+  if (Result<> set = take_one_family(made->get(), address.ip.is_v4()); !set.ok()) {
+    return failed(set.fault());
+  }
+  if (Result<> asked = ask_for_destinations(made->get(), address.ip); !asked.ok()) {
     return failed(asked.fault());
   }
   if (reuse_port) {
@@ -170,7 +177,9 @@ Result<> UdpSocket::send_now(std::string_view bytes, const SocketAddress& to,
   }
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
-  if (from && !from->is_unspecified()) set_source(message, control, *from);
+  if (from && !from->is_unspecified() && local_.ip.is_unspecified()) {
+    set_source(message, control, *from);
+  }
   ssize_t count = 0;
   do {
     count = ::sendmsg(descriptor(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -179,6 +188,119 @@ Result<> UdpSocket::send_now(std::string_view bytes, const SocketAddress& to,
     return from_errno(errno, "sending to " + to.text());
   }
   return done();
+}
+
+// ── many at once ────────────────────────────────────────────────────────────────────────────────
+
+struct Datagrams::Room {
+  // What one message needs beside its bytes.
+  struct Place {
+    RawAddress from;
+    iovec vector{};
+    alignas(cmsghdr) std::array<char, kControlBytes> control{};
+  };
+
+  Room(std::size_t most, std::size_t each)
+      : bytes_each(each), bytes(most * each), places(most), messages(most) {
+    for (std::size_t i = 0; i < most; ++i) {
+      Place& place = places[i];
+      place.vector = {.iov_base = bytes.data() + i * each, .iov_len = each};
+      messages[i].msg_hdr.msg_name = place.from.get();
+      messages[i].msg_hdr.msg_iov = &place.vector;
+      messages[i].msg_hdr.msg_iovlen = 1;
+      messages[i].msg_hdr.msg_control = place.control.data();
+    }
+  }
+
+  std::size_t bytes_each;
+  std::vector<char> bytes;
+  std::vector<Place> places;
+  std::vector<mmsghdr> messages;
+};
+
+Datagrams::Datagrams(std::size_t most, std::size_t bytes_each)
+    : room_(std::make_unique<Room>(most, bytes_each)) {
+  all_.reserve(most);
+}
+Datagrams::Datagrams(Datagrams&&) noexcept = default;
+Datagrams& Datagrams::operator=(Datagrams&&) noexcept = default;
+Datagrams::~Datagrams() = default;
+
+std::string_view Datagrams::bytes(std::size_t which) const {
+  return {room_->bytes.data() + which * room_->bytes_each, all_[which].bytes};
+}
+
+std::size_t Datagrams::most() const {
+  return room_->messages.size();
+}
+
+Result<> UdpSocket::receive_now(Datagrams& into) {
+  into.all_.clear();
+  if (descriptor() < 0) return Fault{FaultKind::closed, "the socket was closed here"};
+  std::vector<mmsghdr>& messages = into.room_->messages;
+  for (mmsghdr& message : messages) {
+    // The kernel writes these over.
+    message.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
+    message.msg_hdr.msg_controllen = local_.ip.is_unspecified() ? kControlBytes : 0;
+  }
+  int count = 0;
+  do {
+    count = ::recvmmsg(descriptor(), messages.data(), static_cast<unsigned>(messages.size()),
+                       MSG_DONTWAIT, nullptr);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return from_errno(errno, "receiving");
+  const auto came = static_cast<std::size_t>(std::max(count, 0));
+  if (came < messages.size()) readable_.clear();
+  for (std::size_t i = 0; i < came; ++i) {
+    msghdr& header = messages[i].msg_hdr;
+    RawAddress& from = into.room_->places[i].from;
+    from.length = header.msg_namelen;
+    Datagram datagram{.bytes = messages[i].msg_len,
+                      .from = connected_ ? peer_ : from_raw(from),
+                      .to = local_,
+                      .truncated = (header.msg_flags & MSG_TRUNC) != 0};
+    if (const std::optional<IpAddress> to = destination_in(header)) datagram.to.ip = *to;
+    into.all_.push_back(datagram);
+  }
+  return done();
+}
+
+void UdpSocket::send_now(const std::vector<Outgoing>& all) {
+  if (all.size() == 1) {
+    static_cast<void>(send_now(all[0].bytes, all[0].to, all[0].from));
+    return;
+  }
+  constexpr std::size_t together = 32;
+  std::array<Datagrams::Room::Place, together> places;
+  std::array<mmsghdr, together> messages;
+  for (std::size_t begin = 0; begin < all.size() && descriptor() >= 0; begin += together) {
+    const std::size_t count = std::min(together, all.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Outgoing& one = all[begin + i];
+      Datagrams::Room::Place& place = places[i];
+      place.vector = {.iov_base = const_cast<char*>(one.bytes.data()), .iov_len = one.bytes.size()};
+      messages[i] = {};
+      msghdr& header = messages[i].msg_hdr;
+      header.msg_iov = &place.vector;
+      header.msg_iovlen = 1;
+      if (!connected_) {
+        place.from = raw_address(one.to);
+        header.msg_name = place.from.get();
+        header.msg_namelen = place.from.length;
+      }
+      if (one.from && !one.from->is_unspecified() && local_.ip.is_unspecified()) {
+        set_source(header, place.control, *one.from);
+      }
+    }
+    for (std::size_t sent = 0; sent < count;) {
+      const int taken =
+          ::sendmmsg(descriptor(), messages.data() + sent, static_cast<unsigned>(count - sent),
+                     MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (taken < 0 && errno == EINTR) continue;
+      // The first of them cannot be sent; the others may go elsewhere.
+      sent += taken > 0 ? static_cast<std::size_t>(taken) : 1;
+    }
+  }
 }
 
 void UdpSocket::close() {

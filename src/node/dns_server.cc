@@ -8,7 +8,9 @@
 namespace fairlead::node {
 namespace {
 
-constexpr std::size_t datagrams_in_a_row = 256;  // then others have their turn
+constexpr std::size_t datagrams_together = 32;  // with one system call
+constexpr std::size_t bytes_of_a_query = 1024;  // far more than one has
+constexpr std::size_t batches_in_a_row = 8;     // then others have their turn
 
 std::span<const std::uint8_t> as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
@@ -74,23 +76,24 @@ std::string DnsServer::respond(std::string_view query, dns::Carrier carrier) {
 }
 
 Task<> DnsServer::serve_udp(std::unique_ptr<net::UdpSocket> socket) {
-  std::array<char, 4096> buffer{};  // far more than a query has
+  net::Datagrams queries(datagrams_together, bytes_of_a_query);
+  std::vector<net::Outgoing> answers;
   std::size_t in_a_row = 0;
   while (true) {
     if (Result<> ready = co_await socket->readable(); !ready) co_return;
-    Result<std::optional<net::Datagram>> datagram = socket->receive_now(buffer);
-    if (!datagram) continue;  // an ICMP error about an answer: nothing to do
-    if (!*datagram) {
-      in_a_row = 0;
-      continue;
+    if (Result<> came = socket->receive_now(queries); !came) continue;
+    // A fault: an ICMP error about an answer, nothing to do.
+    answers.clear();
+    for (std::size_t i = 0; i < queries.all().size(); ++i) {
+      const net::Datagram& query = queries.all()[i];
+      std::string response = respond(queries.bytes(i), dns::Carrier::udp);
+      if (!response.empty()) answers.push_back({std::move(response), query.from, query.to.ip});
     }
-    const net::Datagram& got = **datagram;
-    const std::string response = respond({buffer.data(), got.bytes}, dns::Carrier::udp);
-    if (!response.empty()) {
-      // Lost when it cannot be sent; the client asks again.
-      static_cast<void>(socket->send_now(response, got.from, got.to.ip));
-    }
-    if (++in_a_row < datagrams_in_a_row) continue;
+    // Lost when it cannot be sent; the client asks again.
+    socket->send_now(answers);
+    const bool more = queries.all().size() == queries.most();
+    in_a_row = more ? in_a_row + 1 : 0;
+    if (in_a_row < batches_in_a_row) continue;
     in_a_row = 0;
     if (Result<> slept = co_await loop_.sleep(Duration(1)); !slept) co_return;
   }
