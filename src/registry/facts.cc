@@ -84,7 +84,13 @@ bool by_address(const mesh::Endpoint& left, const mesh::Endpoint& right) {
 class Maker {
  public:
   explicit Maker(const kube::Objects& objects)
-      : objects_(objects), plain_manifests_(objects.nodes.empty()) {}
+      : objects_(objects), plain_manifests_(objects.nodes.empty()) {
+    for (const kube::EndpointSlice& slice : objects.endpoint_slices) {
+      slices_[{slice.metadata.name_space,
+               find_or_empty(slice.metadata.labels, kube::service_name_label)}]
+          .push_back(&slice);
+    }
+  }
 
   mesh::World make() {
     add_namespaces();
@@ -147,8 +153,16 @@ class Maker {
     return found ? found->zone : std::string();
   }
 
+  const std::vector<const kube::EndpointSlice*>& slices_of(const kube::Service& service) const {
+    static const std::vector<const kube::EndpointSlice*> none;
+    const auto found = slices_.find({service.metadata.name_space, service.metadata.name});
+    return found == slices_.end() ? none : found->second;
+  }
+
   const kube::Objects& objects_;
   bool plain_manifests_;
+  std::map<std::pair<std::string, std::string>, std::vector<const kube::EndpointSlice*>> slices_;
+  // By the namespace and name of their Service.
   mesh::World world_;
   std::vector<mesh::Service> services_;  // of the world, while they are gathered
   std::vector<mesh::Workload> workloads_;
@@ -375,13 +389,9 @@ void Maker::add_slice_endpoint(mesh::Service& service, const kube::EndpointSlice
 }
 
 void Maker::add_slices(mesh::Service& service, const kube::Service& given) {
-  for (const kube::EndpointSlice& slice : objects_.endpoint_slices) {
-    if (slice.metadata.name_space != given.metadata.name_space ||
-        find_or_empty(slice.metadata.labels, kube::service_name_label) != given.metadata.name) {
-      continue;
-    }
-    for (const kube::SliceEndpoint& endpoint : slice.endpoints) {
-      add_slice_endpoint(service, slice, endpoint);
+  for (const kube::EndpointSlice* slice : slices_of(given)) {
+    for (const kube::SliceEndpoint& endpoint : slice->endpoints) {
+      add_slice_endpoint(service, *slice, endpoint);
     }
   }
 }
@@ -410,15 +420,10 @@ void Maker::add_endpoints(mesh::Service& service, const kube::Service& given) {
   const kube::Endpoints* endpoints =
       kube::find(objects_.endpoints, given.metadata.name_space, given.metadata.name);
   if (!endpoints) return;
-  const auto of_service = [&](const kube::EndpointSlice& slice) {
-    return slice.metadata.name_space == given.metadata.name_space &&
-           find_or_empty(slice.metadata.labels, kube::service_name_label) == given.metadata.name;
-  };
   bool slices = false;
-  for (const kube::EndpointSlice& slice : objects_.endpoint_slices) {
-    if (!of_service(slice)) continue;
+  for (const kube::EndpointSlice* slice : slices_of(given)) {
     // Kubernetes copies Endpoints made by hand into slices: then nothing is lost.
-    if (find_or_empty(slice.metadata.labels, kube::slice_manager_label) == mirroring_controller) {
+    if (find_or_empty(slice->metadata.labels, kube::slice_manager_label) == mirroring_controller) {
       return;
     }
     slices = true;
