@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -15,6 +16,38 @@ namespace {
 
 using Messages = std::vector<std::string>;
 
+// Names of which only membership is ever asked: eight bytes each, whatever their length, since a
+// thousand proxies may each name a thousand clusters. That two names have one digest is a chance of
+// one in 2^64 a pair.
+class NameDigests {
+ public:
+  NameDigests() = default;
+  template <class List>
+  explicit NameDigests(const List& names) {
+    digests_.reserve(static_cast<std::size_t>(names.size()));
+    for (const std::string& name : names) digests_.push_back(digest(name));
+    std::sort(digests_.begin(), digests_.end());
+    digests_.erase(std::unique(digests_.begin(), digests_.end()), digests_.end());
+  }
+
+  [[nodiscard]] bool contains(std::string_view name) const {
+    return std::binary_search(digests_.begin(), digests_.end(), digest(name));
+  }
+  bool erase(std::string_view name) {
+    const auto found = std::lower_bound(digests_.begin(), digests_.end(), digest(name));
+    if (found == digests_.end() || *found != digest(name)) return false;
+    digests_.erase(found);
+    return true;
+  }
+  [[nodiscard]] std::size_t size() const { return digests_.size(); }
+  [[nodiscard]] bool empty() const { return digests_.empty(); }
+  bool operator==(const NameDigests&) const = default;
+
+ private:
+  static std::uint64_t digest(std::string_view name) { return std::hash<std::string_view>()(name); }
+  std::vector<std::uint64_t> digests_;
+};
+
 // One type on one stream.
 struct Lane {
   bool subscribed = false;
@@ -22,7 +55,7 @@ struct Lane {
   bool named = false;       // names were given: from then on an empty list means none
   bool again = false;       // asked once more for what it has
   bool waits_for_answer = false;
-  std::set<std::string> names;
+  NameDigests names;
   std::string nonce;  // of the last response; empty: none yet
   std::string sent;   // its version
   std::string acknowledged;
@@ -35,6 +68,22 @@ struct Lane {
 
 template <class T>
 using Table = std::map<std::string, std::shared_ptr<const T>>;
+
+// What a proxy was told. As a rule that is all of a snapshot, which is then the very table of that
+// snapshot: hundreds of proxies with a thousand clusters each share it.
+template <class T>
+using Told = std::shared_ptr<const Table<T>>;
+
+template <class T>
+Told<T> nothing_told() {
+  static const auto nothing = std::make_shared<const Table<T>>();
+  return nothing;
+}
+
+template <class T>
+Told<T> all_of(const config::SnapshotPointer& snapshot, const Table<T>& table) {
+  return Told<T>(snapshot, &table);
+}
 
 template <class T>
 bool same(const std::shared_ptr<const T>& left, const std::shared_ptr<const T>& right) {
@@ -54,9 +103,13 @@ Node node_from(const wire::core::Node& message) {
 
 Table<config::ClusterLoadAssignment> hollow_endpoints_of(const config::Snapshot& snapshot) {
   Table<config::ClusterLoadAssignment> hollow;
+  // Both are in the order of names, which as a rule are the same.
+  auto next = snapshot.endpoints.begin();
   for (const auto& [name, cluster] : snapshot.clusters) {
     if (cluster->type != config::ClusterType::eds) continue;
     const std::string& eds_name = eds_name_of(*cluster);
+    while (next != snapshot.endpoints.end() && next->first < eds_name) ++next;
+    if (next != snapshot.endpoints.end() && next->first == eds_name) continue;
     if (snapshot.endpoints.contains(eds_name)) continue;
     hollow[eds_name] = std::make_shared<const config::ClusterLoadAssignment>(
         config::ClusterLoadAssignment{.cluster_name = eds_name});
@@ -65,8 +118,22 @@ Table<config::ClusterLoadAssignment> hollow_endpoints_of(const config::Snapshot&
 }
 
 template <class T>
+bool wants_all(const Lane& lane, const Table<T>& table) {
+  return lane.everything || std::all_of(table.begin(), table.end(),
+                                        [&](const auto& entry) { return lane.wants(entry.first); });
+}
+
+template <class T>
 void forget(Table<T>& told, const Lane& lane) {
   std::erase_if(told, [&](const auto& entry) { return !lane.wants(entry.first); });
+}
+
+template <class T>
+void forget(Told<T>& told, const Lane& lane) {
+  if (wants_all(lane, *told)) return;
+  Table<T> rest = *told;
+  forget(rest, lane);
+  told = std::make_shared<const Table<T>>(std::move(rest));
 }
 
 template <class T>
@@ -79,6 +146,7 @@ bool is_told(const Table<T>& told, const std::string& name, const std::shared_pt
 template <class T>
 bool is_what_stands(const Table<T>& told, const Table<T>& wanted, const Table<T>& kept,
                     const Lane& lane) {
+  if (&told == &wanted && (kept.empty() || &kept == &told)) return wants_all(lane, wanted);
   std::size_t count = 0;
   for (const auto& [name, resource] : wanted) {
     if (!lane.wants(name)) continue;
@@ -99,14 +167,23 @@ struct AdsServer::State {
   std::optional<Node> node;
   std::array<Lane, 4> lanes;
   config::SnapshotPointer target;
-  config::Snapshot sent;        // what the proxy was last told, type by type
-  Table<config::Cluster> held;  // the clusters that it last acknowledged
+  // What the proxy was last told, type by type.
+  struct Sent {
+    Told<config::Listener> listeners = nothing_told<config::Listener>();
+    Told<config::RouteConfiguration> routes = nothing_told<config::RouteConfiguration>();
+    Told<config::Cluster> clusters = nothing_told<config::Cluster>();
+    Told<config::ClusterLoadAssignment> endpoints = nothing_told<config::ClusterLoadAssignment>();
+  };
+  Sent sent;
+  Told<config::Cluster> held = nothing_told<config::Cluster>();
+  // The clusters that it last acknowledged.
   Table<config::ClusterLoadAssignment> hollow;
   // For clusters of `target` that have no endpoints there: a cluster has some, if only none.
   std::set<std::string> fresh_endpoints;
   // Of clusters that changed or came: a real Envoy warms such a cluster again, and waits for its
   // endpoints. It may have had them before, with a cluster that went away.
-  mutable std::optional<bool> named_in_full;
+  mutable std::optional<bool> endpoints_asked_for;
+  mutable std::optional<bool> routes_asked_for;
   std::uint64_t last_nonce = 0;
   std::string acknowledged_world;
 
@@ -125,15 +202,18 @@ struct AdsServer::State {
   [[nodiscard]] bool listeners_stand(Messages& out);
   [[nodiscard]] bool routes_stand(Messages& out);
   template <class T>
-  [[nodiscard]] bool all_stand(Messages& out, ResourceType type, Table<T>& told,
+  [[nodiscard]] bool all_stand(Messages& out, ResourceType type, Told<T>& told,
                                const Table<T>& wanted, const Table<T>& kept);
   template <class T>
-  [[nodiscard]] bool some_stand(Messages& out, ResourceType type, Table<T>& told, Table<T> news);
+  [[nodiscard]] bool some_stand(Messages& out, ResourceType type, Told<T>& told,
+                                const Table<T>& wanted, const Table<T>& news, bool is_whole);
   template <class T>
   void send(Messages& out, ResourceType type, const Table<T>& resources);
   void note_changed(const Table<config::Cluster>& before, const Table<config::Cluster>& now);
   void note_changed(const Table<config::Listener>& /*before*/,
                     const Table<config::Listener>& /*now*/) {}
+  void rebase(Told<config::Cluster>& told, const Told<config::Cluster>& now);
+  void rebase(Told<config::Listener>& told, const Told<config::Listener>& now) { told = now; }
 
   [[nodiscard]] const std::string& version_of(ResourceType type) const;
   [[nodiscard]] bool refused(ResourceType type) const { return !lane(type).refusal.empty(); }
@@ -155,8 +235,8 @@ AdsServer& AdsServer::operator=(AdsServer&&) noexcept = default;
 void AdsServer::State::take_names(ResourceType type,
                                   const wire::discovery::DiscoveryRequest& request) {
   Lane& lane = this->lane(type);
-  std::set<std::string> names(request.resource_names().begin(), request.resource_names().end());
-  const bool star = names.erase("*") > 0;
+  NameDigests names(request.resource_names());
+  const bool star = names.erase("*");
   if (star || !names.empty()) lane.named = true;
   const bool may_mean_all = type == ResourceType::cluster || type == ResourceType::listener;
   const bool everything = star || (may_mean_all && !lane.named);
@@ -166,7 +246,8 @@ void AdsServer::State::take_names(ResourceType type,
   lane.names = std::move(names);
   lane.everything = everything;
   forget_unwanted(type);
-  named_in_full.reset();
+  endpoints_asked_for.reset();
+  routes_asked_for.reset();
 }
 
 // What was given up and is asked for again later is to be sent again.
@@ -216,7 +297,7 @@ Result<Messages> AdsServer::received(std::string_view message) {
 Messages AdsServer::publish(config::SnapshotPointer snapshot) {
   state_->target = std::move(snapshot);
   state_->hollow = hollow_endpoints_of(*state_->target);
-  state_->named_in_full.reset();
+  state_->routes_asked_for.reset();
   Messages out;
   state_->advance(out);
   return out;
@@ -266,20 +347,39 @@ void AdsServer::State::send(Messages& out, ResourceType type, const Table<T>& re
 // A type of which a response is always the whole set. True when the proxy was told all and has
 // answered. `kept` is what stays beside it for as long as something may point at it.
 template <class T>
-bool AdsServer::State::all_stand(Messages& out, ResourceType type, Table<T>& told,
+bool AdsServer::State::all_stand(Messages& out, ResourceType type, Told<T>& told,
                                  const Table<T>& wanted, const Table<T>& kept) {
   Lane& to = lane(type);
   if (to.waits_for_answer) return false;
   if (!to.subscribed) return true;
-  if (!to.nonce.empty() && !to.again && is_what_stands(told, wanted, kept, to)) return true;
-  Table<T> now = wanted;
-  now.insert(kept.begin(), kept.end());
-  forget(now, to);
-  note_changed(told, now);
-  named_in_full.reset();
+  const bool stands = !to.nonce.empty() && !to.again && is_what_stands(*told, wanted, kept, to);
+  Told<T> now = all_of(target, wanted);
+  const bool no_more = &kept == &wanted ||
+                       std::all_of(kept.begin(), kept.end(),
+                                   [&](const auto& entry) { return wanted.contains(entry.first); });
+  if (stands && (!no_more || !wants_all(to, wanted))) return true;
+  if (!no_more || !wants_all(to, wanted)) {
+    Table<T> mixed = wanted;
+    mixed.insert(kept.begin(), kept.end());
+    forget(mixed, to);
+    now = std::make_shared<const Table<T>>(std::move(mixed));
+  }
+  if (stands) {
+    // The same of a newer snapshot: the older one may go.
+    rebase(told, now);
+    return true;
+  }
+  note_changed(*told, *now);
+  endpoints_asked_for.reset();
+  routes_asked_for.reset();
   told = std::move(now);
-  send(out, type, told);
+  send(out, type, *told);
   return false;
+}
+
+void AdsServer::State::rebase(Told<config::Cluster>& told, const Told<config::Cluster>& now) {
+  if (held == told) held = now;
+  told = now;
 }
 
 void AdsServer::State::note_changed(const Table<config::Cluster>& before,
@@ -290,14 +390,22 @@ void AdsServer::State::note_changed(const Table<config::Cluster>& before,
   }
 }
 
-// A type of which a response says only what is new.
+// A type of which a response says only what is new. `is_whole`: there is nothing to be told beside
+// `wanted`.
 template <class T>
-bool AdsServer::State::some_stand(Messages& out, ResourceType type, Table<T>& told, Table<T> news) {
+bool AdsServer::State::some_stand(Messages& out, ResourceType type, Told<T>& told,
+                                  const Table<T>& wanted, const Table<T>& news, bool is_whole) {
   Lane& to = lane(type);
   to.again = false;
   const bool owes_an_answer = to.nonce.empty() && (to.everything || !to.names.empty());
+  if (is_whole && wants_all(to, wanted)) {
+    told = all_of(target, wanted);
+  } else if (!news.empty()) {
+    Table<T> more = *told;
+    for (const auto& [name, resource] : news) more[name] = resource;
+    told = std::make_shared<const Table<T>>(std::move(more));
+  }
   if (news.empty() && !owes_an_answer) return true;
-  for (const auto& [name, resource] : news) told[name] = resource;
   send(out, type, news);
   return false;
 }
@@ -306,18 +414,20 @@ bool AdsServer::State::some_stand(Messages& out, ResourceType type, Table<T>& to
 template <class T>
 void add_news(Table<T>& news, const Table<T>& told, const Table<T>& wanted, const Lane& lane,
               const std::set<std::string>& fresh) {
+  auto before = told.begin();
   for (const auto& [name, resource] : wanted) {
-    if (!lane.wants(name)) continue;
-    if (lane.again || fresh.contains(name) || !is_told(told, name, resource)) {
-      news[name] = resource;
-    }
+    while (before != told.end() && before->first < name) ++before;
+    const bool is_known =
+        before != told.end() && before->first == name && same(before->second, resource);
+    if (is_known && !lane.again && !fresh.contains(name)) continue;
+    if (lane.wants(name)) news[name] = resource;
   }
 }
 
 bool AdsServer::State::clusters_stand(Messages& out, bool keep_old) {
   static const Table<config::Cluster> none;
   return all_stand(out, ResourceType::cluster, sent.clusters, target->clusters,
-                   keep_old ? held : none);
+                   keep_old ? *held : none);
 }
 
 bool AdsServer::State::endpoints_stand(Messages& out) {
@@ -325,10 +435,11 @@ bool AdsServer::State::endpoints_stand(Messages& out) {
   if (to.waits_for_answer) return false;
   if (!to.subscribed) return true;
   Table<config::ClusterLoadAssignment> news;
-  add_news(news, sent.endpoints, target->endpoints, to, fresh_endpoints);
-  add_news(news, sent.endpoints, hollow, to, fresh_endpoints);
+  add_news(news, *sent.endpoints, target->endpoints, to, fresh_endpoints);
+  add_news(news, *sent.endpoints, hollow, to, fresh_endpoints);
   fresh_endpoints.clear();
-  return some_stand(out, ResourceType::endpoint, sent.endpoints, std::move(news));
+  return some_stand(out, ResourceType::endpoint, sent.endpoints, target->endpoints, news,
+                    hollow.empty());
 }
 
 bool AdsServer::State::listeners_stand(Messages& out) {
@@ -340,8 +451,8 @@ bool AdsServer::State::routes_stand(Messages& out) {
   if (to.waits_for_answer) return false;
   if (!to.subscribed) return true;
   Table<config::RouteConfiguration> news;
-  add_news(news, sent.routes, target->routes, to, {});
-  return some_stand(out, ResourceType::route, sent.routes, std::move(news));
+  add_news(news, *sent.routes, target->routes, to, {});
+  return some_stand(out, ResourceType::route, sent.routes, target->routes, news, true);
 }
 
 // Make before break: each type when the one before is answered, and what leads to new clusters when
@@ -366,24 +477,28 @@ void AdsServer::State::advance(Messages& out) {
 // A proxy that has clusters asks for their endpoints, and one that has listeners for their routes.
 // Until it did, it has not got everything.
 bool AdsServer::State::endpoints_are_asked_for() const {
+  if (endpoints_asked_for) return *endpoints_asked_for;
   const Lane& to = lane(ResourceType::endpoint);
-  return std::all_of(sent.clusters.begin(), sent.clusters.end(), [&](const auto& entry) {
-    const config::Cluster& cluster = *entry.second;
-    return cluster.type != config::ClusterType::eds || to.wants(eds_name_of(cluster));
-  });
+  endpoints_asked_for =
+      std::all_of(sent.clusters->begin(), sent.clusters->end(), [&](const auto& entry) {
+        const config::Cluster& cluster = *entry.second;
+        return cluster.type != config::ClusterType::eds || to.wants(eds_name_of(cluster));
+      });
+  return *endpoints_asked_for;
 }
 
 bool AdsServer::State::routes_are_asked_for() const {
+  if (routes_asked_for) return *routes_asked_for;
   std::set<std::string> names;
-  for (const auto& [name, listener] : sent.listeners) add_route_names(*listener, names);
-  return std::all_of(names.begin(), names.end(), [this](const std::string& name) {
+  for (const auto& [name, listener] : *sent.listeners) add_route_names(*listener, names);
+  routes_asked_for = std::all_of(names.begin(), names.end(), [this](const std::string& name) {
     return lane(ResourceType::route).wants(name) || !target->routes.contains(name);
   });
+  return *routes_asked_for;
 }
 
 bool AdsServer::State::is_named_in_full() const {
-  if (!named_in_full) named_in_full = endpoints_are_asked_for() && routes_are_asked_for();
-  return *named_in_full;
+  return endpoints_are_asked_for() && routes_are_asked_for();
 }
 
 bool AdsServer::State::settled() const {
