@@ -38,6 +38,7 @@ std::string_view view(const std::uint8_t* bytes, std::size_t size) {
 
 // What one stream still has to send.
 struct Outgoing {
+  static constexpr std::size_t kept_when_empty = 16 * 1024;
   std::string queue;
   std::size_t sent = 0;
   bool ends = false;
@@ -49,6 +50,8 @@ struct Outgoing {
     std::memcpy(into, queue.data() + sent, size);
     sent += size;
     if (sent == queue.size()) {
+      // A stream may live for days after one large message: its room is given back.
+      if (queue.capacity() > kept_when_empty) queue = std::string();
       queue.clear();
       sent = 0;
     }
