@@ -17,7 +17,6 @@ namespace {
 
 using namespace testing;
 using nlohmann::json;
-using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;

@@ -24,6 +24,7 @@ class Openssl {
   explicit Openssl(std::vector<std::string> words) {
     words.insert(words.begin(), "openssl");
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     std::array<int, 2> ends{};
