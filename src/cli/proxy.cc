@@ -5,9 +5,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -68,6 +70,9 @@ int complain(const Fault& fault, int status = failed) {
 Result<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return from_errno(errno, "opening " + path);
+  if (std::error_code unknown; std::filesystem::is_directory(path, unknown)) {
+    return from_errno(EISDIR, "reading " + path);
+  }
   std::ostringstream text;
   text << file.rdbuf();
   if (file.bad()) return from_errno(errno, "reading " + path);

@@ -1,0 +1,195 @@
+// `fairlead proxy` as people and pilot-agent call it: flags, refusals, exit status.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <initializer_list>
+#include <string>
+#include <utility>
+
+namespace fairlead::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::AllOf;
+using testing::HasSubstr;
+
+struct Ran {
+  int status = -1;
+  std::string said;  // on both streams
+};
+
+// A shell's line, `fairlead proxy` put before it.
+Ran run(const std::string& words) {
+  const std::string line = std::string(FAIRLEAD_PROGRAM) + " proxy " + words + " 2>&1";
+  std::FILE* pipe = ::popen(line.c_str(), "r");
+  Ran ran;
+  std::array<char, 4096> piece{};
+  while (const std::size_t count = std::fread(piece.data(), 1, piece.size(), pipe)) {
+    ran.said.append(piece.data(), count);
+  }
+  const int status = ::pclose(pipe);
+  if (WIFEXITED(status)) ran.status = WEXITSTATUS(status);
+  return ran;
+}
+
+std::string listener(const std::string& name, const std::string& port, const std::string& filter) {
+  return "{name: " + name + ", address: {socket_address: {address: 127.0.0.1, port_value: " + port +
+         "}}, filter_chains: [{filters: [" + filter + "]}]}";
+}
+
+std::string bootstrap(const std::string& listeners) {
+  return "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}\n"
+         "static_resources: {listeners: [" +
+         listeners + "]}\n";
+}
+
+const std::string direct =
+    "{name: envoy.filters.network.http_connection_manager, typed_config: {\"@type\": "
+    "type.googleapis.com/"
+    "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, "
+    "stat_prefix: web, route_config: {name: r, virtual_hosts: [{name: v, domains: ['*'], routes: "
+    "[{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: hello}}}]}]}, "
+    "http_filters: [{name: "
+    "envoy.filters.http.router, typed_config: {\"@type\": "
+    "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]}}";
+
+class ProxyCommandTest : public testing::Test {
+ protected:
+  ProxyCommandTest() {
+    std::string pattern = "/tmp/fairlead-proxy-test-XXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+  }
+  ~ProxyCommandTest() override { fs::remove_all(folder_); }
+  std::string write(const std::string& name, const std::string& text) {
+    const std::string path = folder_ + "/" + name;
+    std::ofstream(path) << text;
+    return path;
+  }
+  std::string folder_;
+};
+
+TEST_F(ProxyCommandTest, ValidateReadsTheConfigurationAndEnds) {
+  const std::string good = write("good.yaml", bootstrap(listener("web", "0", direct)));
+  Ran ran = run("--mode validate -c " + good);
+  EXPECT_EQ(ran.status, 0) << ran.said;
+  EXPECT_THAT(ran.said, HasSubstr("configuration '" + good + "' OK\n"));
+  ran = run("--mode validate --config-yaml '{static_resources: {listeners: []}}'");
+  EXPECT_EQ(ran.status, 0) << ran.said;
+  EXPECT_THAT(ran.said, HasSubstr("configuration '--config-yaml' OK\n"));
+}
+
+TEST_F(ProxyCommandTest, AConfigurationThatCannotBeIsRefusedInWords) {
+  const std::string missing = folder_ + "/missing.yaml";
+  Ran ran = run("-c " + missing);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, AllOf(HasSubstr("fairlead proxy: "), HasSubstr(missing),
+                              HasSubstr("No such file or directory")));
+  ran = run("-c " + folder_);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, HasSubstr("Is a directory"));
+
+  const std::string broken = write("broken.yaml", "static_resources:\n  listeners: [\n");
+  ran = run("--mode validate -c " + broken);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, HasSubstr(broken + ":"));
+
+  const std::string wrong =
+      write("wrong.yaml", bootstrap("\n" + listener("web", "123456", direct)));
+  ran = run("--mode validate -c " + wrong);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, AllOf(HasSubstr(wrong + ":"), HasSubstr("port_value")));
+
+  const std::string unknown =
+      write("unknown.yaml", bootstrap("{nonsense: 1, " + listener("web", "0", direct).substr(1)));
+  ran = run("--mode validate -c " + unknown);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, HasSubstr("nonsense"));
+  ran = run("--mode validate --allow-unknown-static-fields -c " + unknown);
+  EXPECT_EQ(ran.status, 0) << ran.said;
+  EXPECT_THAT(ran.said, AllOf(HasSubstr("not honoured: "), HasSubstr("nonsense")));
+}
+
+TEST_F(ProxyCommandTest, WhatOnlyTheDataPathWouldFindOutIsFoundOut) {
+  std::string pattern = direct;
+  pattern.replace(pattern.find("prefix: /"), 9, "safe_regex: {regex: '('}");
+  const Ran ran =
+      run("--mode validate -c " + write("regex.yaml", bootstrap(listener("web", "0", pattern))));
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, HasSubstr("fairlead proxy: "));
+}
+
+TEST_F(ProxyCommandTest, WrongUseIsTwoAndSaysWhat) {
+  const std::string good = write("good.yaml", bootstrap(listener("web", "0", direct)));
+  for (const auto& [words, said] : std::initializer_list<std::pair<std::string, std::string>>{
+           {"", "--config-path (-c) or --config-yaml is needed"},
+           {"-c", "config-path"},
+           {"-c " + good + " --concurrency many", "concurrency"},
+           {"-c " + good + " --concurrency -1", "concurrency"},
+           {"-c " + good + " --concurrency 100000", "concurrency"},
+           {"-c " + good + " -l loud", "there is no level 'loud'"},
+           {"-c " + good + " --mode guess", "mode"},
+           {"-c " + good + " --drain-time-s soon", "drain-time-s"},
+           {"-c " + good + " --mark blue", "neither auto, none nor a number"},
+           {"-c " + good + " --no-such-flag", "--no-such-flag"},
+           {"-c " + good + " stray", "stray"},
+       }) {
+    const Ran ran = run(words);
+    EXPECT_EQ(ran.status, 2) << words << ": " << ran.said;
+    EXPECT_THAT(ran.said, HasSubstr(said)) << words;
+  }
+  const Ran both = run("-c " + good + " --config-yaml '{}'");
+  EXPECT_NE(both.status, 0);
+  EXPECT_THAT(both.said, HasSubstr("give one of them"));
+}
+
+TEST_F(ProxyCommandTest, HelpNamesTheFlags) {
+  const Ran ran = run("--help");
+  EXPECT_EQ(ran.status, 0);
+  for (const char* flag : {"--config-path", "--concurrency", "--log-level", "--drain-time-s",
+                           "--service-node", "--mode", "--admin-address-path"}) {
+    EXPECT_THAT(ran.said, HasSubstr(flag));
+  }
+}
+
+// The words that Istio's pilot-agent starts its Envoy with.
+TEST_F(ProxyCommandTest, PilotAgentsWordsAreTaken) {
+  const Ran ran =
+      run("-c " + write("good.yaml", bootstrap(listener("web", "0", direct))) +
+          " --drain-time-s 45 --drain-strategy immediate --local-address-ip-version v4 "
+          "--file-flush-interval-msec 1000 --disable-hot-restart --allow-unknown-static-fields "
+          "-l warning --component-log-level misc:error --skip-deprecated-logs --concurrency 2 "
+          "--log-format '%Y-%m-%d' --service-cluster a --service-node b --mode validate");
+  EXPECT_EQ(ran.status, 0) << ran.said;
+}
+
+TEST_F(ProxyCommandTest, APortInUseEndsAProxyThatHasNothingElse) {
+  const std::string log = folder_ + "/log";
+  const std::string path = folder_ + "/admin";
+  const std::string first = write("first.yaml", bootstrap(listener("web", "0", direct)));
+  // The admin port of the first is the listener's of the second.
+  const Ran ran =
+      run("-c " + first + " --concurrency 1 --admin-address-path " + path + " >" + log +
+          " 2>&1 & first=$!; "
+          "for try in $(seq 400); do [ -s " +
+          path +
+          " ] && break; sleep 0.05; done; "
+          "port=$(sed 's/.*://' " +
+          path +
+          "); sed \"s/port_value: 0}}, filter/port_value: "
+          "$port}}, filter/\" " +
+          first + " >" + folder_ + "/second.yaml; " + FAIRLEAD_PROGRAM + " proxy -c " + folder_ +
+          "/second.yaml --concurrency 1 2>&1; status=$?; kill $first; wait $first; "
+          "echo first ended with $?; exit $status");
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, AllOf(HasSubstr("listener web"), HasSubstr("ddress already in use"),
+                              HasSubstr("first ended with 0")));  // SIGTERM is an ordinary end
+}
+
+}  // namespace
+}  // namespace fairlead::cli
