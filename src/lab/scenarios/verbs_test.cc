@@ -3,12 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <regex>
 #include <set>
+#include <sstream>
+#include <string>
 
 #include "lab/scenarios/lab_under_test.h"
 
@@ -120,35 +124,50 @@ std::string link_of(const fs::path& path) {
   return error ? "" : target.string();
 }
 
-// Every namespace that a process of this lab is in, beside those of the host.
-std::set<std::string> namespaces_below(pid_t init) {
-  std::set<std::string> found;
-  const std::string root = "/proc/" + std::to_string(init) + "/ns/";
-  const std::string own = link_of(root + "pid_for_children");
-  for (const fs::directory_entry& process : fs::directory_iterator("/proc")) {
-    if (own.empty() || link_of(process.path() / "ns/pid") != own) continue;
-    for (const char* kind : {"pid", "net", "mnt", "uts", "ipc", "user"}) {
-      const std::string name = link_of(process.path() / "ns" / kind);
-      if (!name.empty() && name != link_of(fs::path("/proc/self/ns") / kind)) found.insert(name);
-    }
-  }
-  return found;
+// The processes of a lab, each with the time at which it began, as numbers are used again; and the
+// namespaces that they are in, beside those of the host.
+struct Inside {
+  std::map<std::string, std::string> processes;
+  std::set<std::string> namespaces;
+};
+
+// Empty when there is none.
+std::string start_of(const std::string& process) {
+  std::ifstream file("/proc/" + process + "/stat");
+  std::string text;
+  std::getline(file, text);
+  std::istringstream words(text.substr(std::min(text.size(), text.rfind(')') + 1)));
+  std::string word;
+  for (int field = 3; field <= 22; ++field) words >> word;
+  return words ? word : "";
 }
 
-// Which of them there still are: some process is in it, or it is mounted here.
-std::set<std::string> still_there(const std::set<std::string>& namespaces) {
-  std::set<std::string> found;
-  std::error_code gone;
+Inside inside_of(pid_t init) {
+  Inside inside;
+  const std::string own = link_of("/proc/" + std::to_string(init) + "/ns/pid_for_children");
   for (const fs::directory_entry& process : fs::directory_iterator("/proc")) {
-    for (const fs::directory_entry& one : fs::directory_iterator(process.path() / "ns", gone)) {
-      const std::string name = link_of(one.path());
-      if (namespaces.contains(name)) found.insert(name);
+    if (own.empty() || link_of(process.path() / "ns/pid") != own) continue;
+    const std::string number = process.path().filename();
+    inside.processes[number] = start_of(number);
+    for (const char* kind : {"pid", "net", "mnt", "uts", "ipc", "user"}) {
+      const std::string name = link_of(process.path() / "ns" / kind);
+      if (name != link_of(fs::path("/proc/self/ns") / kind)) inside.namespaces.insert(name);
     }
+  }
+  return inside;
+}
+
+// Processes that go on, and namespaces that are mounted here. Those that have neither are gone;
+// that another lab's process is in one of the same number says nothing.
+std::set<std::string> still_there(const Inside& inside) {
+  std::set<std::string> found;
+  for (const auto& [process, start] : inside.processes) {
+    if (!start.empty() && start_of(process) == start) found.insert(process);
   }
   std::ifstream mounts("/proc/self/mountinfo");
   for (std::string line; std::getline(mounts, line);) {
-    for (const std::string& name : namespaces) {
-      if (line.find(name) != std::string::npos) found.insert(name);
+    for (const std::string& name : inside.namespaces) {
+      if (!name.empty() && line.find(name) != std::string::npos) found.insert(name);
     }
   }
   return found;
@@ -158,11 +177,11 @@ TEST_P(Verbs, CtrlCLeavesNothing) {
   lab.write_manifest(deployment("client", 1) + deployment("web", 1) + service("web"));
   const std::unique_ptr<Beside> up = beside("up", {"--inject", "all", lab.manifest_path()}, true);
   ASSERT_TRUE(up->says("is ready")) << up->output();
-  const std::set<std::string> namespaces = namespaces_below(lab.record().value("init", 0));
-  EXPECT_GT(namespaces.size(), 6U) << "two nodes, control and two pods have a network each";
+  const Inside inside = inside_of(lab.record().value("init", 0));
+  EXPECT_GT(inside.namespaces.size(), 6U) << "two nodes, control and two pods have a network each";
   up->type("\x03");
   EXPECT_EQ(up->wait(), 0) << up->output();
-  EXPECT_THAT(still_there(namespaces), IsEmpty());
+  EXPECT_THAT(still_there(inside), IsEmpty());
   EXPECT_FALSE(fs::exists(lab.state())) << lab.state();
 }
 
@@ -178,13 +197,13 @@ spec:
 )");
   const std::unique_ptr<Beside> up = beside("up", {lab.manifest_path()});
   ASSERT_TRUE(up->says("is ready")) << up->output();
-  const std::set<std::string> namespaces = namespaces_below(lab.record().value("init", 0));
-  EXPECT_FALSE(namespaces.empty());
+  const Inside inside = inside_of(lab.record().value("init", 0));
+  EXPECT_FALSE(inside.processes.empty());
   up->signal(SIGINT);
   ASSERT_TRUE(up->says("once more: at once")) << up->output();
   up->signal(SIGINT);
   EXPECT_EQ(up->wait(), 1) << up->output();
-  EXPECT_THAT(still_there(namespaces), IsEmpty());
+  EXPECT_THAT(still_there(inside), IsEmpty());
   EXPECT_FALSE(fs::exists(lab.state())) << lab.state();
 }
 
@@ -195,11 +214,11 @@ TEST_P(Verbs, WhenTheFirstProcessOfALabIsKilledNothingIsLeft) {
   const pid_t init = lab.record().value("init", 0);
   const pid_t guardian = lab.record().value("guardian", 0);
   ASSERT_GT(init, 0);
-  const std::set<std::string> namespaces = namespaces_below(init);
-  EXPECT_GT(namespaces.size(), 6U);
+  const Inside inside = inside_of(init);
+  EXPECT_GT(inside.namespaces.size(), 6U);
   ::kill(init, SIGKILL);
   EXPECT_TRUE(comes_about([&] { return ::kill(guardian, 0) != 0 && errno == ESRCH; }));
-  EXPECT_TRUE(comes_about([&] { return still_there(namespaces).empty(); }));
+  EXPECT_TRUE(comes_about([&] { return still_there(inside).empty(); }));
   EXPECT_FALSE(fs::exists(lab.state())) << lab.state();
 }
 
