@@ -7,9 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <fstream>
 #include <iterator>
 #include <optional>
+#include <sstream>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -22,6 +26,7 @@
 #include "kube/read.h"
 #include "lab/talk.h"
 #include "node/plan/services.h"
+#include "witness/access_log.h"
 #include "witness/gather.h"
 #include "witness/order.h"
 
@@ -123,6 +128,52 @@ User user_of(const lab::Found& lab, const mesh::Workload* workload) {
 
 bool keeps_records(const mesh::Workload* workload) {
   return workload && workload->sidecar == mesh::Sidecar::fairlead;
+}
+
+// ── a real Envoy's access log ───────────────────────────────────────────────────────────────────
+
+constexpr std::chrono::milliseconds log_patience{3000};  // it is written some time after the answer
+constexpr std::chrono::milliseconds log_pause{20};
+constexpr std::streamoff most_log = std::streamoff{1} << 20U;
+
+Result<std::string> end_of_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) return from_errno(errno, "reading " + path);
+  file.seekg(std::max(std::streamoff{0}, static_cast<std::streamoff>(file.tellg()) - most_log));
+  std::ostringstream text;
+  text << file.rdbuf();
+  return std::move(text).str();
+}
+
+// An Envoy keeps no records: what its access log says of this request takes their place.
+void read_access_log(const lab::Found& lab, const mesh::Workload& workload, const std::string& id,
+                     const std::vector<SocketAddress>& sources, explain::Evidence& evidence) {
+  const std::string proxy = workload.name_space + '/' + workload.name;
+  const std::string path = lab.places.log_of(workload.name_space, workload.name, "istio-proxy");
+  const auto until = std::chrono::steady_clock::now() + log_patience;
+  while (true) {
+    const Result<std::string> log = end_of_file(path);
+    if (!log) {
+      evidence.trouble.push_back(
+          fmt::format("the access log of {}'s proxy: {}", proxy, log.fault().describe()));
+      return;
+    }
+    std::vector<explain::ProxyRecord> records = witness::records_from_access_log(
+        *log, proxy, [&](const explain::ProxyRecord& record, std::string_view of) {
+          if (!id.empty()) return of == id;
+          // TCP has no id: it is known by its client's end.
+          return std::find(sources.begin(), sources.end(), record.downstream_remote) !=
+                 sources.end();
+        });
+    if (!records.empty() || std::chrono::steady_clock::now() >= until) {
+      return append(evidence.records, std::move(records));
+    }
+    std::this_thread::sleep_for(log_pause);
+  }
+}
+
+bool is_envoy(const mesh::Workload* workload) {
+  return workload && workload->sidecar == mesh::Sidecar::envoy;
 }
 
 std::vector<std::string> capture_tables(const mesh::Workload* workload) {
@@ -242,6 +293,16 @@ Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::
   Result<explain::Evidence> sent = ask(lab.places, path.from, order);
   if (!sent) return std::move(sent).fault();
   explain::Evidence evidence = std::move(*sent);
+  if (is_envoy(from) && evidence.exchange) {
+    read_access_log(lab, *from, order.id, {evidence.exchange->local}, evidence);
+    std::vector<SocketAddress> onward;
+    for (const explain::ProxyRecord& record : evidence.records) {
+      if (record.upstream_local) onward.push_back(*record.upstream_local);
+    }
+    if (!onward.empty()) {
+      look_in(lab, {.where = path.from, .sources = std::move(onward)}, evidence);
+    }
+  }
 
   for (const std::string& node : nodes) {
     look_in(lab,
@@ -260,6 +321,9 @@ Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::
              .sources = client_ends(evidence),
              .tables = capture_tables(reached)},
             evidence);
+    if (is_envoy(reached)) {
+      read_access_log(lab, *reached, order.id, client_ends(evidence), evidence);
+    }
   }
   return evidence;
 }

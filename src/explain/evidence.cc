@@ -139,13 +139,13 @@ class Laying {
         if (passed_endpoint_) inbound_ = true;
         return lay_capture(hop);
       case Stage::listener:
-        return lay_record(hop, &ProxyRecord::listener, "its record says");
+        return lay_record(hop, &ProxyRecord::listener);
       case Stage::chain:
-        return lay_record(hop, &ProxyRecord::filter_chain, "its record says");
+        return lay_record(hop, &ProxyRecord::filter_chain);
       case Stage::route:
-        return lay_record(hop, &ProxyRecord::route, "its record says");
+        return lay_record(hop, &ProxyRecord::route);
       case Stage::cluster:
-        return lay_record(hop, &ProxyRecord::cluster, "its record says");
+        return lay_record(hop, &ProxyRecord::cluster);
       case Stage::endpoint:
         passed_endpoint_ = true;
         return lay_endpoint(hop);
@@ -260,15 +260,38 @@ class Laying {
 
   [[nodiscard]] const ProxyRecord* record_here() const { return inbound_ ? server_ : client_; }
 
-  void lay_record(Hop& hop, std::string ProxyRecord::* field, std::string_view who) {
+  static std::string_view witness_of(const ProxyRecord& record) {
+    return record.from_access_log ? "its access log" : "its record";
+  }
+
+  // Of the proxy that this hop is in.
+  [[nodiscard]] bool is_envoy_here() const {
+    const std::string& name = !inbound_                ? path_.from
+                              : path_.branches.empty() ? std::string()
+                                                       : path_.branches[0].workload;
+    const std::size_t slash = std::min(name.find('/'), name.size());
+    const mesh::Workload* workload =
+        slash == name.size()
+            ? nullptr
+            : mesh::find_workload(world_, name.substr(0, slash), name.substr(slash + 1));
+    return workload && workload->sidecar == mesh::Sidecar::envoy;
+  }
+
+  void lay_record(Hop& hop, std::string ProxyRecord::* field) {
     const ProxyRecord* record = record_here();
     if (!record) {
-      if (hop.stage == Stage::listener && evidence_.exchange) {
-        say(hop, Seen::Verdict::missing, "no record of this request at this proxy");
-      }
-      return;
+      if (hop.stage != Stage::listener || !evidence_.exchange) return;
+      return say(hop, Seen::Verdict::missing,
+                 is_envoy_here() ? "no line of this request in its access log; an Envoy keeps no "
+                                   "other records"
+                                 : "no record of this request at this proxy");
     }
-    compare(hop, who, record->*field, hop.name);
+    if (hop.stage == Stage::listener && record->from_access_log) {
+      say(hop, Seen::Verdict::shown,
+          "an Envoy, which keeps no records: its access log names neither listener nor filter "
+          "chain");
+    }
+    compare(hop, fmt::format("{} says", witness_of(*record)), record->*field, hop.name);
     if (hop.stage == Stage::listener && !record->world.empty()) {
       say(hop, Seen::Verdict::shown, fmt::format("it speaks world {}", record->world));
     }
@@ -291,16 +314,17 @@ class Laying {
   void lay_endpoint(Hop& hop) {
     const ProxyRecord* record = record_here();
     if (!record || !record->upstream_remote) return;
-    std::string who = "its record says";
-    if (record->attempts > 1)
-      who = fmt::format("after {} attempts its record says", record->attempts);
+    std::string who = fmt::format("{} says", witness_of(*record));
+    if (record->attempts > 1) who = fmt::format("after {} attempts {}", record->attempts, who);
     member(hop, who, record->upstream_remote->text());
     if (!record->upstream_local) return;
     std::string connection = fmt::format("the connection {} to {}", record->upstream_local->text(),
                                          record->upstream_remote->text());
-    connection += record->pooled_milliseconds
-                      ? fmt::format(" is pooled, {} old", age_text(*record->pooled_milliseconds))
-                      : std::string(" is new");
+    if (record->pooled_milliseconds) {
+      connection += fmt::format(" is pooled, {} old", age_text(*record->pooled_milliseconds));
+    } else if (!record->from_access_log) {
+      connection += " is new";
+    }
     say(hop, Seen::Verdict::shown, std::move(connection));
     for (const TrackedConnection& each : evidence_.connections) {
       const bool very = each.source == *record->upstream_local &&
@@ -353,7 +377,8 @@ class Laying {
 
   void lay_delivery(Hop& hop) {
     if (!server_ || !server_->upstream_remote) return;
-    compare(hop, "its record says it went to", server_->upstream_remote->text(), hop.to);
+    compare(hop, fmt::format("{} says it went to", witness_of(*server_)),
+            server_->upstream_remote->text(), hop.to);
     if (server_->upstream_local) {
       compare(hop, "from", server_->upstream_local->ip.text(), hop.name);
     }

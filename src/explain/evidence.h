@@ -52,10 +52,11 @@ struct TrackedConnection {
   bool operator==(const TrackedConnection&) const = default;
 };
 
-// One line of a proxy's /fairlead/records.
+// One line of a proxy's /fairlead/records, or what a real Envoy's access log says of a request.
 struct ProxyRecord {
-  std::string proxy;      // whose: "default/productpage-v1-6f9"
-  std::string direction;  // "outbound" or "inbound"
+  std::string proxy;             // whose: "default/productpage-v1-6f9"
+  std::string direction;         // "outbound" or "inbound"
+  bool from_access_log = false;  // which names no listener, chain or world, and counts no attempts
   SocketAddress downstream_remote;
   SocketAddress downstream_local;
   SocketAddress original_destination;

@@ -225,8 +225,37 @@ TEST(Evidence, WhatCouldNotBeLookedAtIsSaid) {
   EXPECT_NE(text.find("note: not looked at: conntrack in default/productpage"), std::string::npos);
 }
 
+TEST(Evidence, AnEnvoysAccessLogTakesThePlaceOfRecords) {
+  Evidence evidence = seen_through_proxies();
+  for (ProxyRecord& record : evidence.records) {
+    record.from_access_log = true;
+    record.listener.clear();
+    record.filter_chain.clear();
+    record.world.clear();
+    record.attempts = 0;
+    record.pooled_milliseconds.reset();
+  }
+  const Laid found = laid(evidence);
+  EXPECT_EQ(found.judgement.difference, "");
+  EXPECT_TRUE(found.judgement.arrived);
+  const std::string text = found.text();
+  for (const char* line :
+       {"· an Envoy, which keeps no records: its access log names neither listener nor filter",
+        "✓ its access log says: outbound|9080||reviews.default.svc.cluster.local\n",
+        "✓ its access log says 10.244.2.5:9080\n",
+        "· the connection 10.244.1.3:51000 to 10.244.2.5:9080\n",
+        "✓ its access log says it went to: 10.244.2.5:9080\n"}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << text;
+  }
+  evidence.records[0].upstream_remote = at("10.244.2.99:9080");
+  EXPECT_EQ(laid(evidence).judgement.difference,
+            "endpoint, default/productpage, its proxy: its access log says 10.244.2.99:9080, who "
+            "is not among the predicted");
+}
+
 TEST(Evidence, TravelsAsJson) {
   Evidence evidence = seen_through_proxies();
+  evidence.records[0].from_access_log = true;
   evidence.worlds = {{.who = "node1", .world = "41", .error = "behind"}};
   evidence.trouble = {"something"};
   const auto back = evidence_from_json(evidence_json(evidence));

@@ -131,6 +131,7 @@ Json json_of(const TrackedConnection& connection) {
 Json json_of(const ProxyRecord& record) {
   Json json{{"proxy", record.proxy},
             {"direction", record.direction},
+            {"source", record.from_access_log ? "access log" : "records"},
             {"downstreamRemote", record.downstream_remote.text()},
             {"downstreamLocal", record.downstream_local.text()},
             {"originalDestination", record.original_destination.text()},
@@ -246,6 +247,7 @@ TrackedConnection connection_from(const Json& json) {
 ProxyRecord record_from(const Json& json) {
   return {.proxy = text_at(json, "proxy"),
           .direction = text_at(json, "direction"),
+          .from_access_log = text_at(json, "source") == "access log",
           .downstream_remote = address_at(json, "downstreamRemote"),
           .downstream_local = address_at(json, "downstreamLocal"),
           .original_destination = address_at(json, "originalDestination"),

@@ -98,6 +98,8 @@ kube::InjectSettings injection_of(const Options& options) {
                             "--disable-hot-restart",
                             "--concurrency",
                             "1",
+                            "--file-flush-interval-msec",  // of its access log
+                            "100",
                             "-l",
                             "warning"};
   settings.proxy_command = {"fairlead", "proxy", "-c", proxy_bootstrap, "--concurrency", "1"};

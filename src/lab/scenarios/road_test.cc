@@ -102,6 +102,63 @@ TEST_P(Road, OverIPv6) {
   expect_agreement("client", "http://far/");
 }
 
+// The service web means another app from now on, and nobody tells the proxies.
+void change_behind_the_proxies(LabUnderTest& lab) {
+  const std::string pods =
+      deployment("client", 1, "node1") + deployment("web", 1) + deployment("other", 1);
+  std::string moved = service("web");
+  moved.replace(moved.find("app: web"), 8, "app: other");
+  EXPECT_EQ(lab.lab("kill", {"--hold", "control"}).status, 0);
+  lab.write_manifest(pods + moved);
+  EXPECT_TRUE(comes_about([&] {
+    return lab.path("client", "http://web/").out.starts_with("arrives at default/other-");
+  }));
+}
+
+std::string two_apps() {
+  return deployment("client", 1, "node1") + deployment("web", 1) + deployment("other", 1) +
+         service("web");
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+TEST_P(Road, SaysWhatDiffersWhenSomebodysRuleTurnsRequestsAside) {
+  ASSERT_TRUE(lab.up(two_apps() + service("other"))) << lab.said();
+  expect_agreement("client", "http://web/");
+  const std::string other = lab.exec("client", {"curl", "-sS", "http://other/"}).out;
+  const std::string turned_to = nlohmann::json::parse(other, nullptr, false).value("local", "");
+  const std::string address =
+      first_line(lab.exec("client", {"sh", "-c", "getent ahostsv4 web | cut -d' ' -f1"}).out);
+  ASSERT_THAT(turned_to, HasSubstr(":9080")) << other;
+  const Ran rule =
+      lab.exec("node1", {"nft",
+                         "table ip aside { chain in { type nat hook prerouting priority -150; "
+                         "ip daddr " +
+                             address + " tcp dport 80 dnat to " + turned_to + "; }; }"});
+  ASSERT_EQ(rule.status, 0) << rule.error;
+  const Ran path = lab.path("client", "http://web/", {"--live"});
+  EXPECT_EQ(path.status, 1) << path.out << path.error;
+  EXPECT_THAT(first_line(path.out),
+              AllOf(HasSubstr("not as predicted: kernel, node node1"), HasSubstr("conntrack")));
+  EXPECT_THAT(path.out, AllOf(HasSubstr("turned to " + turned_to), HasSubstr("✗ other-"),
+                              HasSubstr("says that it answered")));
+}
+
+TEST_P(Road, SaysWhatDiffersWhenAProxySpeaksAnOlderWorld) {
+  ASSERT_TRUE(lab.up(two_apps(), {"--inject", "all"})) << lab.said();
+  expect_agreement("client", "http://web/");
+  change_behind_the_proxies(lab);
+  const Ran path = lab.path("client", "http://web/", {"--live"});
+  EXPECT_EQ(path.status, 1) << path.out << path.error;
+  EXPECT_THAT(first_line(path.out), AllOf(HasSubstr("not as predicted: endpoint, default/client-"),
+                                          HasSubstr("its record says")));
+  EXPECT_THAT(path.out, AllOf(HasSubstr("who is not among the predicted"), HasSubstr("✗ web-")));
+  EXPECT_EQ(lab.lab("restart", {"control"}).status, 0);
+  EXPECT_TRUE(lab.wait_for({"curl", "-sS", "http://web/"}, "client", "\"service\":\"other\""));
+}
+
 // Stage and sentence of each hop that all requests have in common.
 std::vector<std::string> hops_in(const std::string& text) {
   const nlohmann::json path = nlohmann::json::parse(text, nullptr, false);
@@ -180,6 +237,9 @@ TEST_P(RealEnvoy, TakesTheRoad) {
     EXPECT_THAT(ran.out, HasSubstr(std::string("\"service\":\"") + name + "\"")) << ran.error;
     const Ran path = lab.path("client", url, {"--live"});
     EXPECT_EQ(path.status, 0) << path.out << path.error;
+    EXPECT_THAT(path.out,
+                AllOf(HasSubstr("✓ its access log says: outbound|80||"),
+                      HasSubstr("✓ its access log says: inbound|9080||"), Not(HasSubstr("? "))));
   }
   const Ran server = lab.exec("client", {"curl", "-sS", "127.0.0.1:15000/server_info"});
   EXPECT_THAT(server.out, HasSubstr("\"state\": \"LIVE\"")) << "it is no Envoy";
@@ -189,6 +249,17 @@ TEST_P(RealEnvoy, TakesTheRoad) {
       << "istiod's policy of retries";
   const Ran control = lab.run({"control", "status", "--name", lab.name()});
   EXPECT_THAT(control.out, AllOf(HasSubstr("current"), Not(HasSubstr("refused")))) << control.error;
+}
+
+// An Envoy keeps no records; its access log is the evidence.
+TEST_P(RealEnvoy, TellsByItsAccessLogWhatDiffers) {
+  ASSERT_TRUE(lab.up(two_apps(), {"--inject", "all", "--envoy", GetParam()})) << lab.said();
+  change_behind_the_proxies(lab);
+  const Ran path = lab.path("client", "http://web/", {"--live"});
+  EXPECT_EQ(path.status, 1) << path.out << path.error;
+  EXPECT_THAT(first_line(path.out), AllOf(HasSubstr("not as predicted: endpoint, default/client-"),
+                                          HasSubstr("its access log")));
+  EXPECT_THAT(path.out, HasSubstr("who is not among the predicted"));
 }
 
 }  // namespace
