@@ -2,14 +2,24 @@
 // meet.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace fairlead::cli {
 
 // Arguments after the command's name. Returns the exit status: 0 well done, 1 the work failed,
 // 2 wrong use (unless the command's own help says more).
 using Arguments = std::vector<std::string>;
+inline constexpr int wrong_use = 2;
+
+[[nodiscard]] std::optional<int> ended_by_arguments(CLI::App& app, const Arguments& arguments);
+// Reads the arguments. With a value, the command ends with this status: help was asked for and
+// given, or the use was wrong and that has been said.
 
 struct Command {
   const char* name;

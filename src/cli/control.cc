@@ -22,7 +22,6 @@ namespace fairlead::cli {
 namespace {
 
 constexpr int failed = 1;
-constexpr int wrong_use = 2;
 
 struct Wishes {
   std::vector<std::string> files;
@@ -238,12 +237,7 @@ int run_control(const Arguments& arguments) {
   status->add_option("--name", asking.lab, "the lab whose control to ask")->excludes(address);
   status->add_flag("--json", asking.json, "as control gives it");
 
-  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  try {
-    app.parse(reversed);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : wrong_use;
-  }
+  if (const auto ended = ended_by_arguments(app, arguments)) return *ended;
   if (status->parsed()) return show_status(asking);
   if (wishes.files.empty()) {
     return complain(invalid("--files is missing: files or directories of manifests"), wrong_use);

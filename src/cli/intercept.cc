@@ -20,7 +20,6 @@ namespace fairlead::cli {
 namespace {
 
 constexpr int failed = 1;
-constexpr int wrong_use = 2;
 
 struct Wishes {
   std::string action;  // apply, show, check, remove
@@ -227,13 +226,7 @@ int run_intercept(const Arguments& arguments) {
                "fairlead intercept");
   Wishes wishes;
   add_actions(app, wishes);
-  std::vector<std::string> words(arguments.rbegin(),
-                                 arguments.rend());  // CLI11 takes them backwards
-  try {
-    app.parse(words);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : wrong_use;
-  }
+  if (const auto status = ended_by_arguments(app, arguments)) return *status;
   return act(wishes);
 }
 

@@ -28,7 +28,6 @@ namespace fairlead::cli {
 namespace {
 
 constexpr int failed = 1;
-constexpr int wrong_use = 2;
 constexpr auto down_patience = std::chrono::seconds(45);
 
 struct Wishes {

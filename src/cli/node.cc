@@ -25,7 +25,6 @@ namespace fairlead::cli {
 namespace {
 
 constexpr int failed = 1;
-constexpr int wrong_use = 2;
 
 struct Wishes {
   std::string action = "run";
@@ -192,13 +191,7 @@ int run_node(const Arguments& arguments) {
       "fairlead node");
   Wishes wishes;
   add_options(app, wishes);
-  std::vector<std::string> words(arguments.rbegin(),
-                                 arguments.rend());  // CLI11 takes them backwards
-  try {
-    app.parse(words);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : wrong_use;
-  }
+  if (const auto status = ended_by_arguments(app, arguments)) return *status;
   return act(wishes);
 }
 

@@ -24,7 +24,6 @@ namespace {
 
 constexpr int arrives = 0;
 constexpr int differs = 1;
-constexpr int wrong_use = 2;
 constexpr int does_not_arrive = 3;
 
 struct Wishes {
@@ -190,12 +189,7 @@ int run_path(const Arguments& arguments) {
   app.footer(
       "Exit status: 0 arrives (and agrees); 1 what was seen differs; 2 wrong use;\n"
       "3 does not arrive, the cause in the first line.");
-  std::vector<std::string> words(arguments.rbegin(), arguments.rend());
-  try {
-    app.parse(words);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : wrong_use;
-  }
+  if (const auto status = ended_by_arguments(app, arguments)) return *status;
   return run(wishes);
 }
 

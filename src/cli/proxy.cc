@@ -36,7 +36,6 @@ namespace fairlead::cli {
 namespace {
 
 constexpr int failed = 1;
-constexpr int wrong_use = 2;
 constexpr ::uid_t proxy_user = 1337;  // whom capture leaves alone
 
 struct Wishes {
@@ -395,12 +394,7 @@ int run_proxy(const Arguments& arguments) {
   Wishes wishes;
   wishes.arguments = arguments;
   add_flags(app, wishes);
-  std::vector<std::string> words(arguments.rbegin(), arguments.rend());
-  try {
-    app.parse(words);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : wrong_use;
-  }
+  if (const auto status = ended_by_arguments(app, arguments)) return *status;
   return act(wishes);
 }
 

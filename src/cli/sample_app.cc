@@ -44,12 +44,7 @@ int run_sample_app(const Arguments& arguments) {
   app.add_option("--call", calls, "call this URL for each request; may be repeated");
   app.add_option("--drain", drain, "seconds that requests in flight get after SIGTERM")
       ->check(CLI::Range(0.0, 3600.0));
-  try {
-    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-    app.parse(reversed);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto status = ended_by_arguments(app, arguments)) return *status;
   if (!ports.empty()) settings.ports = ports;
   if (settings.ports.empty() && settings.tcp_ports.empty()) settings.ports = {8080};
   if (calls) settings.calls = *calls;

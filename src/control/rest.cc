@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "control/compile/compile.h"
+#include "http/validate.h"
 
 namespace fairlead::control {
 namespace {
@@ -30,19 +31,6 @@ std::string indented(const Json& json) {
     if (c == '\n') text.push_back(' ');
   }
   return text;
-}
-
-std::string percent_decoded(std::string_view text) {
-  std::string decoded;
-  while (!text.empty()) {
-    unsigned value = 0;
-    const bool escape =
-        text.size() >= 3 && text[0] == '%' &&
-        std::from_chars(text.data() + 1, text.data() + 3, value, 16).ptr == text.data() + 3;
-    decoded.push_back(escape ? static_cast<char>(value) : text[0]);
-    text.remove_prefix(escape ? 3 : 1);
-  }
-  return decoded;
 }
 
 std::vector<std::string> split(std::string_view text, char separator) {
@@ -175,7 +163,7 @@ std::string service_key(const mesh::Service& service, const mesh::ServicePort& p
 }
 
 RestAnswer answer_rest(const mesh::World& world, std::string_view method, std::string_view target) {
-  const std::string path = percent_decoded(target.substr(0, target.find('?')));
+  const std::string path = http::percent_decoded(target.substr(0, target.find('?')));
   std::string_view rest = path;
   if (!rest.starts_with(registration)) return not_found(path);
   rest.remove_prefix(registration.size());

@@ -8,6 +8,8 @@
 #include <chrono>
 #include <utility>
 
+#include "http/validate.h"
+
 namespace fairlead::http {
 namespace {
 
@@ -23,19 +25,6 @@ std::string percent_encode(std::string_view text) {
     }
   }
   return encoded;
-}
-
-std::string percent_decode(std::string_view text) {
-  std::string decoded;
-  while (!text.empty()) {
-    unsigned value = 0;
-    const bool escape =
-        text.size() >= 3 && text[0] == '%' &&
-        std::from_chars(text.data() + 1, text.data() + 3, value, 16).ptr == text.data() + 3;
-    decoded.push_back(escape ? static_cast<char>(value) : text[0]);
-    text.remove_prefix(escape ? 3 : 1);
-  }
-  return decoded;
 }
 
 }  // namespace
@@ -141,7 +130,7 @@ std::optional<GrpcStatus> grpc_status_in(const H2Fields& fields) {
       error == std::errc() && end == text->data() + text->size() && code >= 0 && code <= 16;
   const std::string* message = find_field(fields, "grpc-message");
   return GrpcStatus{valid ? static_cast<GrpcCode>(code) : GrpcCode::unknown,
-                    message ? percent_decode(*message) : std::string()};
+                    message ? percent_decoded(*message) : std::string()};
 }
 
 GrpcCode grpc_code_for_http(std::string_view http_status) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "http/fields.h"
 #include "http/scan.h"
@@ -155,6 +156,19 @@ bool list_names(std::string_view list, std::string_view token) {
 bool forbidden_in_trailers(std::string_view name) {
   return std::any_of(not_in_trailers.begin(), not_in_trailers.end(),
                      [&](std::string_view forbidden) { return same_name(name, forbidden); });
+}
+
+std::string percent_decoded(std::string_view text) {
+  std::string decoded;
+  while (!text.empty()) {
+    unsigned value = 0;
+    const bool escape =
+        text.size() >= 3 && text[0] == '%' &&
+        std::from_chars(text.data() + 1, text.data() + 3, value, 16).ptr == text.data() + 3;
+    decoded.push_back(escape ? static_cast<char>(value) : text[0]);
+    text.remove_prefix(escape ? 3 : 1);
+  }
+  return decoded;
 }
 
 std::string printable(std::string_view bytes, std::size_t most) {

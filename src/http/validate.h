@@ -35,6 +35,9 @@ struct Authority {
 [[nodiscard]] bool forbidden_in_trailers(std::string_view name);
 // Fields that frame, route or authorise a message (RFC 9110 §6.5.1).
 
+[[nodiscard]] std::string percent_decoded(std::string_view text);
+// RFC 3986 §2.1; a '%' that begins no escape stands for itself.
+
 [[nodiscard]] std::string printable(std::string_view bytes, std::size_t most = 60);
 // For messages to people: quoted, control bytes as \xNN, cut when longer.
 

@@ -107,6 +107,7 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   [[nodiscard]] Task<Nothing> attempt();
   [[nodiscard]] Task<bool> connect();
   [[nodiscard]] bool interrupted();
+  [[nodiscard]] bool earns_another(const Attempt& made);
   [[nodiscard]] bool try_again();
   [[nodiscard]] LocalReply failure_reply();
   [[nodiscard]] LocalReply reset_reply();
@@ -688,33 +689,39 @@ bool HttpConnection::interrupted() {
   return true;
 }
 
+// Whether a failed attempt is followed by another.
+bool HttpConnection::earns_another(const Attempt& made) {
+  RequestState& s = state();
+  ClusterStats& stats = s.cluster->stats();
+  const RetrySituation situation{.retries_made = s.retries,
+                                 .retries_in_flight = s.cluster->retries_in_flight(),
+                                 .max_retries = s.cluster->config().max_retries,
+                                 .safe_method = http::is_safe(request().method),
+                                 .has_body = request().body.may_have_bytes(),
+                                 .body_sent = s.body_sent};
+  const RetryVerdict verdict = should_retry(s.rule->retry, made, situation);
+  if (verdict.retry == Retry::limit_reached) {
+    s.flags |= Flag::upstream_retry_limit_exceeded;
+    stats.upstream_rq_retry_limit_exceeded.add();
+  }
+  if (verdict.retry == Retry::over_budget) {
+    s.flags |= Flag::upstream_overflow;
+    stats.upstream_rq_retry_overflow.add();
+  }
+  return verdict.retry == Retry::yes;
+}
+
 bool HttpConnection::try_again() {
   Exchange& x = *x_;
   RequestState& s = x.state;
   ClusterStats& stats = s.cluster->stats();
-  if (s.ended == Ended::retry) {
-    // The verdict fell when the response came.
-  } else {
+  // Of a response, the verdict fell when it came.
+  if (s.ended != Ended::retry) {
     if (has(s.flags, Flag::upstream_overflow)) return false;
     const Attempt made{.outcome = s.failure,
                        .connection_reused = s.pooled.has_value(),
                        .request_sent = s.request_sent};
-    const RetrySituation situation{.retries_made = s.retries,
-                                   .retries_in_flight = s.cluster->retries_in_flight(),
-                                   .max_retries = s.cluster->config().max_retries,
-                                   .safe_method = http::is_safe(request().method),
-                                   .has_body = request().body.may_have_bytes(),
-                                   .body_sent = s.body_sent};
-    const RetryVerdict verdict = should_retry(s.rule->retry, made, situation);
-    if (verdict.retry == Retry::limit_reached) {
-      s.flags |= Flag::upstream_retry_limit_exceeded;
-      stats.upstream_rq_retry_limit_exceeded.add();
-    }
-    if (verdict.retry == Retry::over_budget) {
-      s.flags |= Flag::upstream_overflow;
-      stats.upstream_rq_retry_overflow.add();
-    }
-    if (verdict.retry != Retry::yes) return false;
+    if (!earns_another(made)) return false;
   }
   if (s.retries++ == 0) s.cluster->retry_begins();
   stats.upstream_rq_retry.add();
@@ -1207,22 +1214,7 @@ bool HttpConnection::retried_instead(std::string_view bytes) {
       .status = head.status,
       .undelivered = head.status == 503 && head.fields.has(FieldName::x_fairlead_undelivered),
       .grpc_status = grpc_status};
-  const RetrySituation situation{.retries_made = s.retries,
-                                 .retries_in_flight = s.cluster->retries_in_flight(),
-                                 .max_retries = s.cluster->config().max_retries,
-                                 .safe_method = http::is_safe(request().method),
-                                 .has_body = request().body.may_have_bytes(),
-                                 .body_sent = s.body_sent};
-  const RetryVerdict verdict = should_retry(s.rule->retry, made, situation);
-  if (verdict.retry == Retry::limit_reached) {
-    s.flags |= Flag::upstream_retry_limit_exceeded;
-    s.cluster->stats().upstream_rq_retry_limit_exceeded.add();
-  }
-  if (verdict.retry == Retry::over_budget) {
-    s.flags |= Flag::upstream_overflow;
-    s.cluster->stats().upstream_rq_retry_overflow.add();
-  }
-  if (verdict.retry != Retry::yes) return false;
+  if (!earns_another(made)) return false;
   s.ended = Ended::retry;
   const bool keep_alive = head.keep_alive;
   H1Event event = H1Event::data;
