@@ -276,6 +276,17 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"SameNameAsInit",
                pod_with(std::string("  initContainers: [{name: c, image: i}]\n") + one_container),
                "spec.containers[0].name: two containers are named \"c\""},
+        Broken{"FileOutsideItsVolume",
+               pod_with(std::string("  volumes: [{name: v, configMap: {name: m, items: [{key: k, "
+                                    "path: a/../../b}]}}]\n") +
+                        one_container),
+               "spec.volumes[0].configMap.items[0].path: expected a relative path without '..'"},
+        Broken{
+            "FileInTheLinksPlace",
+            pod_with(std::string("  volumes: [{name: v, secret: {secretName: m, items: [{key: k, "
+                                 "path: ..data}]}}]\n") +
+                     one_container),
+            "spec.volumes[0].secret.items[0].path: expected a relative path without '..'"},
         Broken{"MountOfNothing",
                pod_with("  containers: [{name: c, image: i, volumeMounts: [{name: v, mountPath: "
                         "/v}]}]\n"),

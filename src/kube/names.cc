@@ -72,6 +72,16 @@ bool is_variable_name(std::string_view text) {
   return !text.empty() && all(text, allowed);
 }
 
+bool is_path_inside(std::string_view text) {
+  if (text.empty() || text.front() == '/' || text.starts_with("..")) return false;
+  while (!text.empty()) {
+    const std::size_t slash = std::min(text.find('/'), text.size());
+    if (text.substr(0, slash) == "..") return false;
+    text.remove_prefix(std::min(slash + 1, text.size()));
+  }
+  return true;
+}
+
 bool is_file_key(std::string_view text) {
   const auto allowed = [](char c) {
     return is_alphanumeric(c) || c == '-' || c == '_' || c == '.';
@@ -125,6 +135,7 @@ const Rule label_value = {is_label_value,
 const Rule port_name = {is_port_name,
                         "a port's name (a-z, 0-9 and '-', at most 15, at least one letter)"};
 const Rule variable_name = {is_variable_name, "a variable's name (printable, without '=')"};
+const Rule path_inside = {is_path_inside, "a relative path without '..'"};
 const Rule file_key = {is_file_key, "a key (letters, digits, '-', '_' and '.', at most 253)"};
 const Rule absolute_path = {is_absolute_path, "an absolute path"};
 const Rule field_path = {is_field_path,

@@ -17,6 +17,7 @@ extern const Rule label_key;        // [PREFIX/]NAME, as keys of labels and anno
 extern const Rule label_value;      // empty, or as the NAME of a key
 extern const Rule port_name;        // of a container's port: at most 15, at least one letter
 extern const Rule variable_name;    // of the environment
+extern const Rule path_inside;      // of a file in a volume: it stays there
 extern const Rule file_key;         // of a ConfigMap or a Secret
 extern const Rule absolute_path;    // starts with '/'
 extern const Rule field_path;       // of fieldRef: the fields of a pod that are served

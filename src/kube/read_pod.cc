@@ -257,7 +257,7 @@ void read_items(Scope& scope, std::vector<KeyToPath>& into) {
     Scope item(scope.reader(), node, "KeyToPath");
     KeyToPath entry;
     item.required("key", entry.key, file_key);
-    item.required("path", entry.path, not_empty);
+    item.required("path", entry.path, path_inside);
     item.integer("mode", entry.mode, 0, 0777);
     into.push_back(std::move(entry));
   });
@@ -283,7 +283,7 @@ DownwardVolume read_downward_volume(Reader& reader, const document::Node& node) 
   scope.each("items", [&](const document::Node& item) {
     Scope file(reader, item, "DownwardAPIVolumeFile");
     KeyToPath entry;
-    file.required("path", entry.path, not_empty);
+    file.required("path", entry.path, path_inside);
     file.integer("mode", entry.mode, 0, 0777);
     const document::Node field = file.take("fieldRef");
     if (!field.given()) {

@@ -28,7 +28,7 @@ constexpr Duration look_again = milliseconds(10);
 constexpr Duration ask_limit = seconds(2);
 constexpr Duration acknowledge_limit = seconds(3);
 constexpr Duration grace_on_down = seconds(10);  // whatever longer grace a pod asks for
-constexpr int last_pod_number = 250;
+constexpr int last_pod_number = 250;             // of the addresses of a node
 constexpr const char* vm_annotation = "fairlead/vm";
 constexpr const char* restarted_annotation = "kubectl.kubernetes.io/restartedAt";
 
@@ -425,6 +425,19 @@ Result<> Lab::admit(kube::Pod& pod) {
   return done();
 }
 
+// In turns, so that an address that was just given up is not at once another pod's.
+std::optional<int> Lab::take_pod_number(Node& node) const {
+  for (int tries = first_pod_number; tries <= last_pod_number; ++tries) {
+    const int number = node.next_pod++;
+    if (node.next_pod > last_pod_number) node.next_pod = first_pod_number;
+    const bool taken = std::any_of(pods_.begin(), pods_.end(), [&](const auto& entry) {
+      return entry.second.node == &node && entry.second.number == number;
+    });
+    if (!taken) return number;
+  }
+  return std::nullopt;
+}
+
 void Lab::start_pod(kube::Pod pod) {
   if (Result<> admitted = admit(pod); !admitted) {
     surroundings_.tell(fmt::format("the pod {} is not started: {}", pod.metadata.full_name(),
@@ -435,8 +448,13 @@ void Lab::start_pod(kube::Pod pod) {
                                  [&](const Node& one) { return one.name == pod.spec.node_name; });
   if (node == nodes_.end()) return;
   const std::string key = key_of(pod.metadata);
-  const Addresses addresses = pod_addresses(node->number, node->next_pod++);
-  if (node->next_pod > last_pod_number) node->next_pod = 2;
+  const std::optional<int> number = take_pod_number(*node);
+  if (!number) {
+    surroundings_.tell(fmt::format("the pod {} is not started: {} has no address left for it",
+                                   pod.metadata.full_name(), node->name));
+    return;
+  }
+  const Addresses addresses = pod_addresses(node->number, *number);
   Result<Machine> machine = fabric_->add_pod(node->machine, key, addresses);
   if (!machine) {
     surroundings_.tell(machine.fault().describe());
@@ -448,7 +466,7 @@ void Lab::start_pod(kube::Pod pod) {
   auto runner = std::make_unique<PodRunner>(surroundings_, std::move(pod), std::move(*machine),
                                             [this] { touch(); });
   PodRunner& started = *runner;
-  pods_.emplace(key, RunningPod{.runner = std::move(runner), .node = &*node});
+  pods_.emplace(key, RunningPod{.runner = std::move(runner), .node = &*node, .number = *number});
   started.start();
 }
 

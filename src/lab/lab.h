@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -34,18 +35,21 @@ struct Progress {
   bool answered = false;
 };
 
+inline constexpr int first_pod_number = 2;  // 1 is the node itself
+
 struct Node {
   int number = 0;
   std::string name;
   Machine machine;
   std::unique_ptr<Daemon> agent;
   Progress progress;
-  int next_pod = 2;
+  int next_pod = first_pod_number;
 };
 
 struct RunningPod {
   std::unique_ptr<PodRunner> runner;
   Node* node = nullptr;
+  int number = 0;  // of its addresses on the node; 0: a VM's are its own
   bool is_vm = false;
   bool retiring = false;
 };
@@ -121,6 +125,7 @@ class Lab {
   void follow_virtual_machines();
   [[nodiscard]] kube::Objects wanted() const;
   [[nodiscard]] kube::Objects running_objects() const;
+  [[nodiscard]] std::optional<int> take_pod_number(Node& node) const;
   void start_pod(kube::Pod pod);
   [[nodiscard]] Result<> admit(kube::Pod& pod);
   void start_vm(const kube::WorkloadEntry& entry);
