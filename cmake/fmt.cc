@@ -5,6 +5,10 @@
 #include <locale>
 
 namespace fmt::detail {
+#if FMT_VERSION >= 100000
+template void vformat_to<char>(buffer<char>&, basic_string_view<char>, vformat_args<char>::type,
+                               locale_ref);
+#endif
 template thousands_sep_result<char> thousands_sep_impl<char>(locale_ref);
 template char decimal_point_impl<char>(locale_ref);
 template std::locale locale_ref::get<std::locale>() const;

@@ -34,6 +34,13 @@ fairlead_library(openssl ssl crypto)
 fairlead_library(nghttp2 nghttp2)
 fairlead_library(protobuf protobuf)
 fairlead_library(re2 re2)
+# Debian 13's re2 is built on Abseil, and an archive does not say what it needs. The linker takes
+# what it uses.
+if(FAIRLEAD_STATIC)
+  get_filename_component(beside_re2 ${found_re2} DIRECTORY)
+  file(GLOB abseil ${beside_re2}/libabsl_*.a)
+  target_link_libraries(lib::re2 INTERFACE ${abseil})
+endif()
 fairlead_library(mnl mnl)
 # No static libnftables exists, and only the commands that write kernel tables need it: it is opened
 # with dlopen by nft/, so nothing links it.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <re2/re2.h>
+#include <re2/stringpiece.h>
 
 #include <algorithm>
 #include <functional>
@@ -38,6 +39,11 @@ bool begins(std::string_view text, std::string_view start, bool with_case) {
 
 bool finishes(std::string_view text, std::string_view end, bool with_case) {
   return text.size() >= end.size() && equal(text.substr(text.size() - end.size()), end, with_case);
+}
+
+// By way of the library's own view of text, which is not std's in every distribution.
+bool matches_whole(const re2::RE2& pattern, std::string_view text) {
+  return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), pattern);
 }
 
 std::unique_ptr<const re2::RE2> compiled(const std::string& pattern, bool with_case) {
@@ -95,7 +101,7 @@ bool value_matches(const StringMatch& match, const re2::RE2* pattern, std::strin
       return with_case ? value.find(match.value) != std::string_view::npos
                        : lowered(value).find(lowered(match.value)) != std::string::npos;
     case StringMatch::Kind::regex:
-      return pattern && re2::RE2::FullMatch(value, *pattern);
+      return pattern && matches_whole(*pattern, value);
   }
   return false;
 }
@@ -141,7 +147,7 @@ bool path_matches(const ReadyRoute& ready, std::string_view path) {
     case PathMatch::Kind::exact:
       return equal(path, match.value, match.case_sensitive);
     case PathMatch::Kind::regex:
-      return re2::RE2::FullMatch(path, *ready.path);
+      return matches_whole(*ready.path, path);
     case PathMatch::Kind::path_separated_prefix:
       return begins(path, match.value, match.case_sensitive) &&
              (path.size() == match.value.size() || path[match.value.size()] == '/');
