@@ -112,6 +112,7 @@ Result<std::string> ask_lab(const Wishes& wishes) {
                                  [&](const auto& node) { return node.name == wishes.node; });
   if (!known) {
     std::vector<std::string> names;
+    names.reserve(nodes.size());
     for (const auto& node : nodes) names.push_back(node.name);
     return missing(fmt::format("the lab {} has no node '{}'{}", found->places.name, wishes.node,
                                lab::near_ones(wishes.node, names)));
