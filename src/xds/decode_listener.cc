@@ -5,6 +5,7 @@
 #include <set>
 
 #include "xds/decode_parts.h"
+#include "xds/encode_parts.h"
 
 namespace fairlead::xds {
 namespace {
@@ -119,6 +120,13 @@ Result<> read_http_filters(const HttpManager& http, const Place& place) {
   return done();
 }
 
+// Our proxy marks what its app never had without being told; nothing else is changed in replies.
+void check_local_replies(const wire::http::LocalReplyConfig& replies, const Place& place) {
+  wire::http::LocalReplyConfig ours;
+  write_undelivered_marks(ours);
+  if (bytes_of(replies) != bytes_of(ours)) place.in("local_reply_config").note();
+}
+
 void read_header_handling(config::HttpConnectionManager& made, const HttpManager& http,
                           const Place& place) {
   if (!http.server_name().empty()) made.server_name = http.server_name();
@@ -136,6 +144,7 @@ void read_header_handling(config::HttpConnectionManager& made, const HttpManager
   if (http.path_with_escaped_slashes_action() > HttpManager::KEEP_UNCHANGED) {
     place.in("path_with_escaped_slashes_action").note("other than KEEP_UNCHANGED");
   }
+  if (http.has_local_reply_config()) check_local_replies(http.local_reply_config(), place);
   if (http.has_request_id_extension() &&
       !http.request_id_extension().typed_config().Is<wire::UuidRequestIdConfig>()) {
     place.in("request_id_extension").note("other than the UUID");

@@ -84,6 +84,36 @@ TEST(Decode, FiltersThatWeDoNotHaveAreListedAndTheOthersStand) {
   EXPECT_TRUE(std::holds_alternative<config::TcpProxy>(made->value.filter_chains[0].filter));
 }
 
+// What a real Envoy is told to write on its own replies beside an app, our proxy writes untold.
+TEST(Decode, MarksOfWhatNoAppHadAreOursAndAnyOtherRepliesAreListed) {
+  config::HttpConnectionManager http{.stat_prefix = "inbound"};
+  http.route_config_name = "80";
+  config::Listener inbound{.name = "l", .direction = config::Direction::inbound};
+  inbound.address = *SocketAddress::parse("0.0.0.0:1");
+  inbound.filter_chains.push_back({.name = "http", .filter = http});
+  wire::listener::Listener listener;
+  ASSERT_TRUE(parse(encode(inbound), listener));
+  EXPECT_THAT(decoded(listener)->unhonoured, IsEmpty());
+
+  wire::Any& filter =
+      *listener.mutable_filter_chains(0)->mutable_filters(0)->mutable_typed_config();
+  wire::http::HttpConnectionManager manager;
+  ASSERT_TRUE(filter.UnpackTo(&manager));
+  ASSERT_EQ(manager.local_reply_config().mappers_size(), 2);
+  EXPECT_EQ(manager.local_reply_config().mappers(0).headers_to_add(0).header().key(),
+            "x-fairlead-undelivered");
+  manager.mutable_local_reply_config()->mutable_mappers()->RemoveLast();
+  filter.PackFrom(manager);
+  EXPECT_THAT(
+      fields_of(decoded(listener)->unhonoured),
+      ElementsAre("Listener l: filter_chains[0].filters[0].typed_config.local_reply_config"));
+
+  inbound.direction = config::Direction::outbound;
+  ASSERT_TRUE(parse(encode(inbound), listener));
+  ASSERT_TRUE(listener.filter_chains(0).filters(0).typed_config().UnpackTo(&manager));
+  EXPECT_FALSE(manager.has_local_reply_config());
+}
+
 TEST(Decode, FaultsNameResourceAndField) {
   const auto refusal = [](const wire::listener::Listener& listener) {
     const auto made = decoded(listener);

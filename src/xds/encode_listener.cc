@@ -108,25 +108,29 @@ void write(const config::FilterChainMatch& match, wire::listener::FilterChainMat
                                                match.application_protocols.end());
 }
 
-template <class Message, class Value>
-void write_filter(const char* name, const Value& value, wire::listener::Filter& into) {
-  Message message;
-  write(value, message);
-  into.set_name(name);
-  pack(message, *into.mutable_typed_config());
+void add_filter(const char* name, const wire::Message& message, wire::listener::FilterChain& into) {
+  wire::listener::Filter& filter = *into.add_filters();
+  filter.set_name(name);
+  pack(message, *filter.mutable_typed_config());
 }
 
-void write(const config::FilterChain& chain, wire::listener::FilterChain& into) {
+void write(const config::FilterChain& chain, config::Direction direction,
+           wire::listener::FilterChain& into) {
   into.set_name(chain.name);
   if (chain.match != config::FilterChainMatch{}) {
     write(chain.match, *into.mutable_filter_chain_match());
   }
   if (const auto* tcp = std::get_if<config::TcpProxy>(&chain.filter)) {
-    write_filter<wire::tcp::TcpProxy>("envoy.filters.network.tcp_proxy", *tcp, *into.add_filters());
+    wire::tcp::TcpProxy proxy;
+    write(*tcp, proxy);
+    add_filter("envoy.filters.network.tcp_proxy", proxy, into);
   } else {
-    write_filter<HttpManager>("envoy.filters.network.http_connection_manager",
-                              std::get<config::HttpConnectionManager>(chain.filter),
-                              *into.add_filters());
+    HttpManager http;
+    write(std::get<config::HttpConnectionManager>(chain.filter), http);
+    if (direction == config::Direction::inbound) {
+      write_undelivered_marks(*http.mutable_local_reply_config());
+    }
+    add_filter("envoy.filters.network.http_connection_manager", http, into);
   }
   write_origin(chain.origin, into);
 }
@@ -196,7 +200,53 @@ void write_addresses(const config::Listener& listener, wire::listener::Listener&
   }
 }
 
+// ── Marks ────────────────────────────────────────────────────────────────────────────────────────
+
+using LogFilter = wire::log::AccessLogFilter;
+
+void add_mark(wire::http::LocalReplyConfig& into, const LogFilter& filter) {
+  wire::http::ResponseMapper& mapper = *into.add_mappers();
+  *mapper.mutable_filter() = filter;
+  wire::core::HeaderValueOption& mark = *mapper.add_headers_to_add();
+  mark.mutable_header()->set_key("x-fairlead-undelivered");
+  mark.mutable_header()->set_value("%RESPONSE_CODE_DETAILS%");
+  mark.set_append_action(wire::core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD);
+}
+
+wire::route::HeaderMatcher& add_header(LogFilter& all, const char* name) {
+  LogFilter& filter = *all.mutable_and_filter()->add_filters();
+  wire::route::HeaderMatcher& header = *filter.mutable_header_filter()->mutable_header();
+  header.set_name(name);
+  return header;
+}
+
+void add_absent(LogFilter& all, const char* name) {
+  wire::route::HeaderMatcher& header = add_header(all, name);
+  header.set_present_match(true);
+  header.set_invert_match(true);
+}
+
 }  // namespace
+
+// Envoy's flags: UF no connection, UH no endpoint, UO as many requests as there may be, UC the
+// connection ended before the response.
+void write_undelivered_marks(wire::http::LocalReplyConfig& into) {
+  LogFilter never_sent;
+  for (const char* flag : {"UF", "UH", "UO"}) {
+    never_sent.mutable_response_flag_filter()->add_flags(flag);
+  }
+  add_mark(into, never_sent);
+  LogFilter died_with_safe;
+  died_with_safe.mutable_and_filter()->add_filters()->mutable_response_flag_filter()->add_flags(
+      "UC");
+  add_header(died_with_safe, ":method")
+      .mutable_string_match()
+      ->mutable_safe_regex()
+      ->set_regex("GET|HEAD|OPTIONS|TRACE");
+  add_absent(died_with_safe, "content-length");
+  add_absent(died_with_safe, "transfer-encoding");
+  add_mark(into, died_with_safe);
+}
 
 void write(const config::Listener& listener, wire::listener::Listener& into) {
   into.set_name(listener.name);
@@ -208,10 +258,10 @@ void write(const config::Listener& listener, wire::listener::Listener& into) {
   write(listener.listener_filters_timeout, *into.mutable_listener_filters_timeout());
   into.set_continue_on_listener_filters_timeout(listener.continue_on_listener_filters_timeout);
   for (const config::FilterChain& chain : listener.filter_chains) {
-    write(chain, *into.add_filter_chains());
+    write(chain, listener.direction, *into.add_filter_chains());
   }
   if (listener.default_filter_chain) {
-    write(*listener.default_filter_chain, *into.mutable_default_filter_chain());
+    write(*listener.default_filter_chain, listener.direction, *into.mutable_default_filter_chain());
   }
   write_access_logs(listener.access_logs, *into.mutable_access_log());
   write_origin(listener.origin, into);

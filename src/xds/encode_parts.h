@@ -31,6 +31,11 @@ void write_origin(const Origin& origin, Message& into) {
   if (origin != Origin{}) write_text_field(*into.mutable_metadata(), "origin", origin.encode());
 }
 
+void write_undelivered_marks(wire::http::LocalReplyConfig& into);
+// For a real Envoy beside an app: its own replies to requests that the app never had, or to safe
+// ones without a body with which the app died, carry x-fairlead-undelivered, as our proxy's do, so
+// that the caller's proxy may send them to another endpoint.
+
 [[nodiscard]] std::string bytes_of(const wire::Message& message);
 // The same message gives the same bytes.
 void pack(const wire::Message& message, wire::Any& into);

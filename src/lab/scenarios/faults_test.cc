@@ -1,9 +1,9 @@
 // Faults under load: what dies, restarts or changes, while eight clients send safe requests through
 // their sidecar. Of our own proxies none is lost. With a real Envoy in the place of every sidecar,
 // none is lost either where nothing breaks off: in restarts, without control, while the
-// configuration changes. A request that is inside of what is killed is lost there: Envoy repeats it
-// only for what istiod's policy names (connections that cannot be made, refused streams), and the
-// 503 of an Envoy beside a dead app carries no mark that it may be sent again.
+// configuration changes. A request that is inside of what is killed is lost there: a caller's Envoy
+// repeats it only for what istiod's policy names (connections that cannot be made, refused
+// streams). A real Envoy beside the app, with our proxy at the caller, loses none.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -22,7 +22,8 @@ using testing::Not;
 struct Setting {
   std::string name;
   Who who;
-  std::string envoy;  // the program in the place of each sidecar; empty: our own
+  std::string envoy;        // the program in the place of each sidecar; empty: our own
+  bool ours_calls = false;  // but the caller's, which is our own
 };
 
 void PrintTo(const Setting& setting, std::ostream* out) {
@@ -38,15 +39,29 @@ std::vector<Setting> settings() {
   return all;
 }
 
+std::vector<Setting> settings_of_kills() {
+  std::vector<Setting> all = settings();
+  for (const std::string& envoy : real_envoys()) {
+    all.push_back({.name = "envoy_beside_the_app",
+                   .who = everyone().front(),
+                   .envoy = envoy,
+                   .ours_calls = true});
+  }
+  return all;
+}
+
 class Faults : public testing::TestWithParam<Setting> {
  protected:
   Faults() : lab(GetParam().who) {}
 
   static std::string shop(int replicas) {
-    return deployment("client", 1, "node1") + deployment("web", replicas) + service("web");
+    const std::string proxy =
+        GetParam().ours_calls ? "annotations: {fairlead/proxy: fairlead}" : "";
+    return deployment("client", 1, "node1", proxy) + deployment("web", replicas) + service("web");
   }
 
   [[nodiscard]] static bool real_envoy() { return !GetParam().envoy.empty(); }
+  [[nodiscard]] static bool real_envoy_calls() { return real_envoy() && !GetParam().ours_calls; }
 
   [[nodiscard]] bool up(const std::string& manifest) {
     Words flags{"--inject", "all"};
@@ -71,10 +86,10 @@ class Faults : public testing::TestWithParam<Setting> {
     EXPECT_EQ(load.lost, 0) << "of " << load.sent << ":\n" << load.losses;
   }
 
-  // Something is killed under load. What is lost with an Envoy there is what was on its way through
-  // it, each answered by a 503 in Envoy's words or by the end of its connection; then none.
-  void expect_nothing_lost_but_in_an_envoy(const std::function<void()>& is_killed) {
-    if (!real_envoy()) return expect_nothing_lost(is_killed);
+  // Something is killed under load. What is lost with an Envoy at the caller is what was on its way
+  // there, each answered by a 503 in Envoy's words or by the end of its connection; then none.
+  void expect_nothing_lost_but_by_an_envoy(const std::function<void()>& is_killed) {
+    if (!real_envoy_calls()) return expect_nothing_lost(is_killed);
     const Load load = load_while(is_killed);
     RecordProperty("lost", load.lost);
     EXPECT_LT(load.lost, load.sent / 10) << load.losses;
@@ -130,6 +145,11 @@ class Faults : public testing::TestWithParam<Setting> {
 INSTANTIATE_TEST_SUITE_P(As, Faults, testing::ValuesIn(settings()),
                          [](const auto& one) { return one.param.name; });
 
+class FaultsThatKill : public Faults {};
+
+INSTANTIATE_TEST_SUITE_P(As, FaultsThatKill, testing::ValuesIn(settings_of_kills()),
+                         [](const auto& one) { return one.param.name; });
+
 TEST_P(Faults, ARollingRestart) {
   ASSERT_TRUE(up(shop(3))) << lab.said();
   expect_nothing_lost([&] { EXPECT_EQ(lab.lab("restart", {"web"}).status, 0); });
@@ -145,18 +165,18 @@ TEST_P(Faults, RollingRestartsAllAlongTheWay) {
       "http://front/?call=http://web/");
 }
 
-TEST_P(Faults, TheAppIsKilled) {
+TEST_P(FaultsThatKill, TheAppIsKilled) {
   ASSERT_TRUE(up(shop(3))) << lab.said();
-  expect_nothing_lost_but_in_an_envoy([&] {
+  expect_nothing_lost_but_by_an_envoy([&] {
     const std::string pod = one_pod();
     EXPECT_EQ(lab.lab("kill", {pod, "-c", "app"}).status, 0);
     expect_back(pod, "app");
   });
 }
 
-TEST_P(Faults, AppAndProxyAreKilled) {
+TEST_P(FaultsThatKill, AppAndProxyAreKilled) {
   ASSERT_TRUE(up(shop(3))) << lab.said();
-  expect_nothing_lost_but_in_an_envoy([&] {
+  expect_nothing_lost_but_by_an_envoy([&] {
     const std::string pod = one_pod();
     EXPECT_EQ(lab.lab("kill", {pod, "-c", "app", "-c", "istio-proxy"}).status, 0);
     expect_back(pod, "app");
@@ -164,9 +184,9 @@ TEST_P(Faults, AppAndProxyAreKilled) {
   });
 }
 
-TEST_P(Faults, AWholePodIsKilled) {
+TEST_P(FaultsThatKill, AWholePodIsKilled) {
   ASSERT_TRUE(up(shop(3))) << lab.said();
-  expect_nothing_lost_but_in_an_envoy([&] {
+  expect_nothing_lost_but_by_an_envoy([&] {
     const std::string pod = one_pod();
     EXPECT_EQ(lab.lab("kill", {pod}).status, 0);
     EXPECT_TRUE(lab.wait_for_status([&](const nlohmann::json& status) {
