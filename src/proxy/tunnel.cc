@@ -235,7 +235,7 @@ void TcpConnection::finish() {
   record.flags = flags_;
   record.bytes_received = there_.bytes;
   record.bytes_sent = back_.bytes;
-  if (!host_) return;
+  if (!cluster_ || !host_) return;
   record.upstream_remote = host_->address();
   if (const config::LbEndpoint* endpoint = cluster_->endpoint_of(*host_)) {
     record.workload = endpoint->workload;

@@ -39,8 +39,9 @@ void share_out(std::map<std::uint32_t, Priority>& priorities) {
   };
   std::size_t together = 0;
   for (const auto& [number, priority] : priorities) together += health(priority);
+  if (together == 0) return;
   together = std::min<std::size_t>(together, 100);
-  std::size_t left = together == 0 ? 0 : 100;
+  std::size_t left = 100;
   Priority* first = nullptr;
   for (auto& [number, priority] : priorities) {
     if (health(priority) == 0) continue;
