@@ -99,21 +99,6 @@ std::vector<std::string> words_of(const Json& one_or_many) {
   return words;
 }
 
-std::vector<Field> fields_of(const Json& types) {
-  static const std::map<std::string, Field> known{
-      {"ipv4_addr", Field::ip_daddr}, {"ipv6_addr", Field::ip6_daddr},
-      {"inet_proto", Field::l4proto}, {"inet_service", Field::tcp_dport},
-      {"mark", Field::mark},          {"uid", Field::skuid},
-      {"gid", Field::skgid},          {"integer", Field::slot}};
-  std::vector<Field> fields;
-  for (const std::string& word : words_of(types)) {
-    const auto found = known.find(word);
-    if (found == known.end()) refuse(types);
-    fields.push_back(found->second);
-  }
-  return fields;
-}
-
 IpAddress address_of(const Json& text) {
   Result<IpAddress> address = IpAddress::parse(text.get<std::string>());
   if (!address) refuse(text);
@@ -192,6 +177,36 @@ Key key_of(const Json& said) {
     read_field(said, key);
   }
   return key;
+}
+
+// What a field is without the place where it stands in a packet: a destination.
+Field typed(Field field) {
+  if (field == Field::ip_saddr) return Field::ip_daddr;
+  if (field == Field::ip6_saddr) return Field::ip6_daddr;
+  if (field == Field::sport || field == Field::dport) return Field::tcp_dport;
+  return field;
+}
+
+// Of a set or map. One declared by "typeof" is listed by nft 1.0 with the names of its types, and
+// by nft 1.1 with the expressions.
+std::vector<Field> fields_of(const Json& types) {
+  static const std::map<std::string, Field> known{
+      {"ipv4_addr", Field::ip_daddr}, {"ipv6_addr", Field::ip6_daddr},
+      {"inet_proto", Field::l4proto}, {"inet_service", Field::tcp_dport},
+      {"mark", Field::mark},          {"uid", Field::skuid},
+      {"gid", Field::skgid},          {"integer", Field::slot}};
+  std::vector<Field> fields;
+  if (types.is_object()) {
+    fields = key_of(types.at("typeof")).fields;
+    std::transform(fields.begin(), fields.end(), fields.begin(), typed);
+    return fields;
+  }
+  for (const std::string& word : words_of(types)) {
+    const auto found = known.find(word);
+    if (found == known.end()) refuse(types);
+    fields.push_back(found->second);
+  }
+  return fields;
 }
 
 std::string name_behind(const Json& reference) {
@@ -350,12 +365,10 @@ std::string list_command(TableFamily family, const std::string& table) {
 
 // Calls `read` with the table's listing; what it throws becomes a Fault here.
 template <class Read>
-auto from_listing(Kernel& kernel, TableFamily family, const std::string& table, Read read)
+auto from_listing(std::string_view listing, const std::string& table, Read read)
     -> Result<decltype(read(Json()))> {
-  Result<std::string> listing = kernel.ask(list_command(family, table), true);
-  if (!listing) return std::move(listing).fault();
   try {
-    return read(Json::parse(*listing));
+    return read(Json::parse(listing));
   } catch (const Strange& strange) {
     return unsupported(fmt::format("table {} holds what is not ours: {}", table, strange.what));
   } catch (const Json::exception& error) {
@@ -378,7 +391,13 @@ Result<std::string> list(Kernel& kernel, TableFamily family, const std::string& 
 }
 
 Result<Table> read(Kernel& kernel, TableFamily family, const std::string& table) {
-  return from_listing(kernel, family, table,
+  Result<std::string> listing = kernel.ask(list_command(family, table), true);
+  if (!listing) return std::move(listing).fault();
+  return read_listing(*listing, family, table);
+}
+
+Result<Table> read_listing(std::string_view json, TableFamily family, const std::string& table) {
+  return from_listing(json, table,
                       [&](const Json& listing) { return table_of(listing, family, table); });
 }
 
@@ -407,7 +426,9 @@ Rule as_listed(Rule rule) {
 
 Result<std::vector<Reading>> counters(Kernel& kernel, TableFamily family,
                                       const std::string& table) {
-  return from_listing(kernel, family, table, read_counters);
+  Result<std::string> listing = kernel.ask(list_command(family, table), true);
+  if (!listing) return std::move(listing).fault();
+  return from_listing(*listing, table, read_counters);
 }
 
 }  // namespace fairlead::nft

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -21,6 +22,10 @@ namespace fairlead::nft {
 // The table as values, to be compared and traced. nft's listing gives neither the comments of
 // tables and chains, nor which address the key of a set means: it reads as a destination. Fault:
 // missing, or unsupported when the table says something that this room has no word for.
+
+[[nodiscard]] Result<Table> read_listing(std::string_view json, TableFamily family,
+                                         const std::string& table);
+// The same from what `nft -j list table` printed. Pure.
 
 [[nodiscard]] Rule as_listed(Rule rule);
 // The words in which nft lists it: a match on TCP is not said where a port of TCP is, and the ports
