@@ -7,6 +7,7 @@
 #include "base/lines.h"
 #include "base/origin.h"
 #include "base/program_pages.h"
+#include "base/release.h"
 #include "base/result.h"
 
 namespace fairlead {
@@ -68,6 +69,13 @@ TEST(CopyText, CopiesExactlyWhatIsThere) {
 }
 
 // In a process that has more to do: nothing that is needed is gone.
+TEST(Release, LeavesNoRoomBehind) {
+  std::string text(100'000, 'x');
+  release(text);
+  EXPECT_TRUE(text.empty());
+  EXPECT_LT(text.capacity(), 100U);
+}
+
 TEST(ProgramPages, ComeBackWhenTheyAreTouched) {
   const std::string before = SocketAddress::parse("10.0.0.1:80")->text();
   give_back_program_pages();

@@ -8,11 +8,13 @@
 #include <chrono>
 #include <utility>
 
+#include "base/release.h"
 #include "http/validate.h"
 
 namespace fairlead::http {
 namespace {
 
+constexpr std::size_t kept_when_empty = 4096;
 constexpr std::size_t prefix_size = 5;  // compressed flag, length in four bytes
 
 std::string percent_encode(std::string_view text) {
@@ -109,6 +111,8 @@ Result<std::optional<std::string>> GrpcDeframer::next() {
   if (taken_ == buffer_.size() || taken_ > 64 * 1024) {
     buffer_.erase(0, taken_);
     taken_ = 0;
+    // A stream may live for days after one large message.
+    if (buffer_.empty() && buffer_.capacity() > kept_when_empty) release(buffer_);
   }
   return message;
 }

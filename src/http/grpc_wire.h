@@ -59,6 +59,7 @@ class GrpcDeframer {
   // for a compressed one: the stream cannot go on.
   [[nodiscard]] bool between_messages() const { return taken_ == buffer_.size(); }
   // A body may end here and nowhere else.
+  [[nodiscard]] std::size_t room() const { return buffer_.capacity(); }
 
  private:
   std::size_t max_message_;

@@ -33,6 +33,13 @@ TEST(GrpcWire, MessagesComeOutHoweverTheBytesAreCut) {
   }
 }
 
+TEST(GrpcWire, TheRoomOfALargeMessageIsGivenBack) {
+  GrpcDeframer deframer(1 << 20);
+  deframer.add(frame_grpc(std::string(500'000, 'x')));
+  ASSERT_TRUE(deframer.next().ok());
+  EXPECT_LE(deframer.room(), 4096U);
+}
+
 TEST(GrpcWire, ALengthOverTheLimitIsRefusedBeforeItsBytesCome) {
   GrpcDeframer deframer(10);
   deframer.add(std::string("\0\0\0\0\x0b", 5));

@@ -10,6 +10,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/release.h"
+
 namespace fairlead::http {
 namespace {
 
@@ -51,7 +53,7 @@ struct Outgoing {
     sent += size;
     if (sent == queue.size()) {
       // A stream may live for days after one large message: its room is given back.
-      if (queue.capacity() > kept_when_empty) queue = std::string();
+      if (queue.capacity() > kept_when_empty) release(queue);
       queue.clear();
       sent = 0;
     }
@@ -354,6 +356,11 @@ void H2Session::reset(H2Stream stream, H2Error error) {
 std::size_t H2Session::queued(H2Stream stream) const {
   const auto found = state_->outgoing.find(stream);
   return found == state_->outgoing.end() ? 0 : found->second.left();
+}
+
+std::size_t H2Session::room(H2Stream stream) const {
+  const auto found = state_->outgoing.find(stream);
+  return found == state_->outgoing.end() ? 0 : found->second.queue.capacity();
 }
 
 void H2Session::consumed(H2Stream stream, std::size_t bytes) {

@@ -111,6 +111,8 @@ class H2Session {
 
   [[nodiscard]] std::size_t queued(H2Stream stream) const;
   // Bytes sent on the stream that flow control holds back.
+  [[nodiscard]] std::size_t room(H2Stream stream) const;
+  // What is kept in memory for them: little, when nothing is queued.
   void consumed(H2Stream stream, std::size_t bytes);
   // The owner is done with so many bytes of H2Data: the peer may send as many again.
 

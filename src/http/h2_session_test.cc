@@ -113,6 +113,16 @@ TEST(H2Session, FlowControlHoldsBackUntilTheReaderIsDone) {
   EXPECT_EQ(pair.client.queued(stream), 0);
 }
 
+TEST(H2Session, TheRoomOfALargeMessageIsGivenBackOnceItIsSent) {
+  Pair pair;
+  const H2Stream stream = *pair.client.request(post, H2Session::Body::follows);
+  for (int piece = 0; piece < 8; ++piece) pair.client.send(stream, std::string(100'000, 'x'));
+  EXPECT_GE(pair.client.room(stream), 800'000U);
+  pair.settle();
+  EXPECT_EQ(body_of(pair.at_server).size(), 800'000U);
+  EXPECT_LE(pair.client.room(stream), 16'384U);
+}
+
 TEST(H2Session, AResetIsSeenAsOne) {
   Pair pair;
   const H2Stream stream = *pair.client.request(get, H2Session::Body::none);

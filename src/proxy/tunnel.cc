@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/release.h"
 #include "proxy/worker.h"
 
 namespace fairlead::proxy {
@@ -178,7 +179,7 @@ Task<> TcpConnection::run(std::string first_bytes) {
     if (!first_bytes.empty()) {
       first = co_await up.write_all(first_bytes);
       there_.bytes += first_bytes.size();
-      first_bytes = std::string();
+      release(first_bytes);
     }
     if (first.ok()) {
       (void)co_await both(carry(*stream_, up, worker_.buffers(), there_),
