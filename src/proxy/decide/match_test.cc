@@ -262,6 +262,7 @@ TEST(Rewrite, PrefixHostAndFields) {
   head.fields.add("X-Gone", "y");
   head.fields.add("X-A", "old");
   head.fields.add("x-b", "old");
+  head.fields.add("x-envoy-original-path", "/forged");
   const Rule* rule = match(*table, head);
   ASSERT_TRUE(rule && rule->changes_request && rule->changes_response);
   rewrite_request(*rule, head);
@@ -269,8 +270,10 @@ TEST(Rewrite, PrefixHostAndFields) {
   EXPECT_EQ(head.authority, "inside");
   EXPECT_FALSE(head.fields.has("x-gone"));
   EXPECT_EQ(head.fields.value("x-a"), "1");
-  ASSERT_EQ(head.fields.size(), 3U);
-  EXPECT_EQ(head.fields[2].value, "2");
+  EXPECT_EQ(head.fields.value("x-envoy-original-path"), "/api/x?q");
+  EXPECT_EQ(head.fields.value("x-envoy-original-host"), "h");
+  ASSERT_EQ(head.fields.size(), 5U);
+  EXPECT_EQ(head.fields[4].value, "2");
   http::ResponseHead response;
   rewrite_response(*rule, response);
   EXPECT_EQ(response.fields.value("x-r"), "3");

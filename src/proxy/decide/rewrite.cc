@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "http/validate.h"
@@ -108,6 +109,12 @@ void change_fields(http::Fields& fields, const std::vector<config::HeaderToAdd>&
   }
 }
 
+// What a client says in such a field is not the truth.
+void tell_original(http::Fields& fields, std::string_view name, std::string_view original) {
+  fields.remove(name);
+  fields.add(name, original);
+}
+
 std::string_view rewritten_path(const config::Route& route, http::RequestHead& head) {
   const bool by_prefix = route.path.kind == config::PathMatch::Kind::prefix ||
                          route.path.kind == config::PathMatch::Kind::path_separated_prefix;
@@ -139,8 +146,14 @@ Result<> normalise_path(http::RequestHead& head) {
 void rewrite_request(const Rule& rule, http::RequestHead& head) {
   if (!rule.changes_request) return;
   const config::Route& route = *rule.route;
-  if (!route.forward.prefix_rewrite.empty()) head.path = rewritten_path(route, head);
-  if (!route.forward.host_rewrite.empty()) head.authority = route.forward.host_rewrite;
+  if (!route.forward.prefix_rewrite.empty()) {
+    const std::string_view before = std::exchange(head.path, rewritten_path(route, head));
+    tell_original(head.fields, "x-envoy-original-path", before);
+  }
+  if (!route.forward.host_rewrite.empty()) {
+    const std::string_view before = std::exchange(head.authority, route.forward.host_rewrite);
+    tell_original(head.fields, "x-envoy-original-host", before);
+  }
   change_fields(head.fields, route.request_headers_to_add, route.request_headers_to_remove);
 }
 

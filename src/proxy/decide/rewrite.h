@@ -19,7 +19,9 @@ namespace fairlead::proxy {
 
 // What these write are views of `rule`: the head is good as long as the table is.
 void rewrite_request(const Rule& rule, http::RequestHead& head);
-// Path prefix, host, fields to add and to remove. Once a request: do it before the first attempt.
+// Path prefix, host, fields to add and to remove; the path and host before stand in Envoy's fields
+// `x-envoy-original-path` and `-host`, where its access log looks for them. Once a request: do it
+// before the first attempt.
 void rewrite_response(const Rule& rule, http::ResponseHead& head);
 
 [[nodiscard]] std::string redirect_location(const Rule& rule, const http::RequestHead& head,
