@@ -296,6 +296,7 @@ TEST(TcpTimeout, AConnectionInWhichNothingMovesEnds) {
   std::promise<void> ended;
   Server app([&](Wire& wire, int) {
     EXPECT_EQ(wire.all(), "hello");
+    EXPECT_TRUE(wire.ended_orderly());
     ended.set_value();
   });
   config::TcpProxy tcp;
@@ -310,8 +311,11 @@ TEST(TcpTimeout, AConnectionInWhichNothingMovesEnds) {
   Wire wire = Wire::to(proxy.address());
   ASSERT_TRUE(wire.send("hello"));
   EXPECT_EQ(wire.all(), "");
+  EXPECT_TRUE(wire.ended_orderly());
   ended.get_future().wait();
   EXPECT_THAT(proxy.stats("idle_timeout"), HasSubstr("tcp.tcp.idle_timeout: 1\n"));
+  EXPECT_TRUE(eventually([&] { return !proxy.records().empty(); }));
+  EXPECT_EQ(proxy.records().back().flags, Flag::none);
 }
 
 }  // namespace

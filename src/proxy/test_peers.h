@@ -82,12 +82,16 @@ class Wire {
     close();
   }
 
+  // The last more() met an end that is no reset.
+  [[nodiscard]] bool ended_orderly() const { return orderly_; }
+
   // More bytes; false at the end, at an error, and when none come.
   bool more() {
     pollfd wait{descriptor_, POLLIN, 0};
     if (::poll(&wait, 1, patience_ms) <= 0) return false;
     std::string piece(65536, '\0');
     const ssize_t count = ::recv(descriptor_, piece.data(), piece.size(), 0);
+    orderly_ = count == 0;
     if (count <= 0) return false;
     unread_.append(piece, 0, static_cast<std::size_t>(count));
     return true;
@@ -146,6 +150,7 @@ class Wire {
   }
   std::atomic<int> descriptor_;
   std::string unread_;
+  bool orderly_ = false;
 };
 
 // A server of one's own behaviour: a thread a connection.

@@ -29,7 +29,7 @@ Task<Nothing> carry(net::Stream& from, net::Stream& to, Buffers& buffers, Carrie
     }
     const Result<net::Taken> taken = from.read_now(buffer.span());
     if (!taken.ok()) {
-      carried.reading_failed = true;
+      carried.reading_failed = taken.fault().kind != FaultKind::closed;  // not by ourselves
       break;
     }
     if (taken->end) {
@@ -115,7 +115,8 @@ void TcpConnection::expired() {
   if (left > Duration::zero()) return watch_idleness(left);
   chain_->tcp_stats->idle_timeout.add();
   details_ = "idle_timeout";
-  abort();
+  stream_->close();
+  up_->stream().close();
 }
 
 Host* TcpConnection::find_host() {
