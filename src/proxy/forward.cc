@@ -134,6 +134,7 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   [[nodiscard]] Task<Nothing> become_tunnel(std::string_view bytes);
   [[nodiscard]] bool read_upstream(std::string_view& bytes, H1Event& event);
   void broke_off(Ended how);
+  void became_garbage();
 
   [[nodiscard]] RequestState& state() { return x_->state; }
   [[nodiscard]] const http::RequestHead& request() const { return x_->parser.head(); }
@@ -1033,7 +1034,8 @@ Task<Nothing> HttpConnection::upload_rest() {
   }
   bool many = false;  // the last read filled its buffer
   while (!s.complete) {
-    if (input_.empty()) {
+    const H1Event event = parser.next(input_);  // the end of a body needs no byte after it
+    if (event == H1Event::more) {
       if (stream_->quiet()) {
         in_.release();
         const Result<> ready = co_await stream_->readable();
@@ -1052,9 +1054,8 @@ Task<Nothing> HttpConnection::upload_rest() {
       input_ = in_.first(taken->bytes);
       stats().downstream_cx_rx_bytes_total.add(taken->bytes);
       s.progress = now();
-      if (input_.empty()) continue;
+      continue;
     }
-    const H1Event event = parser.next(input_);
     line.clear();
     Result<> sent = done();
     if (event == H1Event::data) {
@@ -1089,6 +1090,16 @@ void HttpConnection::broke_off(Ended how) {
     s.details = "upstream_reset_after_response_started{connection_termination}";
     s.cluster->stats().upstream_cx_destroy_remote_with_active_rq.add();
   }
+}
+
+// The rest of a response that has begun to go downstream is not HTTP.
+void HttpConnection::became_garbage() {
+  RequestState& s = state();
+  s.ended = Ended::broken;
+  s.flags |= Flag::upstream_protocol_error;
+  s.details = "upstream_reset_after_response_started{protocol_error}";
+  x_->failure_text = x_->answer.error().why;
+  s.cluster->stats().upstream_cx_protocol_error.add();
 }
 
 // Reads what is there: bytes to give to the parser, or the event that the end of the stream is.
@@ -1182,7 +1193,7 @@ Task<Nothing> HttpConnection::respond() {
       s.client_gone = true;
       s.ended = Ended::client_gone;
     } else if (event == H1Event::failed) {
-      broke_off(Ended::broken);
+      became_garbage();
     } else if (whole) {
       s.ended = Ended::delivered;
     } else {
@@ -1311,7 +1322,7 @@ Task<Nothing> HttpConnection::stream_body(const BodyFraming& framing) {
     // A body whose last byte came with this read is over now.
     if (event == H1Event::data) event = x.answer.next(bytes);
     if (event == H1Event::failed) {
-      broke_off(Ended::broken);
+      became_garbage();
       co_return Nothing();
     }
     if (event == H1Event::end && chunked) http::write_last_chunk(x.reply, &x.answer.trailers());

@@ -125,6 +125,22 @@ TEST_F(ForwardTest, TheBodyIsAskedForBeforeItIsSent) {
   EXPECT_THAT(wire.message(), ::testing::EndsWith("\r\n\r\nhello"));
 }
 
+TEST_F(ForwardTest, ABodyThatComesAfterItsHeadIsWholeWithItsLastByte) {
+  Server app(Server::answering(echo));
+  start({app.address()});
+  Wire wire = client();
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(wire.send(
+        "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"));
+    EXPECT_EQ(wire.until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+    ASSERT_TRUE(wire.send("hello"));
+    const std::string response = wire.message();
+    EXPECT_THAT(response, ::testing::EndsWith("\r\n\r\nhello"));
+    EXPECT_THAT(response, Not(HasSubstr("connection: close")));
+  }
+  EXPECT_EQ(app.connections(), 1);
+}
+
 TEST_F(ForwardTest, AnUpgradeBecomesATunnel) {
   Server app([](Wire& wire, int) {
     EXPECT_THAT(wire.message(), HasSubstr("pgrade: websocket\r\n"));
@@ -384,6 +400,18 @@ TEST_F(ForwardTest, AResponseThatBreaksOffIsNotMadeToLookWhole) {
   ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
   EXPECT_THAT(wire.all(), Not(HasSubstr("0\r\n\r\n")));
   EXPECT_EQ(last_record().flags, Flag::upstream_connection_termination);
+}
+
+TEST_F(ForwardTest, AResponseThatTurnsIntoGarbageIsTheServersFault) {
+  Server app([](Wire& wire, int) {
+    (void)wire.message();
+    wire.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n");
+  });
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(wire.all(), Not(HasSubstr("0\r\n\r\n")));
+  EXPECT_EQ(last_record().flags, Flag::upstream_protocol_error);
 }
 
 TEST_F(ForwardTest, AServerMayAnswerBeforeItHasReadTheBody) {

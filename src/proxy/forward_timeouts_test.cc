@@ -116,6 +116,17 @@ TEST_F(TimeoutTest, ARequestThatDoesNotComeWholeIs408) {
   EXPECT_TRUE(counted("downstream_rq_timeout", 1));
 }
 
+TEST_F(TimeoutTest, ABodyThatComesAfterItsHeadIsAnsweredInTimeToo) {
+  Server app(silent());
+  start_with(Milliseconds{200}, app.address());
+  Wire wire = client();
+  ASSERT_TRUE(
+      wire.send("POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"));
+  EXPECT_THAT(wire.until("\r\n\r\n"), StartsWith("HTTP/1.1 100 "));
+  ASSERT_TRUE(wire.send("hello"));
+  EXPECT_THAT(wire.message(), StartsWith("HTTP/1.1 504 "));
+}
+
 TEST_F(TimeoutTest, TheTimeOfARequestThatHasComeIsNotThatOfItsAnswer) {
   Server app(Server::answering([](const std::string&) {
     std::this_thread::sleep_for(milliseconds(400));
