@@ -335,14 +335,14 @@ Result<> read_action(config::Route& made, const wire::route::Route& route, const
   return place.refused("expected route, redirect or direct_response");
 }
 
-// Whether a route matches or acts by something outside our subset alone. Such a route cannot be
-// had; what it would have taken goes on to the next.
+// Whether a route matches by something outside our subset, or acts by it alone. Such a route cannot
+// be had; what it would have taken goes on to the next. Without one of its conditions it would take
+// what it must not.
 bool is_beyond_us(const wire::route::Route& route) {
   using wire::route::RouteAction;
-  if (route.match().path_specifier_case() == wire::route::RouteMatch::PATH_SPECIFIER_NOT_SET &&
-      has_unknown(route.match())) {
-    return true;
-  }
+  if (has_unknown(route.match())) return true;
+  const auto& headers = route.match().headers();
+  if (std::any_of(headers.begin(), headers.end(), has_unknown)) return true;
   if (route.action_case() == wire::route::Route::ACTION_NOT_SET) return has_unknown(route);
   return route.has_route() && has_unknown(route.route()) &&
          route.route().cluster_specifier_case() == RouteAction::CLUSTER_SPECIFIER_NOT_SET;

@@ -224,6 +224,32 @@ TEST(Decode, ARouteBeyondUsIsLeftOutAndListed) {
                   "RouteConfiguration r: virtual_hosts[0].routes[0]: the whole route is left out"));
 }
 
+TEST(Decode, ARouteWithAConditionBeyondUsDoesNotTakeMoreThanItMay) {
+  wire::route::RouteConfiguration routes;
+  routes.set_name("r");
+  auto& host = *routes.add_virtual_hosts();
+  host.set_name("h");
+  host.add_domains("*");
+  auto& by_query = *host.add_routes();
+  by_query.mutable_match()->set_prefix("/");
+  add_unknown(*by_query.mutable_match(), 7);
+  by_query.mutable_route()->set_cluster("c");
+  auto& by_range = *host.add_routes();
+  by_range.mutable_match()->set_prefix("/");
+  auto& header = *by_range.mutable_match()->add_headers();
+  header.set_name("x-n");
+  add_unknown(header, 6);
+  by_range.mutable_route()->set_cluster("c");
+  const auto made = decode_route_configuration(routes.SerializeAsString());
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_THAT(made->value.virtual_hosts[0].routes, SizeIs(0));
+  EXPECT_THAT(fields_of(made->unhonoured),
+              ElementsAre(HasSubstr("routes[0].match.query_parameters"),
+                          HasSubstr("routes[1].match.headers[0].range_match"),
+                          HasSubstr("routes[0]: the whole route is left out"),
+                          HasSubstr("routes[1]: the whole route is left out")));
+}
+
 TEST(Decode, PortsThatNoInspectorLooksAt) {
   wire::listener::Listener listener = tcp_listener();
   auto& tls = *listener.add_listener_filters();
