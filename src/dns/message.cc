@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 namespace fairlead::dns {
@@ -63,7 +64,7 @@ class Reader {
   }
 
   Name name() {
-    std::string wire;
+    Name name;
     std::size_t at = place_;       // where we read, possibly far back
     std::size_t segment = place_;  // where the present run of labels began: pointers go before it
     bool jumped = false;
@@ -81,15 +82,13 @@ class Reader {
       }
       if ((length & pointer_bits) != 0) return refuse_name("a label of unknown kind");
       if (at + 1 + length > end_) return refuse_name("a label runs over the end");
-      wire.append(reinterpret_cast<const char*>(&bytes_[at]), 1U + length);
-      if (wire.size() > 255) return refuse_name("a name is longer than 255 bytes");
-      at += 1U + length;
       if (length == 0) break;
+      const std::string_view label(reinterpret_cast<const char*>(&bytes_[at + 1]), length);
+      if (!name.append(label)) return refuse_name("a name is longer than 255 bytes");
+      at += 1U + length;
     }
-    if (!jumped) place_ = at;
-    Result<Name> name = Name::from_wire(std::move(wire));
-    if (!name) return refuse_name("a name is none");
-    return std::move(*name);
+    if (!jumped) place_ = at + 1;
+    return name;
   }
 
   // Reads no further than `size` bytes from here, until `widen`.
@@ -262,74 +261,88 @@ std::uint16_t flags_of(const Header& header) {
 
 // ── writing ─────────────────────────────────────────────────────────────────────────────────────
 
+// Writes into the room it is given. What has none is counted and not written: whoever wrote it sees
+// that the size is too large, and goes back.
 class Writer {
  public:
-  Writer() { out_.reserve(plain_udp_size); }
+  explicit Writer(std::span<char> room) : room_(room) {}
 
-  void byte(std::uint8_t value) { out_.push_back(static_cast<char>(value)); }
-  void two(std::uint16_t value) {
-    byte(static_cast<std::uint8_t>(value >> 8));
-    byte(static_cast<std::uint8_t>(value & 0xffU));
+  void byte(std::uint8_t value) { big_endian(value, 1); }
+  void two(std::uint16_t value) { big_endian(value, 2); }
+  void four(std::uint32_t value) { big_endian(value, 4); }
+  void bytes(std::string_view text) {
+    if (fits(text.size())) std::memcpy(room_.data() + size_, text.data(), text.size());
+    size_ += text.size();
   }
-  void four(std::uint32_t value) {
-    two(static_cast<std::uint16_t>(value >> 16));
-    two(static_cast<std::uint16_t>(value & 0xffffU));
-  }
-  void bytes(std::string_view text) { out_.append(text); }
 
   void name(const Name& name) {
     // What is being written is known only once it is whole: "a.a" must not point into itself.
-    const std::string& wire = name.wire();
+    const std::string_view wire = name.wire();
     std::size_t fresh = known_count_;
+    std::size_t place = 0;
     std::uint16_t known = 0;
-    for (std::size_t place = 0; wire[place] != '\0';) {
-      known = find(std::string_view(wire).substr(place));
+    while (wire[place] != '\0') {
+      known = find(wire.substr(place));
       if (known != 0) break;
-      if (fresh < most_known && out_.size() <= farthest) {
-        known_[fresh++] = static_cast<std::uint16_t>(out_.size());
-      }
-      const std::size_t length = 1U + static_cast<std::uint8_t>(wire[place]);
-      out_.append(wire, place, length);
-      place += length;
+      const std::size_t here = size_ + place;
+      if (fresh < most_known && here <= farthest)
+        known_[fresh++] = static_cast<std::uint16_t>(here);
+      place += 1U + static_cast<std::uint8_t>(wire[place]);
     }
+    bytes(wire.substr(0, place));
     if (known == 0) {
       byte(0);
     } else {
       two(static_cast<std::uint16_t>(0xc000U | known));
     }
-    known_count_ = fresh;
+    if (size_ <= room_.size()) known_count_ = fresh;
   }
 
   // Writes what `write` writes behind two bytes of its length.
   template <class Write>
   void sized(Write write) {
-    const std::size_t start = out_.size();
+    const std::size_t start = size_;
     two(0);
     write();
-    patch(start, static_cast<std::uint16_t>(out_.size() - start - 2));
+    patch(start, static_cast<std::uint16_t>(size_ - start - 2));
   }
 
   void patch(std::size_t place, std::uint16_t value) {
-    out_[place] = static_cast<char>(value >> 8);
-    out_[place + 1] = static_cast<char>(value & 0xffU);
+    const std::size_t end = std::exchange(size_, place);
+    two(value);
+    size_ = end;
   }
 
   struct Mark {
     std::size_t size;
     std::size_t known;
   };
-  [[nodiscard]] Mark mark() const { return {out_.size(), known_count_}; }
+  [[nodiscard]] Mark mark() const { return {size_, known_count_}; }
   void go_back(const Mark& mark) {
-    out_.resize(mark.size);
+    size_ = mark.size;
     known_count_ = mark.known;
   }
-  [[nodiscard]] std::size_t size() const { return out_.size(); }
-  [[nodiscard]] std::string finish() && { return std::move(out_); }
+  [[nodiscard]] std::size_t size() const { return size_; }
 
  private:
   // Enough for a service's answers; a bound on the work for very long ones.
   static constexpr std::size_t most_known = 32;
   static constexpr std::size_t farthest = 0x3fff;  // what a pointer can say
+
+  [[nodiscard]] bool fits(std::size_t count) const { return size_ + count <= room_.size(); }
+
+  void big_endian(std::uint32_t value, std::size_t count) {
+    if (fits(count)) {
+      for (std::size_t i = 0; i < count; ++i) {
+        room_[size_ + i] = static_cast<char>(value >> 8 * (count - 1 - i) & 0xffU);
+      }
+    }
+    size_ += count;
+  }
+
+  [[nodiscard]] std::uint8_t at(std::size_t place) const {
+    return static_cast<std::uint8_t>(room_[place]);
+  }
 
   // Where this rest of a name was written before; 0 when nowhere.
   [[nodiscard]] std::uint16_t find(std::string_view wire) const {
@@ -341,21 +354,22 @@ class Writer {
 
   [[nodiscard]] bool stands_at(std::size_t place, std::string_view wire) const {
     while (true) {
-      auto length = static_cast<std::uint8_t>(out_[place]);
+      std::uint8_t length = at(place);
       while ((length & pointer_bits) == pointer_bits) {
-        place = (length & 0x3fU) << 8 | static_cast<std::uint8_t>(out_[place + 1]);
-        length = static_cast<std::uint8_t>(out_[place]);
+        place = (length & 0x3fU) << 8 | at(place + 1);
+        length = at(place);
       }
       if (length != static_cast<std::uint8_t>(wire[0])) return false;
       if (length == 0) return true;
-      const std::string_view written(out_);
-      if (!same_label(written.substr(place + 1, length), wire.substr(1, length))) return false;
+      const std::string_view written(room_.data() + place + 1, length);
+      if (!same_label(written, wire.substr(1, length))) return false;
       place += 1U + length;
       wire.remove_prefix(1U + length);
     }
   }
 
-  std::string out_;
+  std::span<char> room_;
+  std::size_t size_ = 0;
   std::array<std::uint16_t, most_known> known_{};
   std::size_t known_count_ = 0;
 };
@@ -414,12 +428,20 @@ void write_edns(Writer& out, const Edns& edns, Code code) {
   out.two(0);
 }
 
-// As many of the records as fit, in order. Returns how many.
-std::uint16_t write_while_fits(Writer& out, const std::vector<Record>& records, std::size_t limit) {
+void write_question(Writer& out, const Question& question) {
+  out.name(question.name);
+  out.two(static_cast<std::uint16_t>(question.type));
+  out.two(static_cast<std::uint16_t>(question.klass));
+}
+
+// As many of them as fit, in order. Returns how many.
+template <class What>
+std::uint16_t write_while_fits(Writer& out, const std::vector<What>& all, std::size_t limit,
+                               void (*write)(Writer&, const What&)) {
   std::uint16_t written = 0;
-  for (const Record& record : records) {
+  for (const What& one : all) {
     const Writer::Mark before = out.mark();
-    write_record(out, record);
+    write(out, one);
     if (out.size() > limit || written == 0xffff) {
       out.go_back(before);
       break;
@@ -472,64 +494,77 @@ std::optional<Header> read_header(std::span<const std::uint8_t> bytes) {
   return header_from(id, in.two());
 }
 
-Result<Message> parse(std::span<const std::uint8_t> bytes) {
+Result<> parse(std::span<const std::uint8_t> bytes, Message& into) {
   Reader in(bytes);
-  Message message;
+  into.questions.clear();
+  for (std::vector<Record>* records : {&into.answers, &into.authority, &into.additional}) {
+    records->clear();
+  }
+  into.edns.reset();
   const std::uint16_t id = in.two();
-  message.header = header_from(id, in.two());
+  into.header = header_from(id, in.two());
   const std::uint16_t questions = in.two();
   const std::uint16_t answers = in.two();
   const std::uint16_t authority = in.two();
   const std::uint16_t additional = in.two();
   for (std::uint16_t i = 0; i < questions && in.ok(); ++i) {
-    Question question;
+    Question& question = into.questions.emplace_back();
     question.name = in.name();
     question.type = static_cast<Type>(in.two());
     question.klass = static_cast<Class>(in.two());
-    message.questions.push_back(std::move(question));
   }
-  read_records(in, answers, message.answers);
-  read_records(in, authority, message.authority);
-  read_additional(in, additional, message);
+  read_records(in, answers, into.answers);
+  read_records(in, authority, into.authority);
+  read_additional(in, additional, into);
   if (in.ok() && !in.at_end()) in.refuse("more bytes than records");
   if (!in.ok()) return in.fault();
+  return done();
+}
+
+Result<Message> parse(std::span<const std::uint8_t> bytes) {
+  Message message;
+  if (Result<> parsed = parse(bytes, message); !parsed) return std::move(parsed).fault();
   return message;
 }
 
-std::string write(const Message& message, std::size_t limit) {
-  Writer out;
+std::size_t write(const Message& message, std::span<char> into) {
+  Writer out(into.first(std::min(into.size(), largest_message)));
   out.two(message.header.id);
-  out.two(flags_of(message.header));
-  out.two(static_cast<std::uint16_t>(message.questions.size()));
-  for (int i = 0; i < 3; ++i) out.two(0);
-  for (const Question& question : message.questions) {
-    out.name(question.name);
-    out.two(static_cast<std::uint16_t>(question.type));
-    out.two(static_cast<std::uint16_t>(question.klass));
-  }
+  for (int i = 0; i < 5; ++i) out.two(0);  // flags and counts are known at the end
   const std::size_t reserved = message.edns ? opt_size : 0;
-  const std::size_t room = std::min(limit, largest_message) - std::min(limit, reserved);
-  const std::uint16_t answers = write_while_fits(out, message.answers, room);
-  bool truncated = message.header.truncated || answers < message.answers.size();
+  const std::size_t room = std::min(into.size(), largest_message) - std::min(into.size(), reserved);
+  Header header = message.header;
+  const auto put = [&](const auto& all, auto write) -> std::uint16_t {
+    return header.truncated ? 0 : write_while_fits(out, all, room, write);
+  };
+  const std::uint16_t questions = write_while_fits(out, message.questions, room, write_question);
+  const std::uint16_t answers = write_while_fits(out, message.answers, room, write_record);
+  header.truncated =
+      header.truncated || questions < message.questions.size() || answers < message.answers.size();
   const Writer::Mark before_authority = out.mark();
-  std::uint16_t authority = truncated ? 0 : write_while_fits(out, message.authority, room);
-  if (!truncated && authority < message.authority.size()) {
+  std::uint16_t authority = put(message.authority, write_record);
+  if (authority < message.authority.size()) {
     out.go_back(before_authority);
     authority = 0;
-    truncated = true;
+    header.truncated = true;
   }
-  std::uint16_t additional = truncated ? 0 : write_while_fits(out, message.additional, room);
+  std::uint16_t additional = put(message.additional, write_record);
   if (message.edns) {
     write_edns(out, *message.edns, message.header.code);
     ++additional;
   }
-  Header header = message.header;
-  header.truncated = truncated;
   out.patch(2, flags_of(header));
+  out.patch(4, questions);
   out.patch(6, answers);
   out.patch(8, authority);
   out.patch(10, additional);
-  return std::move(out).finish();
+  return std::min(out.size(), into.size());
+}
+
+std::string write(const Message& message, std::size_t limit) {
+  std::string bytes(std::min(limit, largest_message), '\0');
+  bytes.resize(write(message, std::span(bytes)));
+  return bytes;
 }
 
 }  // namespace fairlead::dns

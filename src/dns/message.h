@@ -133,9 +133,14 @@ inline constexpr std::size_t largest_message = 65535;
 // Fault: invalid, with what is wrong and at which byte. Compression pointers go strictly back;
 // bytes after the last record, two OPT records and records of a wrong length are refused.
 
+[[nodiscard]] Result<> parse(std::span<const std::uint8_t> bytes, Message& into);
+// The same into a message that was used before, whose memory serves again. With a fault, what is in
+// it means nothing.
+
+[[nodiscard]] std::size_t write(const Message& message, std::span<char> into);
+// With names compressed; returns the number of bytes. What does not fit goes: first additional
+// records, then, with the TC bit set, all of authority and as many answers as it takes (whole
+// records, the last first). Header, question and OPT always stay: there must be room for them.
 [[nodiscard]] std::string write(const Message& message, std::size_t limit = largest_message);
-// With names compressed. What does not fit goes: first additional records, then, with the TC bit
-// set, all of authority and as many answers as it takes (whole records, the last first). Header,
-// question and OPT always stay.
 
 }  // namespace fairlead::dns

@@ -34,14 +34,16 @@ dns::Zone make_zone() {
   zone.put(dns::Entry{.name_space = "default",
                       .name = "near",
                       .kind = dns::Entry::Kind::alias,
-                      .alias = *dns::Name::parse("db.default.svc.cluster.local")});
+                      .alias = "db.default.svc.cluster.local"});
   return zone;
 }
 
 void check_response(std::span<const std::uint8_t> query, dns::Carrier carrier) {
   static const dns::Zone zone = make_zone();
   static SeededRandom chance(1);
-  const std::string response = dns::respond(zone, query, carrier, chance);
+  static dns::Responder responder(zone, chance);
+  static std::string room(dns::largest_message, '\0');
+  const std::string response = room.substr(0, responder.respond(query, carrier, room));
   if (response.empty()) return;
   const Result<dns::Message> said = dns::parse(bytes_of(response));
   demand(said.ok() && said->header.response);
@@ -62,7 +64,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Result<dns::Message> again = dns::parse(bytes_of(written));
   demand(again.ok());
   // What was compressed better than we do may not fit when it is written again.
-  if (!again->header.truncated || message->header.truncated) {
+  if (!again->header.truncated || again->questions.size() == message->questions.size()) {
     demand(again->questions == message->questions);
   }
   if (!again->header.truncated && again->additional.size() == message->additional.size()) {

@@ -5,20 +5,20 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 
 namespace fairlead::dns {
 namespace {
-
-constexpr std::size_t longest_label = 63;
-constexpr std::size_t longest_name = 255;  // in wire form, the root's byte included
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 bool same(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return lower(x) == lower(y); });
+  if (a.size() != b.size()) return false;
+  if (std::memcmp(a.data(), b.data(), a.size()) == 0) return true;
+  return std::equal(a.begin(), a.end(), b.begin(),
+                    [](char x, char y) { return lower(x) == lower(y); });
 }
 
 bool is_digit(char c) {
@@ -48,11 +48,6 @@ bool read_escaped(std::string_view text, std::size_t& place, char& c) {
   return true;
 }
 
-void append_label(std::string& wire, std::string_view label) {
-  wire.push_back(static_cast<char>(label.size()));
-  wire.append(label);
-}
-
 constexpr std::string_view hex_digits = "0123456789abcdef";
 
 }  // namespace
@@ -61,44 +56,71 @@ bool same_label(std::string_view a, std::string_view b) {
   return same(a, b);
 }
 
+// FNV-1a.
+std::size_t Folding::operator()(std::string_view text) const {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : text) hash = (hash ^ static_cast<std::uint8_t>(lower(c))) * 0x100000001b3;
+  return hash;
+}
+
+Name& Name::operator=(const Name& other) {
+  size_ = other.size_;
+  std::memmove(wire_.data(), other.wire_.data(), size_);
+  return *this;
+}
+
+bool Name::append(std::string_view label) {
+  if (label.empty() || label.size() > longest_label) return false;
+  if (size_ + 1 + label.size() > longest_name) return false;
+  char* const place = wire_.data() + size_ - 1;  // over the root's
+  place[0] = static_cast<char>(label.size());
+  std::memcpy(place + 1, label.data(), label.size());
+  place[1 + label.size()] = '\0';
+  size_ = static_cast<std::uint8_t>(size_ + 1 + label.size());
+  return true;
+}
+
 Result<Name> Name::parse(std::string_view text) {
   const auto refuse = [&](const char* why) {
     return invalid(fmt::format("'{}' is no domain name: {}", text.substr(0, longest_name), why));
   };
   if (text.empty()) return refuse("it is empty");
   if (text == ".") return Name();
-  std::string wire;
+  Name name;
   std::string label;
   const auto end_label = [&] {
-    append_label(wire, label);
+    const bool fits = name.append(label);
     label.clear();
+    return fits;
   };
+  const char* const too_long = "it is longer than 255 bytes";
   for (std::size_t place = 0; place < text.size();) {
     char c = text[place++];
     if (c == '.') {
       if (label.empty()) return refuse("a label is empty");
-      end_label();
+      if (!end_label()) return refuse(too_long);
       continue;
     }
     if (c == '\\' && !read_escaped(text, place, c)) return refuse("a backslash leads nowhere");
     label.push_back(c);
     if (label.size() > longest_label) return refuse("a label is longer than 63 bytes");
   }
-  if (!label.empty()) end_label();
-  wire.push_back('\0');
-  if (wire.size() > longest_name) return refuse("it is longer than 255 bytes");
-  return Name(std::move(wire));
+  if (!label.empty() && !end_label()) return refuse(too_long);
+  return name;
 }
 
-Result<Name> Name::from_wire(std::string wire) {
+Result<Name> Name::from_wire(std::string_view wire) {
+  if (wire.size() > longest_name) return invalid("the name is longer than 255 bytes");
   std::size_t place = 0;
   while (place < wire.size() && wire[place] != '\0') {
     if (length_at(wire, place) > longest_label) return invalid("a label is longer than 63 bytes");
     place += length_at(wire, place) + 1U;
   }
   if (place + 1 != wire.size()) return invalid("the name does not end where its bytes end");
-  if (wire.size() > longest_name) return invalid("the name is longer than 255 bytes");
-  return Name(std::move(wire));
+  Name name;
+  name.size_ = static_cast<std::uint8_t>(wire.size());
+  std::memcpy(name.wire_.data(), wire.data(), wire.size());
+  return name;
 }
 
 std::string Name::text() const {
@@ -119,17 +141,10 @@ std::string Name::text() const {
   return text;
 }
 
-std::string Name::key() const {
-  std::string key = wire_;
-  // Lengths are below 'A', so the whole wire form can be lowered at once.
-  std::transform(key.begin(), key.end(), key.begin(), lower);
-  return key;
-}
-
 std::vector<std::string_view> Name::labels() const LIFETIMEBOUND {
   std::vector<std::string_view> labels;
   labels.reserve(8);
-  const std::string_view wire = wire_;
+  const std::string_view wire = this->wire();
   for (std::size_t place = 0; wire[place] != '\0'; place += length_at(wire, place) + 1U) {
     labels.push_back(wire.substr(place + 1, length_at(wire, place)));
   }
@@ -137,19 +152,26 @@ std::vector<std::string_view> Name::labels() const LIFETIMEBOUND {
 }
 
 bool Name::within(const Name& zone) const {
-  if (zone.wire_.size() > wire_.size()) return false;
-  const std::size_t start = wire_.size() - zone.wire_.size();
+  if (zone.size_ > size_) return false;
+  const std::string_view wire = this->wire();
+  const std::size_t start = wire.size() - zone.size_;
+  if (!same(wire.substr(start), zone.wire())) return false;
   std::size_t place = 0;  // only where a label begins
-  while (place < start) place += length_at(wire_, place) + 1U;
-  return place == start && same(std::string_view(wire_).substr(start), zone.wire_);
+  while (place < start) place += length_at(wire, place) + 1U;
+  return place == start;
 }
 
 Result<Name> Name::under(const Name& zone) const {
-  return from_wire(wire_.substr(0, wire_.size() - 1) + zone.wire_);
+  const std::size_t own = size_ - 1U;  // without the root's
+  if (own + zone.size_ > longest_name) return invalid("the name is longer than 255 bytes");
+  Name name = *this;
+  std::memcpy(name.wire_.data() + own, zone.wire_.data(), zone.size_);
+  name.size_ = static_cast<std::uint8_t>(own + zone.size_);
+  return name;
 }
 
 bool Name::operator==(const Name& other) const {
-  return same(wire_, other.wire_);
+  return same(wire(), other.wire());
 }
 
 Name reverse_name(const IpAddress& address) {

@@ -6,32 +6,24 @@
 namespace fairlead::dns {
 namespace {
 
-constexpr std::uint16_t largest_udp = 1232;  // what passes everywhere without fragments
-
-// What can be said to a message that was not understood: its id and what it asked to be done.
-std::string say(const Header& query, Code code) {
-  return write({.header = {.id = query.id,
-                           .response = true,
-                           .opcode = query.opcode,
-                           .recursion_desired = query.recursion_desired,
-                           .code = code}});
-}
-
 std::size_t limit_of(const Message& query, Carrier carrier) {
   if (carrier == Carrier::tcp) return largest_message;
   if (!query.edns) return plain_udp_size;
   return std::clamp<std::size_t>(query.edns->size, plain_udp_size, largest_udp);
 }
 
-// Each client takes the first: so the first is another one each time.
+// Each client takes the first: so the first is another one each time. They are all of one name, and
+// nothing comes behind them.
 void shuffle_addresses(std::vector<Record>& records, Random& chance) {
   const auto is_address = [](const Record& record) {
     return std::holds_alternative<IpAddress>(record.data);
   };
   const auto begin = std::find_if(records.begin(), records.end(), is_address);
   for (auto left = static_cast<std::uint64_t>(records.end() - begin); left > 1; --left) {
-    const auto other = static_cast<std::ptrdiff_t>(chance.below(left));
-    std::swap(*(begin + static_cast<std::ptrdiff_t>(left) - 1), *(begin + other));
+    Record& one = *(begin + static_cast<std::ptrdiff_t>(left) - 1);
+    Record& other = *(begin + static_cast<std::ptrdiff_t>(chance.below(left)));
+    std::swap(one.type, other.type);
+    std::swap(one.data, other.data);
   }
 }
 
@@ -47,34 +39,38 @@ Code complaint_about(const Message& query) {
 
 }  // namespace
 
-std::string respond(const Zone& zone, std::span<const std::uint8_t> query, Carrier carrier,
-                    Random& chance) {
-  const std::optional<Header> header = read_header(query);
-  if (!header || header->response) return {};
-  Result<Message> parsed = parse(query);
-  if (!parsed) {
-    const bool ours = header->opcode == Opcode::query;
-    return say(*header, ours ? Code::format_error : Code::not_implemented);
+std::size_t Responder::respond(std::span<const std::uint8_t> query, Carrier carrier,
+                               std::span<char> into) {
+  const std::optional<Header> asked = read_header(query);
+  if (!asked || asked->response) return 0;
+  Header header{.id = asked->id,
+                .response = true,
+                .opcode = asked->opcode,
+                .recursion_desired = asked->recursion_desired};
+  if (Result<> parsed = parse(query, message_); !parsed) {
+    const bool ours = asked->opcode == Opcode::query;
+    header.code = ours ? Code::format_error : Code::not_implemented;
+    return write({.header = header}, into);
   }
-  Message response{.header = {.id = header->id,
-                              .response = true,
-                              .opcode = header->opcode,
-                              .recursion_desired = header->recursion_desired,
-                              .code = complaint_about(*parsed)}};
-  if (parsed->edns) {
-    response.edns = Edns{.size = largest_udp, .dnssec_ok = parsed->edns->dnssec_ok};
+  const std::size_t limit = limit_of(message_, carrier);
+  header.code = complaint_about(message_);
+  message_.answers.clear();
+  message_.authority.clear();
+  message_.additional.clear();
+  if (message_.edns)
+    message_.edns = Edns{.size = largest_udp, .dnssec_ok = message_.edns->dnssec_ok};
+  if (message_.questions.size() != 1) message_.questions.clear();
+  if (header.code == Code::no_error) {
+    answer(zone_, message_.questions.front(), answer_);
+    header.code = answer_.code;
+    header.authoritative = answer_.authoritative;
+    message_.answers.swap(answer_.answers);
+    message_.authority.swap(answer_.authority);
+    message_.additional.swap(answer_.additional);
+    shuffle_addresses(message_.answers, chance_);
   }
-  const std::size_t limit = limit_of(*parsed, carrier);
-  if (parsed->questions.size() == 1) response.questions = std::move(parsed->questions);
-  if (response.header.code != Code::no_error) return write(response, limit);
-  Answer said = answer(zone, response.questions.front());
-  response.header.code = said.code;
-  response.header.authoritative = said.authoritative;
-  response.answers = std::move(said.answers);
-  response.authority = std::move(said.authority);
-  response.additional = std::move(said.additional);
-  shuffle_addresses(response.answers, chance);
-  return write(response, limit);
+  message_.header = header;
+  return write(message_, into.first(std::min(into.size(), limit)));
 }
 
 }  // namespace fairlead::dns

@@ -51,7 +51,9 @@ class Responding : public ::testing::Test {
   }
 
   std::string raw(const std::string& query, Carrier carrier = Carrier::udp) {
-    return respond(zone_, bytes_of(query), carrier, chance_);
+    std::string response(largest_message, '\0');
+    response.resize(responder_.respond(bytes_of(query), carrier, response));
+    return response;
   }
   Message said(const Message& query, Carrier carrier = Carrier::udp) {
     Result<Message> message = parse(bytes_of(raw(write(query), carrier)));
@@ -64,6 +66,7 @@ class Responding : public ::testing::Test {
 
   Zone zone_;
   SeededRandom chance_{1};
+  Responder responder_{zone_, chance_};
 };
 
 TEST_F(Responding, AnswersWhatWasAsked) {

@@ -10,21 +10,33 @@ namespace {
 
 constexpr int longest_chain = 10;  // of aliases
 
-using Labels = std::vector<std::string_view>;
-
-std::string lowered(std::string_view text) {
-  std::string low(text);
-  for (char& c : low) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+// The labels of a name that nobody has looked at yet: they are taken away from the right.
+class Labels {
+ public:
+  explicit Labels(std::string_view wire LIFETIMEBOUND) : wire_(wire) {
+    for (std::size_t place = 0; wire[place] != '\0'; place += length_at(place) + 1U) {
+      starts_[count_++] = static_cast<std::uint8_t>(place);
+    }
   }
-  return low;
-}
+  [[nodiscard]] std::size_t size() const { return count_; }
+  [[nodiscard]] bool empty() const { return count_ == 0; }
+  [[nodiscard]] std::string_view front() const { return at(0); }
+  [[nodiscard]] std::string_view back() const { return at(count_ - 1); }
+  void take(std::size_t count) { count_ -= count; }
+  std::string_view take() { return at(--count_); }
 
-std::string key_of(std::string_view name_space, std::string_view name) {
-  std::string key = lowered(name_space);
-  key.push_back('/');
-  return key += lowered(name);
-}
+ private:
+  [[nodiscard]] std::size_t length_at(std::size_t place) const {
+    return static_cast<std::uint8_t>(wire_[place]);
+  }
+  [[nodiscard]] std::string_view at(std::size_t which) const {
+    return wire_.substr(starts_[which] + 1U, length_at(starts_[which]));
+  }
+
+  std::string_view wire_;
+  std::array<std::uint8_t, longest_name / 2> starts_{};
+  std::size_t count_ = 0;
+};
 
 Name name_from(std::string_view text) {
   Result<Name> name = Name::parse(text);
@@ -43,8 +55,8 @@ const Name& ip6_arpa() {
 
 // The last labels of `name`, as many as `zone` has, in the case of `name`, which is within it.
 Name tail(const Name& name, const Name& zone) {
-  const std::string& wire = name.wire();
-  Result<Name> part = Name::from_wire(wire.substr(wire.size() - zone.wire().size()));
+  const std::string_view wire = name.wire();
+  const Result<Name> part = Name::from_wire(wire.substr(wire.size() - zone.wire().size()));
   return part ? *part : zone;
 }
 
@@ -71,9 +83,10 @@ Result<IpAddress> undashed(std::string_view label) {
 
 class Answering {
  public:
-  Answering(const Zone& zone, const Question& question) : zone_(zone), type_(question.type) {}
+  Answering(const Zone& zone, const Question& question, Answer& answer)
+      : zone_(zone), type_(question.type), answer_(answer) {}
 
-  Answer run(const Name& name) {
+  void run(const Name& name) {
     if (!zone_.synced()) {
       refuse(Code::server_failure, Reason::not_synced);
     } else if (type_ == Type::axfr || type_ == Type::ixfr) {
@@ -81,7 +94,6 @@ class Answering {
     } else {
       look_up(name);
     }
-    return std::move(answer_);
   }
 
  private:
@@ -96,11 +108,10 @@ class Answering {
   }
 
   void look_up_inside(const Name& name) {
-    Labels labels = name.labels();
-    labels.resize(labels.size() - zone_.domain().labels().size());
+    Labels labels(name.wire());
+    labels.take(Labels(zone_.domain().wire()).size());
     if (labels.empty()) return give_apex(name);
-    const std::string_view kind = labels.back();
-    labels.pop_back();
+    const std::string_view kind = labels.take();
     if (same_label(kind, "svc")) return look_up_service(name, labels);
     if (same_label(kind, "pod")) return look_up_pod(name, labels);
     if (same_label(kind, "dns")) return look_up_server(name, labels);
@@ -112,13 +123,14 @@ class Answering {
 
   void look_up_service(const Name& name, Labels labels) {
     if (labels.empty()) return give_nothing(name);
-    const std::string_view name_space = labels.back();
-    labels.pop_back();
-    if (!zone_.has_namespace(name_space)) return deny_unless_host(name, Reason::no_such_namespace);
-    if (labels.empty()) return give_nothing(name);
-    const Entry* entry = zone_.entry(name_space, labels.back());
-    labels.pop_back();
-    if (entry == nullptr) return deny_unless_host(name, Reason::no_such_service);
+    const std::string_view name_space = labels.take();
+    const bool whole = !labels.empty();
+    const Entry* entry = whole ? zone_.entry(name_space, labels.take()) : nullptr;
+    if (entry == nullptr) {
+      const bool known = zone_.has_namespace(name_space);
+      if (known && !whole) return give_nothing(name);
+      return deny_unless_host(name, known ? Reason::no_such_service : Reason::no_such_namespace);
+    }
     answer_.entry = entry;
     if (labels.empty()) return give(name, *entry);
     if (entry->kind == Entry::Kind::alias) return deny(name, Reason::no_such_name);
@@ -148,8 +160,10 @@ class Answering {
     end_with_nothing(name);
   }
 
-  void follow(const Name& name, const Name& target) {
-    if (target.is_root()) return deny(name, Reason::bad_alias);
+  void follow(const Name& name, const std::string& alias) {
+    const Result<Name> parsed = Name::parse(alias);
+    if (!parsed || parsed->is_root()) return deny(name, Reason::bad_alias);
+    const Name& target = *parsed;
     add(name, Type::cname, target);
     if (type_ == Type::cname || type_ == Type::any || ++aliases_ > longest_chain) return;
     const Entry* first = answer_.entry;
@@ -230,7 +244,7 @@ class Answering {
   // `name` without its first `count` labels.
   static Name above_labels(const Name& name, std::size_t count) {
     std::size_t place = 0;
-    const std::string& wire = name.wire();
+    const std::string_view wire = name.wire();
     for (std::size_t i = 0; i < count; ++i) place += static_cast<std::uint8_t>(wire[place]) + 1U;
     Result<Name> rest = Name::from_wire(wire.substr(place));
     return rest ? *rest : Name();
@@ -280,8 +294,8 @@ class Answering {
       return end_with_nothing(name);
     }
     const Result<IpAddress> address = address_behind(name);
-    const std::vector<const Entry*> owners =
-        address ? zone_.owners(*address) : std::vector<const Entry*>{};
+    const std::span<const Entry* const> owners =
+        address ? zone_.owners(*address) : std::span<const Entry* const>{};
     if (owners.empty()) return deny(name, Reason::no_such_name);
     answer_.entry = owners.front();
     for (const Entry* owner : owners) {
@@ -331,12 +345,14 @@ class Answering {
 
   [[nodiscard]] Name server_name(const Name& apex) const {
     const bool here = apex == zone_.domain();
-    const Result<Name> name = name_from("ns.dns").under(here ? apex : zone_.domain());
+    static const Name server = name_from("ns.dns");
+    const Result<Name> name = server.under(here ? apex : zone_.domain());
     return name ? *name : Name();
   }
 
   [[nodiscard]] Soa soa(const Name& apex) const {
-    const Result<Name> mailbox = name_from("hostmaster").under(apex);
+    static const Name master = name_from("hostmaster");
+    const Result<Name> mailbox = master.under(apex);
     return {.primary = server_name(apex),
             .mailbox = mailbox ? *mailbox : Name(),
             .serial = zone_.serial(),
@@ -384,7 +400,7 @@ class Answering {
   const Zone& zone_;
   Type type_;
   int aliases_ = 0;
-  Answer answer_;
+  Answer& answer_;
 };
 
 }  // namespace
@@ -394,22 +410,20 @@ class Answering {
 Zone::Zone(const Name& domain) : domain_(domain) {}
 
 void Zone::set_namespaces(const std::vector<std::string>& namespaces) {
-  namespaces_.clear();
-  for (const std::string& one : namespaces) namespaces_.insert(lowered(one));
+  namespaces_ = {namespaces.begin(), namespaces.end()};
 }
 
 void Zone::index(const Entry& entry, int by) {
-  inhabitants_[lowered(entry.name_space)] += by;
-  const std::string key = key_of(entry.name_space, entry.name);
+  inhabitants_[entry.name_space] += by;
   const auto change = [&](const IpAddress& address) {
     if (by > 0) {
-      std::vector<std::string>& owners = by_address_[address];
-      if (std::find(owners.begin(), owners.end(), key) == owners.end()) owners.push_back(key);
+      std::vector<const Entry*>& owners = by_address_[address];
+      if (std::find(owners.begin(), owners.end(), &entry) == owners.end()) owners.push_back(&entry);
       return;
     }
     const auto found = by_address_.find(address);
     if (found == by_address_.end()) return;
-    std::erase(found->second, key);
+    std::erase(found->second, &entry);
     if (found->second.empty()) by_address_.erase(found);
   };
   for (const IpAddress& address : entry.addresses) change(address);
@@ -418,58 +432,63 @@ void Zone::index(const Entry& entry, int by) {
 
 void Zone::put(Entry entry) {
   remove(entry.name_space, entry.name);
-  index(entry, 1);
-  const std::string key = key_of(entry.name_space, entry.name);
-  entries_.insert_or_assign(key, std::move(entry));
+  index(*entries_.insert(std::move(entry)).first, 1);
 }
 
 void Zone::remove(std::string_view name_space, std::string_view name) {
-  const auto found = entries_.find(key_of(name_space, name));
+  const auto found = entries_.find(Key{name_space, name});
   if (found == entries_.end()) return;
-  index(found->second, -1);
+  index(*found, -1);
   entries_.erase(found);
 }
 
 void Zone::put(Host host) {
-  const std::string key = host.name.key();
-  hosts_.insert_or_assign(key, std::move(host));
+  remove_host(host.name);
+  hosts_.insert(std::move(host));
 }
 
 void Zone::remove_host(const Name& name) {
-  hosts_.erase(name.key());
+  if (const auto found = hosts_.find(name); found != hosts_.end()) hosts_.erase(found);
 }
 
 const Entry* Zone::entry(std::string_view name_space, std::string_view name) const LIFETIMEBOUND {
-  const auto found = entries_.find(key_of(name_space, name));
-  return found == entries_.end() ? nullptr : &found->second;
+  const auto found = entries_.find(Key{name_space, name});
+  return found == entries_.end() ? nullptr : &*found;
 }
 
 const Host* Zone::host(const Name& name) const LIFETIMEBOUND {
-  if (hosts_.empty()) return nullptr;
-  const auto found = hosts_.find(name.key());
-  return found == hosts_.end() ? nullptr : &found->second;
+  const auto found = hosts_.find(name);
+  return found == hosts_.end() ? nullptr : &*found;
 }
 
-std::vector<const Entry*> Zone::owners(const IpAddress& address) const LIFETIMEBOUND {
-  std::vector<const Entry*> owners;
+std::span<const Entry* const> Zone::owners(const IpAddress& address) const LIFETIMEBOUND {
   const auto found = by_address_.find(address);
-  if (found == by_address_.end()) return owners;
-  for (const std::string& key : found->second) {
-    const auto entry = entries_.find(key);
-    if (entry != entries_.end()) owners.push_back(&entry->second);
-  }
-  return owners;
+  if (found == by_address_.end()) return {};
+  return found->second;
 }
 
 bool Zone::has_namespace(std::string_view name) const {
-  const std::string key = lowered(name);
-  if (namespaces_.contains(key)) return true;
-  const auto found = inhabitants_.find(key);
+  if (namespaces_.contains(name)) return true;
+  const auto found = inhabitants_.find(name);
   return found != inhabitants_.end() && found->second > 0;
 }
 
+void answer(const Zone& zone LIFETIMEBOUND, const Question& question, Answer& into) {
+  for (std::vector<Record>* records : {&into.answers, &into.authority, &into.additional}) {
+    records->clear();
+  }
+  into.code = Code::no_error;
+  into.reason = Reason::found;
+  into.authoritative = true;
+  into.entry = nullptr;
+  into.host = nullptr;
+  Answering(zone, question, into).run(question.name);
+}
+
 Answer answer(const Zone& zone LIFETIMEBOUND, const Question& question) {
-  return Answering(zone, question).run(question.name);
+  Answer said;
+  answer(zone, question, said);
+  return said;
 }
 
 std::string describe(const Answer& answer, const Question& question) {

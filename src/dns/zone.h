@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,6 +23,7 @@
 #include "base/lifetime.h"
 #include "base/origin.h"
 #include "dns/message.h"
+#include "dns/name.h"
 
 namespace fairlead::dns {
 
@@ -48,7 +50,7 @@ struct Entry {
   std::vector<IpAddress> addresses;  // Kind::addresses: cluster IPs
   std::vector<Port> ports;
   std::vector<Endpoint> endpoints;  // Kind::endpoints: those that may be told, ready ones
-  Name alias;                       // Kind::alias
+  std::string alias;  // Kind::alias: another name; empty when what was given can be none
   Origin origin;
   bool operator==(const Entry&) const = default;
 };
@@ -64,6 +66,9 @@ struct Host {
 class Zone {
  public:
   explicit Zone(const Name& domain);  // "cluster.local"
+  Zone(Zone&&) = default;
+  Zone& operator=(Zone&&) = default;
+  ~Zone() = default;
 
   // Until the first world is known nothing can be denied: every question fails (SERVFAIL).
   void set_synced() { synced_ = true; }
@@ -83,7 +88,7 @@ class Zone {
   [[nodiscard]] const Entry* entry(std::string_view name_space,
                                    std::string_view name) const LIFETIMEBOUND;
   [[nodiscard]] const Host* host(const Name& name) const LIFETIMEBOUND;
-  [[nodiscard]] std::vector<const Entry*> owners(const IpAddress& address) const LIFETIMEBOUND;
+  [[nodiscard]] std::span<const Entry* const> owners(const IpAddress& address) const LIFETIMEBOUND;
   // Whose cluster IP or headless endpoint it is.
   [[nodiscard]] bool has_namespace(std::string_view name) const;
   [[nodiscard]] const Name& domain() const LIFETIMEBOUND { return domain_; }
@@ -92,19 +97,51 @@ class Zone {
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:
+  // Tables of what holds its own key, which is looked up without being copied.
+  struct Key {
+    std::string_view name_space;
+    std::string_view name;
+  };
+  struct ByKey {
+    using is_transparent = void;
+    static Key key(const Entry& entry) { return {entry.name_space, entry.name}; }
+    static Key key(const Key& key) { return key; }
+    template <class Keyed>
+    std::size_t operator()(const Keyed& one) const {
+      return Folding()(key(one).name) * 31 + Folding()(key(one).name_space);
+    }
+    template <class A, class B>
+    bool operator()(const A& a, const B& b) const {
+      return same_label(key(a).name, key(b).name) &&
+             same_label(key(a).name_space, key(b).name_space);
+    }
+  };
+  struct ByName {
+    using is_transparent = void;
+    static std::string_view key(const Host& host LIFETIMEBOUND) { return host.name.wire(); }
+    static std::string_view key(const Name& name LIFETIMEBOUND) { return name.wire(); }
+    template <class Keyed>
+    std::size_t operator()(const Keyed& one) const {
+      return Folding()(key(one));
+    }
+    template <class A, class B>
+    bool operator()(const A& a, const B& b) const {
+      return same_label(key(a), key(b));
+    }
+  };
+
   void index(const Entry& entry, int by);
 
   Name domain_;
   bool synced_ = false;
   std::uint32_t serial_ = 1;
   std::vector<IpAddress> servers_;
-  // Entries by "NAMESPACE/NAME", namespaces by name, all in lower case; how many entries are in a
-  // namespace, and whether it is there without them; hosts by Name::key().
-  std::unordered_map<std::string, Entry> entries_;
-  std::unordered_map<std::string, int> inhabitants_;
-  std::unordered_set<std::string> namespaces_;
-  std::unordered_map<std::string, Host> hosts_;
-  std::unordered_map<IpAddress, std::vector<std::string>> by_address_;
+  std::unordered_set<Entry, ByKey, ByKey> entries_;
+  std::unordered_set<Host, ByName, ByName> hosts_;
+  // How many entries are in a namespace, and which are there without any.
+  std::unordered_map<std::string, int, Folding, Folding> inhabitants_;
+  std::unordered_set<std::string, Folding, Folding> namespaces_;
+  std::unordered_map<IpAddress, std::vector<const Entry*>> by_address_;
 };
 
 // Why an answer is what it is.
@@ -136,6 +173,8 @@ struct Answer {
 
 [[nodiscard]] Answer answer(const Zone& zone LIFETIMEBOUND, const Question& question);
 // Names in the answer keep the case that they were asked in.
+void answer(const Zone& zone LIFETIMEBOUND, const Question& question, Answer& into);
+// The same into one that was used before, whose memory serves again.
 
 [[nodiscard]] std::string describe(const Answer& answer, const Question& question);
 // A sentence's worth: "there is no service 'review' in namespace default".

@@ -42,10 +42,7 @@ Zone shop() {
                                {ip("10.244.2.6"), "", {{"sql", "tcp", 5433}}}}});
   zone.put(Entry{.name_space = "default", .name = "nobody", .kind = Entry::Kind::endpoints});
   const auto alias = [&](const char* of, const char* to) {
-    zone.put(Entry{.name_space = "default",
-                   .name = of,
-                   .kind = Entry::Kind::alias,
-                   .alias = *to == '\0' ? Name() : name(to)});
+    zone.put(Entry{.name_space = "default", .name = of, .kind = Entry::Kind::alias, .alias = to});
   };
   alias("near", "reviews.default.svc.cluster.local");
   alias("far", "example.com");

@@ -88,6 +88,59 @@ TEST(Udp, SpeaksIpv6) {
   EXPECT_EQ(*log, "question to ::1, answer");
 }
 
+// Says each of them back twice over, but for "hush".
+Task<Result<std::size_t>> echo_some(UdpSocket& server, Exchanges& exchanges, std::size_t count) {
+  std::size_t seen = 0;
+  while (seen < count) {
+    if (Result<> ready = co_await server.readable(); !ready.ok()) co_return ready.fault();
+    if (Result<> came = server.receive_now(exchanges); !came.ok()) co_return came.fault();
+    for (std::size_t i = 0; i < exchanges.size(); ++i) {
+      const std::string text(exchanges.bytes(i));
+      if (text == "hush") continue;
+      const std::string twice = text + text;
+      twice.copy(exchanges.answer_room(i).data(), exchanges.answer_room(i).size());
+      exchanges.answer(i, twice.size());
+    }
+    server.answer_now(exchanges);
+    seen += exchanges.size();
+  }
+  co_return seen;
+}
+
+void expect_answers_to_many(const char* bound, const char* asked) {
+  Loop loop;
+  auto server = UdpSocket::bind(loop, address(bound));
+  ASSERT_TRUE(server.ok()) << server.fault().describe();
+  const SocketAddress to{*IpAddress::parse(asked), (*server)->local().port};
+  // Connected sockets hear nobody but whom they asked.
+  auto one = UdpSocket::connect(loop, to);
+  auto two = UdpSocket::connect(loop, to);
+  ASSERT_TRUE(one.ok() && two.ok());
+  Exchanges exchanges(3, 100, 200);
+  EXPECT_EQ(exchanges.most(), 3U);
+  for (const char* text : {"hush", "a", "b", "hush", "c"}) {
+    ASSERT_TRUE((*one)->send_now(text, to).ok());
+    ASSERT_TRUE((*two)->send_now(text, to).ok());
+  }
+  const auto seen = loop.run(echo_some(**server, exchanges, 10));
+  ASSERT_TRUE(seen.ok()) << seen.fault().describe();
+  EXPECT_EQ(*seen, 10U);
+  for (UdpSocket* client : {one->get(), two->get()}) {
+    for (const char* expected : {"aa", "bb", "cc"}) {
+      std::string text;
+      const auto answer = loop.run(next_datagram(*client, text));
+      ASSERT_TRUE(answer.ok()) << answer.fault().describe();
+      EXPECT_EQ(text, expected);
+    }
+  }
+}
+
+TEST(Udp, AnswersManyTogether) {
+  expect_answers_to_many("127.0.0.1:0", "127.0.0.1");
+  expect_answers_to_many("0.0.0.0:0", "127.0.0.7");
+  expect_answers_to_many("[::]:0", "::1");
+}
+
 TEST(Udp, AConnectedSocketHearsThatNobodyListens) {
   Loop loop;
   auto taken = UdpSocket::bind(loop, address("127.0.0.1:0"));

@@ -192,115 +192,114 @@ Result<> UdpSocket::send_now(std::string_view bytes, const SocketAddress& to,
 
 // ── many at once ────────────────────────────────────────────────────────────────────────────────
 
-struct Datagrams::Room {
-  // What one message needs beside its bytes.
+struct Exchanges::Room {
+  // What one message and its answer need beside their bytes.
   struct Place {
     RawAddress from;
     iovec vector{};
+    iovec answer{};
     alignas(cmsghdr) std::array<char, kControlBytes> control{};
+    alignas(cmsghdr) std::array<char, kControlBytes> answer_control{};
   };
 
-  Room(std::size_t most, std::size_t each)
-      : bytes_each(each), bytes(most * each), places(most), messages(most) {
+  Room(std::size_t most, std::size_t each, std::size_t each_answer)
+      : bytes_each(each),
+        bytes_each_answer(each_answer),
+        bytes(most * each),
+        answer_bytes(most * each_answer),
+        places(most),
+        messages(most),
+        answers(most) {
     for (std::size_t i = 0; i < most; ++i) {
       Place& place = places[i];
       place.vector = {.iov_base = bytes.data() + i * each, .iov_len = each};
-      messages[i].msg_hdr.msg_name = place.from.get();
-      messages[i].msg_hdr.msg_iov = &place.vector;
-      messages[i].msg_hdr.msg_iovlen = 1;
-      messages[i].msg_hdr.msg_control = place.control.data();
+      msghdr& header = messages[i].msg_hdr;
+      header.msg_name = place.from.get();
+      header.msg_iov = &place.vector;
+      header.msg_iovlen = 1;
+      header.msg_control = place.control.data();
     }
   }
 
   std::size_t bytes_each;
+  std::size_t bytes_each_answer;
   std::vector<char> bytes;
+  std::vector<char> answer_bytes;
   std::vector<Place> places;
   std::vector<mmsghdr> messages;
+  std::vector<mmsghdr> answers;
+  std::size_t came = 0;
+  std::size_t answered = 0;
 };
 
-Datagrams::Datagrams(std::size_t most, std::size_t bytes_each)
-    : room_(std::make_unique<Room>(most, bytes_each)) {
-  all_.reserve(most);
-}
-Datagrams::Datagrams(Datagrams&&) noexcept = default;
-Datagrams& Datagrams::operator=(Datagrams&&) noexcept = default;
-Datagrams::~Datagrams() = default;
+Exchanges::Exchanges(std::size_t most, std::size_t bytes_each, std::size_t bytes_each_answer)
+    : room_(std::make_unique<Room>(most, bytes_each, bytes_each_answer)) {}
+Exchanges::Exchanges(Exchanges&&) noexcept = default;
+Exchanges& Exchanges::operator=(Exchanges&&) noexcept = default;
+Exchanges::~Exchanges() = default;
 
-std::string_view Datagrams::bytes(std::size_t which) const {
-  return {room_->bytes.data() + which * room_->bytes_each, all_[which].bytes};
-}
-
-std::size_t Datagrams::most() const {
+std::size_t Exchanges::most() const {
   return room_->messages.size();
 }
 
-Result<> UdpSocket::receive_now(Datagrams& into) {
-  into.all_.clear();
+std::size_t Exchanges::size() const {
+  return room_->came;
+}
+
+std::string_view Exchanges::bytes(std::size_t which) const {
+  return {room_->bytes.data() + which * room_->bytes_each, room_->messages[which].msg_len};
+}
+
+std::span<char> Exchanges::answer_room(std::size_t which) {
+  const std::size_t each = room_->bytes_each_answer;
+  return std::span(room_->answer_bytes).subspan(which * each, each);
+}
+
+void Exchanges::answer(std::size_t which, std::size_t bytes) {
+  Room::Place& place = room_->places[which];
+  msghdr& question = room_->messages[which].msg_hdr;
+  msghdr& header = room_->answers[room_->answered++].msg_hdr;
+  place.answer = {.iov_base = answer_room(which).data(), .iov_len = bytes};
+  header = {};
+  header.msg_name = question.msg_name;
+  header.msg_namelen = question.msg_namelen;
+  header.msg_iov = &place.answer;
+  header.msg_iovlen = 1;
+  const std::optional<IpAddress> asked = destination_in(question);
+  if (asked && !asked->is_unspecified()) set_source(header, place.answer_control, *asked);
+}
+
+Result<> UdpSocket::receive_now(Exchanges& into) {
+  Exchanges::Room& room = *into.room_;
+  room.came = room.answered = 0;
   if (descriptor() < 0) return Fault{FaultKind::closed, "the socket was closed here"};
-  std::vector<mmsghdr>& messages = into.room_->messages;
-  for (mmsghdr& message : messages) {
+  for (mmsghdr& message : room.messages) {
     // The kernel writes these over.
     message.msg_hdr.msg_namelen = sizeof(sockaddr_storage);
     message.msg_hdr.msg_controllen = local_.ip.is_unspecified() ? kControlBytes : 0;
   }
   int count = 0;
   do {
-    count = ::recvmmsg(descriptor(), messages.data(), static_cast<unsigned>(messages.size()),
-                       MSG_DONTWAIT, nullptr);
+    count = ::recvmmsg(descriptor(), room.messages.data(),
+                       static_cast<unsigned>(room.messages.size()), MSG_DONTWAIT, nullptr);
   } while (count < 0 && errno == EINTR);
   if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return from_errno(errno, "receiving");
-  const auto came = static_cast<std::size_t>(std::max(count, 0));
-  if (came < messages.size()) readable_.clear();
-  for (std::size_t i = 0; i < came; ++i) {
-    msghdr& header = messages[i].msg_hdr;
-    RawAddress& from = into.room_->places[i].from;
-    from.length = header.msg_namelen;
-    Datagram datagram{.bytes = messages[i].msg_len,
-                      .from = connected_ ? peer_ : from_raw(from),
-                      .to = local_,
-                      .truncated = (header.msg_flags & MSG_TRUNC) != 0};
-    if (const std::optional<IpAddress> to = destination_in(header)) datagram.to.ip = *to;
-    into.all_.push_back(datagram);
-  }
+  room.came = static_cast<std::size_t>(std::max(count, 0));
+  if (room.came < room.messages.size()) readable_.clear();
   return done();
 }
 
-void UdpSocket::send_now(const std::vector<Outgoing>& all) {
-  if (all.size() == 1) {
-    static_cast<void>(send_now(all[0].bytes, all[0].to, all[0].from));
-    return;
+void UdpSocket::answer_now(Exchanges& all) {
+  Exchanges::Room& room = *all.room_;
+  for (std::size_t sent = 0; sent < room.answered && descriptor() >= 0;) {
+    const int taken =
+        ::sendmmsg(descriptor(), room.answers.data() + sent,
+                   static_cast<unsigned>(room.answered - sent), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (taken < 0 && errno == EINTR) continue;
+    // The first of them cannot be sent; the others may go elsewhere.
+    sent += taken > 0 ? static_cast<std::size_t>(taken) : 1;
   }
-  constexpr std::size_t together = 32;
-  std::array<Datagrams::Room::Place, together> places;
-  std::array<mmsghdr, together> messages;
-  for (std::size_t begin = 0; begin < all.size() && descriptor() >= 0; begin += together) {
-    const std::size_t count = std::min(together, all.size() - begin);
-    for (std::size_t i = 0; i < count; ++i) {
-      const Outgoing& one = all[begin + i];
-      Datagrams::Room::Place& place = places[i];
-      place.vector = {.iov_base = const_cast<char*>(one.bytes.data()), .iov_len = one.bytes.size()};
-      messages[i] = {};
-      msghdr& header = messages[i].msg_hdr;
-      header.msg_iov = &place.vector;
-      header.msg_iovlen = 1;
-      if (!connected_) {
-        place.from = raw_address(one.to);
-        header.msg_name = place.from.get();
-        header.msg_namelen = place.from.length;
-      }
-      if (one.from && !one.from->is_unspecified() && local_.ip.is_unspecified()) {
-        set_source(header, place.control, *one.from);
-      }
-    }
-    for (std::size_t sent = 0; sent < count;) {
-      const int taken =
-          ::sendmmsg(descriptor(), messages.data() + sent, static_cast<unsigned>(count - sent),
-                     MSG_DONTWAIT | MSG_NOSIGNAL);
-      if (taken < 0 && errno == EINTR) continue;
-      // The first of them cannot be sent; the others may go elsewhere.
-      sent += taken > 0 ? static_cast<std::size_t>(taken) : 1;
-    }
-  }
+  room.answered = 0;
 }
 
 void UdpSocket::close() {

@@ -22,29 +22,26 @@ struct Datagram {
   bool truncated = false;  // the buffer was too small
 };
 
-// Room for datagrams that come together. Long-lived: it is filled again and again.
-class Datagrams {
+// Room for datagrams that come together, and for an answer to each. Long-lived: it is filled again
+// and again.
+class Exchanges {
  public:
-  explicit Datagrams(std::size_t most, std::size_t bytes_each);
-  Datagrams(Datagrams&&) noexcept;
-  Datagrams& operator=(Datagrams&&) noexcept;
-  ~Datagrams();
+  Exchanges(std::size_t most, std::size_t bytes_each, std::size_t bytes_each_answer);
+  Exchanges(Exchanges&&) noexcept;
+  Exchanges& operator=(Exchanges&&) noexcept;
+  ~Exchanges();
 
-  [[nodiscard]] const std::vector<Datagram>& all() const LIFETIMEBOUND { return all_; }
-  [[nodiscard]] std::string_view bytes(std::size_t which) const LIFETIMEBOUND;
   [[nodiscard]] std::size_t most() const;
+  [[nodiscard]] std::size_t size() const;  // how many came
+  [[nodiscard]] std::string_view bytes(std::size_t which) const LIFETIMEBOUND;
+  [[nodiscard]] std::span<char> answer_room(std::size_t which) LIFETIMEBOUND;
+  void answer(std::size_t which, std::size_t bytes);
+  // Once at most: so many bytes of that room are to go where it came from.
 
  private:
   friend class UdpSocket;
   struct Room;
   std::unique_ptr<Room> room_;
-  std::vector<Datagram> all_;
-};
-
-struct Outgoing {
-  std::string bytes;
-  SocketAddress to;
-  std::optional<IpAddress> from;
 };
 
 class UdpSocket final : private Source {
@@ -62,10 +59,10 @@ class UdpSocket final : private Source {
                                   const std::optional<IpAddress>& from = {});
   // Lost when the kernel has no room, as datagrams are. `to` is ignored when connected.
 
-  [[nodiscard]] Result<> receive_now(Datagrams& into);
+  [[nodiscard]] Result<> receive_now(Exchanges& into);
   // As many as are there and have room. Fewer than that: there are no more, readable() waits.
-  void send_now(const std::vector<Outgoing>& all);
-  // What cannot be sent is lost.
+  void answer_now(Exchanges& all);
+  // Each leaves from the address that was asked. What cannot be sent is lost.
 
   void close();
   [[nodiscard]] const SocketAddress& local() const LIFETIMEBOUND { return local_; }

@@ -42,8 +42,7 @@ Task<Result<>> write_whole(net::Stream& stream, std::string bytes) {
 
 DnsServer::DnsServer(net::Loop& loop, const dns::Zone& zone, Random& chance, DnsLimits limits)
     : loop_(loop),
-      zone_(zone),
-      chance_(chance),
+      responder_(zone, chance),
       limits_(limits),
       acceptor_(loop, [this](net::StreamPointer stream) { return serve_tcp(std::move(stream)); }) {}
 
@@ -63,35 +62,33 @@ Task<> DnsServer::close() {
   co_await gate_.close();
 }
 
-std::string DnsServer::respond(std::string_view query, dns::Carrier carrier) {
+std::size_t DnsServer::respond(std::string_view query, dns::Carrier carrier, std::span<char> into) {
   ++(carrier == dns::Carrier::udp ? counts_.udp : counts_.tcp);
-  std::string response = dns::respond(zone_, as_bytes(query), carrier, chance_);
-  const std::optional<dns::Header> header = dns::read_header(as_bytes(response));
+  const std::size_t size = responder_.respond(as_bytes(query), carrier, into);
+  const std::optional<dns::Header> header = dns::read_header(as_bytes({into.data(), size}));
   if (header) {
     counts_.denied += header->code == dns::Code::no_such_name ? 1 : 0;
     counts_.failed += header->code == dns::Code::server_failure ? 1 : 0;
     counts_.truncated += header->truncated ? 1 : 0;
   }
-  return response;
+  return size;
 }
 
 Task<> DnsServer::serve_udp(std::unique_ptr<net::UdpSocket> socket) {
-  net::Datagrams queries(datagrams_together, bytes_of_a_query);
-  std::vector<net::Outgoing> answers;
+  net::Exchanges exchanges(datagrams_together, bytes_of_a_query, dns::largest_udp);
   std::size_t in_a_row = 0;
   while (true) {
     if (Result<> ready = co_await socket->readable(); !ready) co_return;
-    if (Result<> came = socket->receive_now(queries); !came) continue;
+    if (Result<> came = socket->receive_now(exchanges); !came) continue;
     // A fault: an ICMP error about an answer, nothing to do.
-    answers.clear();
-    for (std::size_t i = 0; i < queries.all().size(); ++i) {
-      const net::Datagram& query = queries.all()[i];
-      std::string response = respond(queries.bytes(i), dns::Carrier::udp);
-      if (!response.empty()) answers.push_back({std::move(response), query.from, query.to.ip});
+    for (std::size_t i = 0; i < exchanges.size(); ++i) {
+      const std::size_t size =
+          respond(exchanges.bytes(i), dns::Carrier::udp, exchanges.answer_room(i));
+      if (size > 0) exchanges.answer(i, size);
     }
     // Lost when it cannot be sent; the client asks again.
-    socket->send_now(answers);
-    const bool more = queries.all().size() == queries.most();
+    socket->answer_now(exchanges);
+    const bool more = exchanges.size() == exchanges.most();
     in_a_row = more ? in_a_row + 1 : 0;
     if (in_a_row < batches_in_a_row) continue;
     in_a_row = 0;
@@ -117,7 +114,8 @@ Task<Result<>> DnsServer::exchange(net::Stream& stream) {
                                static_cast<std::uint8_t>(size[1]);
   std::string query(expected, '\0');
   if (Result<> read = co_await read_all(stream, query); !read) co_return read.fault();
-  const std::string response = respond(query, dns::Carrier::tcp);
+  std::string response(dns::largest_message, '\0');
+  response.resize(respond(query, dns::Carrier::tcp, response));
   if (response.empty()) co_return invalid("this is no query");
   co_return co_await write_whole(stream, dns::framed(response));
 }

@@ -32,7 +32,8 @@ struct DnsCounts {
 
 class DnsServer {
  public:
-  DnsServer(net::Loop& loop, const dns::Zone& zone, Random& chance, DnsLimits limits = {});
+  DnsServer(net::Loop& loop, const dns::Zone& zone LIFETIMEBOUND, Random& chance LIFETIMEBOUND,
+            DnsLimits limits = {});
   // `zone` is read at each query; it may change between two turns of the loop.
 
   Result<SocketAddress> listen(const SocketAddress& address);
@@ -50,11 +51,10 @@ class DnsServer {
   Task<> serve_udp(std::unique_ptr<net::UdpSocket> socket);
   Task<> serve_tcp(net::StreamPointer stream);
   Task<Result<>> exchange(net::Stream& stream);
-  std::string respond(std::string_view query, dns::Carrier carrier);
+  std::size_t respond(std::string_view query, dns::Carrier carrier, std::span<char> into);
 
   net::Loop& loop_;
-  const dns::Zone& zone_;
-  Random& chance_;
+  dns::Responder responder_;
   DnsLimits limits_;
   DnsCounts counts_;
   std::vector<SocketAddress> addresses_;

@@ -29,8 +29,7 @@ dns::Entry entry_from(const Service& service) {
   if (service.kind == ServiceKind::external_name) {
     entry.kind = dns::Entry::Kind::alias;
     // An address is no name that an alias could stand for.
-    const Result<dns::Name> target = dns::Name::parse(service.alias);
-    if (target && !IpAddress::parse(service.alias)) entry.alias = *target;
+    if (!IpAddress::parse(service.alias)) entry.alias = service.alias;
     return entry;
   }
   if (service.kind == ServiceKind::headless) {
@@ -48,8 +47,8 @@ dns::Entry entry_from(const Service& service) {
   return entry;
 }
 
-dns::Host host_from(const Service& service, dns::Name name) {
-  dns::Host host{.name = std::move(name), .addresses = service.addresses, .origin = service.origin};
+dns::Host host_from(const Service& service, const dns::Name& name) {
+  dns::Host host{.name = name, .addresses = service.addresses, .origin = service.origin};
   if (!host.addresses.empty()) return host;
   for (const mesh::Endpoint& endpoint : service.endpoints) {
     const auto known = std::find(host.addresses.begin(), host.addresses.end(), endpoint.address);
@@ -63,8 +62,8 @@ dns::Host host_from(const Service& service, dns::Name name) {
 void put(dns::Zone& zone, const Service& service) {
   if (service.kind != ServiceKind::external) return zone.put(entry_from(service));
   // "*.example.org" is for proxies to match, not for a resolver to ask.
-  Result<dns::Name> name = dns::Name::parse(service.host);
-  if (name && !service.host.starts_with('*')) zone.put(host_from(service, std::move(*name)));
+  const Result<dns::Name> name = dns::Name::parse(service.host);
+  if (name && !service.host.starts_with('*')) zone.put(host_from(service, *name));
 }
 
 void remove(dns::Zone& zone, const Service& service) {
