@@ -101,6 +101,7 @@ bool Admin::ready() const {
 const char* Admin::state_name() const {
   switch (proxy_.state()) {
     case Proxy::State::live:
+      if (proxy_.failing()) return "DRAINING";
       return ready() ? "LIVE" : "INITIALIZING";
     case Proxy::State::draining:
       return "DRAINING";
@@ -206,6 +207,9 @@ Response Admin::stats(http::Request& request, bool prometheus) const {
   }
   const Stats::Filter filter{.used_only = request.parameter("usedonly").has_value(),
                              .pattern = request.parameter("filter").value_or("")};
+  if (const Result<> checked = Stats::check(filter); !checked) {
+    return plain(400, checked.fault().message + "\n");
+  }
   if (prometheus) {
     Response response = plain(200, proxy_.stats().prometheus(readings, filter));
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -101,7 +101,9 @@ TEST_F(AdminTest, ReadySaysWhyNot) {
   EXPECT_THAT(get("/ready"), StartsWith("HTTP/1.1 503 "));
   source_ready_ = true;
   EXPECT_THAT(post("/healthcheck/fail"), StartsWith("HTTP/1.1 200 "));
-  EXPECT_THAT(get("/ready"), StartsWith("HTTP/1.1 503 "));
+  response = get("/ready");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(response, EndsWith("DRAINING\n"));
   EXPECT_THAT(post("/healthcheck/ok"), StartsWith("HTTP/1.1 200 "));
   EXPECT_THAT(get("/ready"), StartsWith("HTTP/1.1 200 "));
   proxy_.drain(std::chrono::milliseconds(1), std::chrono::milliseconds(1));
@@ -220,6 +222,17 @@ TEST_F(AdminTest, StatsInThreeShapes) {
   const json stats = get_json("/stats?format=json&filter=upstream_rq_total$")["stats"];
   ASSERT_EQ(stats.size(), 1U);
   EXPECT_EQ(stats[0]["value"], 1);
+}
+
+TEST_F(AdminTest, NoPatternKeepsUsBusy) {
+  serve_one();
+  for (const char* path : {"/stats", "/stats/prometheus"}) {
+    const std::string filter = std::string(path) + "?filter=";
+    EXPECT_THAT(get(filter + "(((%5Cw)*)*)*!"), StartsWith("HTTP/1.1 200 "));
+    const std::string wrong = get(filter + "(");
+    EXPECT_THAT(wrong, StartsWith("HTTP/1.1 400 "));
+    EXPECT_THAT(wrong, HasSubstr("regex: missing ): ("));
+  }
 }
 
 TEST_F(AdminTest, LoggingTellsAndChangesTheLevel) {

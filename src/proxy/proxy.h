@@ -67,6 +67,7 @@ class Proxy {
   [[nodiscard]] bool workers_started() const { return started_; }
   // All of them speak a snapshot.
   void fail_health_check(bool failing) { failing_ = failing; }
+  [[nodiscard]] bool failing() const { return failing_; }
   [[nodiscard]] bool ready() const { return started_ && state_ == State::live && !failing_; }
 
   [[nodiscard]] Task<std::vector<Record>> records(std::string id, std::size_t count);

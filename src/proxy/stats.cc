@@ -1,11 +1,11 @@
 #include "proxy/stats.h"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <regex>
 #include <set>
 #include <tuple>
 
@@ -380,20 +380,20 @@ std::vector<Series> Stats::gather(const std::vector<Reading>& readings,
                    .counts_up = reading.counts_up,
                    .value = reading.value});
   }
-  std::optional<std::regex> pattern;
-  if (!filter.pattern.empty()) {
-    try {
-      pattern.emplace(filter.pattern, std::regex::ECMAScript | std::regex::optimize);
-    } catch (const std::regex_error&) {
-      return {};
-    }
-  }
+  const re2::RE2 pattern(filter.pattern, re2::RE2::Quiet);
+  if (!pattern.ok()) return {};
   std::erase_if(all, [&](const Series& series) {
     // What is read is told always: a zero is news there ("server.state: 0" is "live").
     if (filter.used_only && !used(series) && series.scope != "server") return true;
-    return pattern && !std::regex_search(series.text_name(), *pattern);
+    return !filter.pattern.empty() && !re2::RE2::PartialMatch(series.text_name(), pattern);
   });
   return all;
+}
+
+Result<> Stats::check(const Filter& filter) {
+  const re2::RE2 pattern(filter.pattern, re2::RE2::Quiet);
+  if (!pattern.ok()) return invalid("Invalid re2 regex: " + pattern.error());
+  return done();
 }
 
 std::string Stats::text(const std::vector<Reading>& readings, const Filter& filter) const {

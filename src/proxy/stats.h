@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/result.h"
 
 namespace fairlead::proxy {
 
@@ -179,8 +180,10 @@ class Stats {
 
   struct Filter {
     bool used_only = false;
-    std::string pattern;  // a regular expression (ECMAScript) looked for in names; empty: all
+    std::string pattern;  // a regular expression (RE2's) looked for in names; empty: all
   };
+  [[nodiscard]] static Result<> check(const Filter& filter);
+  // Whether its pattern is one. Whoever asks may send any: matching takes linear time.
   [[nodiscard]] std::string text(const std::vector<Reading>& readings, const Filter& filter) const;
   // Envoy's /stats: "cluster.a.upstream_rq_total: 3", a line each, sorted.
   [[nodiscard]] std::string json(const std::vector<Reading>& readings, const Filter& filter) const;
