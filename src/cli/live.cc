@@ -193,7 +193,15 @@ witness::Request request_of(const lab::Found& lab, const explain::Call& call,
                            .id = fresh_id(),
                            .uid = user.uid,
                            .gid = user.gid};
-  if (IpAddress::parse(call.to.host)) return request;
+  if (const Result<IpAddress> literal = IpAddress::parse(call.to.host); literal) {
+    // What Linux takes it for, so that conntrack's entry is known again.
+    if (literal->is_unspecified()) request.address = literal->is_v4() ? "127.0.0.1" : "::1";
+    return request;
+  }
+  if (const auto own = explain::in_hosts_file(call.from, call.to.host); !own.empty()) {
+    request.address = own.front().text();
+    return request;
+  }
   request.names =
       dns::candidates(call.to.host, dns::search_path(call.from.name_space(), world.domain));
   for (const SocketAddress& server : explain::cluster_dns()) {

@@ -16,6 +16,8 @@
 #include "cli/live.h"
 #include "explain/path.h"
 #include "explain/render.h"
+#include "http/validate.h"
+#include "lab/fabric.h"
 #include "lab/places.h"
 #include "registry/files.h"
 
@@ -89,22 +91,40 @@ Result<std::vector<std::pair<std::string, std::string>>> headers_of(const Wishes
     }
     std::string value = header.substr(colon + 1);
     value.erase(0, value.find_first_not_of(' '));
+    if (!http::is_token(header.substr(0, colon))) {
+      return invalid(fmt::format("-H '{}': '{}' is no name of a header field", header,
+                                 header.substr(0, colon)));
+    }
     headers.emplace_back(header.substr(0, colon), std::move(value));
   }
   return headers;
 }
 
-Result<explain::Call> call_of(const Wishes& wishes, const mesh::World& world) {
+std::vector<nft::Prefix> ranges_of(const Ground& ground) {
+  std::vector<nft::Prefix> ranges;
+  if (!ground.lab) return ranges;
+  for (const std::string& text : lab::all_ranges()) {
+    if (const Result<nft::Prefix> range = nft::parse_prefix(text); range) ranges.push_back(*range);
+  }
+  return ranges;
+}
+
+Result<explain::Call> call_of(const Wishes& wishes, const Ground& ground) {
+  const mesh::World& world = *ground.world;
   Result<explain::Target> target = explain::parse_target(wishes.to);
   if (!target) return std::move(target).fault();
   Result<explain::Caller> caller = explain::find_caller(world, wishes.from);
   if (!caller) return std::move(caller).fault();
   auto headers = headers_of(wishes);
   if (!headers) return std::move(headers).fault();
+  if (!http::is_token(wishes.method)) {
+    return invalid(fmt::format("-X '{}': a method is expected, like GET or POST", wishes.method));
+  }
   return explain::Call{.from = *caller,
                        .to = std::move(*target),
                        .method = wishes.method,
-                       .headers = std::move(*headers)};
+                       .headers = std::move(*headers),
+                       .within = ranges_of(ground)};
 }
 
 // ── the answer ──────────────────────────────────────────────────────────────────────────────────
@@ -156,7 +176,7 @@ int run(const Wishes& wishes) {
   }
   Result<Ground> ground = wishes.files.empty() ? world_of_lab(wishes) : world_of_files(wishes);
   if (!ground) return complain(ground.fault());
-  Result<explain::Call> call = call_of(wishes, *ground->world);
+  Result<explain::Call> call = call_of(wishes, *ground);
   if (!call) return complain(call.fault());
   return answer(wishes, *ground, *call);
 }

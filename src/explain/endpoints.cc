@@ -9,9 +9,11 @@
 namespace fairlead::explain {
 namespace {
 
+constexpr std::string_view offers_none = "offers no port";
+
 std::string why_left_out(const mesh::Endpoint& endpoint, const mesh::ServicePort& port) {
   if (!mesh::port_of(endpoint, port)) {
-    return fmt::format("offers no port {}",
+    return fmt::format("{} {}", offers_none,
                        port.name.empty() ? std::to_string(port.port) : '"' + port.name + '"');
   }
   if (endpoint.terminating) {
@@ -83,8 +85,8 @@ std::string why_nobody(const mesh::World& world, const mesh::Service& service,
   }
   std::vector<std::string> reasons;
   for (const Refusal& each : refused) {
-    reasons.push_back(
-        fmt::format("{} is {}", each.name.empty() ? each.address : each.name, each.why));
+    reasons.push_back(fmt::format("{} {}{}", each.name.empty() ? each.address : each.name,
+                                  each.why.starts_with(offers_none) ? "" : "is ", each.why));
     if (reasons.size() == 2 && refused.size() > 3) break;
   }
   const std::size_t more = refused.size() - reasons.size();

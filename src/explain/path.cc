@@ -29,6 +29,33 @@ std::size_t common_hops(const std::vector<Leaf>& leaves) {
   return common;
 }
 
+// The same but for what was dialled on the way.
+bool same_way(const Leaf& one, const Leaf& other) {
+  return one.workload == other.workload && one.address == other.address &&
+         one.failure == other.failure &&
+         std::equal(one.hops.begin(), one.hops.end(), other.hops.begin(), other.hops.end(),
+                    [](const Hop& left, const Hop& right) {
+                      return left.stage == right.stage && left.place == right.place &&
+                             left.name == right.name && left.says == right.says &&
+                             left.to == right.to && left.choices == right.choices;
+                    });
+}
+
+// A headless name has several addresses, and behind each of them the same endpoints.
+void join_same_ways(std::vector<Leaf>& leaves) {
+  std::vector<Leaf> joined;
+  for (Leaf& leaf : leaves) {
+    const auto same = std::find_if(joined.begin(), joined.end(),
+                                   [&](const Leaf& each) { return same_way(each, leaf); });
+    if (same == joined.end()) {
+      joined.push_back(std::move(leaf));
+    } else {
+      same->share += leaf.share;
+    }
+  }
+  leaves = std::move(joined);
+}
+
 std::string cause_of(const std::vector<Leaf>& leaves) {
   const bool some_arrives = std::any_of(leaves.begin(), leaves.end(),
                                         [](const Leaf& leaf) { return leaf.failure.empty(); });
@@ -54,6 +81,7 @@ void warn_of_losses(const std::vector<Leaf>& leaves, Path& path) {
 Path explain(Knowledge& knowledge, const Call& call) {
   Walk walk(knowledge, call);
   std::vector<Leaf> leaves = walk.from_the_caller();
+  join_same_ways(leaves);
   Path path{.from = call.from.name(),
             .to = text_of(call.to, walk.http()),
             .scheme = walk.http() ? "http" : "tcp",

@@ -64,7 +64,12 @@ struct Call {
   Target to;
   std::string method = "GET";
   std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<nft::Prefix> within;  // nothing outside of these can be reached; empty: all may be
 };
+
+[[nodiscard]] std::vector<IpAddress> in_hosts_file(const Caller& from, std::string_view host);
+// What the caller's own /etc/hosts says, which an app reads before it asks DNS: of localhost and of
+// its own name. Empty: nothing.
 
 // ── the answer ──────────────────────────────────────────────────────────────────────────────────
 

@@ -13,6 +13,7 @@ namespace {
 
 using testing::path_in;
 using testing::shop;
+using testing::slice;
 using testing::stages_of;
 using testing::world_from;
 
@@ -45,6 +46,7 @@ TEST(Question, TargetsInAllTheirForms) {
       {"reviews.default", {.host = "reviews.default"}},
       {"http://[fd00::1]:80/", {.scheme = Scheme::http, .host = "fd00::1"}},
       {"fd00::1", {.host = "fd00::1"}},
+      {"HTTP://Reviews:9080", {.scheme = Scheme::http, .host = "Reviews", .port = 9080}},
   };
   for (const Case& each : cases) {
     const Result<Target> target = parse_target(each.text);
@@ -67,6 +69,20 @@ TEST(Question, TargetsThatAreNone) {
   EXPECT_EQ(refusal("http://[fd00::1/"),
             "'http://[fd00::1/': the bracket of the address is never closed");
   EXPECT_EQ(refusal("tcp://reviews:1/path"), "'tcp://reviews:1/path': tcp:// has no path");
+  EXPECT_EQ(refusal("https://reviews/"),
+            "'https://reviews/': TLS is not spoken; tcp://HOST:443 shows the way of the connection "
+            "that carries it");
+  EXPECT_EQ(refusal("http://me:secret@reviews/"),
+            "'http://me:secret@reviews/': a user and a password are not taken from the URL; -H "
+            "'Authorization: ...' sends them");
+  EXPECT_EQ(refusal("http://reviews:9080:9080/"),
+            "'http://reviews:9080:9080/': there is more than one colon in 'reviews:9080:9080'; an "
+            "IPv6 address stands in brackets, as in [fd00::1]:80");
+  EXPECT_EQ(refusal("http://fd00::1:80/"),
+            "'http://fd00::1:80/': there is more than one colon in 'fd00::1:80'; an IPv6 address "
+            "stands in brackets, as in [fd00::1]:80");
+  EXPECT_EQ(refusal("http://reviews/a b"),
+            "'http://reviews/a b': a URL has no spaces; %20 stands for one");
 }
 
 TEST(Question, CallersByAllTheirNames) {
@@ -161,6 +177,35 @@ TEST(Path, AHeadlessNameGivesTheEndpointsThemselves) {
   EXPECT_EQ(hop_at(path, Stage::name)->choices.size(), 2U);
 }
 
+TEST(Path, ItsOwnNamesAreInTheHostsFile) {
+  const auto world = world_from(shop());
+  for (const char* to : {"http://localhost:9080/", "http://LOCALHOST:9080/",
+                         "http://outsider:9080/", "http://0.0.0.0:9080/"}) {
+    const Path path = path_in(world, "outsider", to);
+    EXPECT_EQ(path.failure, "") << to;
+    EXPECT_EQ(stages_of(path), "from name capture app > default/outsider") << to;
+  }
+  EXPECT_EQ(path_in(world, "outsider", "http://localhost/").hops[1].says, "localhost is 127.0.0.1");
+  EXPECT_EQ(path_in(world, "node1", "http://localhost/").failure, "");
+  EXPECT_FALSE(path_in(world, "outsider", "http://loner/").arrives());
+}
+
+TEST(Path, BehindEachAddressOfANameAreTheSameEndpoints) {
+  const Path path = path_in(world_from(shop() + R"(---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: partner}
+spec:
+  hosts: [partner.example.com]
+  resolution: STATIC
+  ports: [{number: 80, name: http, protocol: HTTP, targetPort: 8080}]
+  endpoints: [{address: 192.0.2.7}, {address: 192.0.2.8}]
+)"),
+                            "productpage", "http://partner.example.com/");
+  ASSERT_EQ(path.branches.size(), 2U);
+  for (const Branch& branch : path.branches) EXPECT_DOUBLE_EQ(branch.share, 0.5);
+}
+
 TEST(Path, APodThatCallsItselfByItsAddress) {
   const Path path = path_in(world_from(shop()), "reviews-v1", "http://10.244.1.5:9080/");
   EXPECT_EQ(stages_of(path), "from name capture app > default/reviews-v1");
@@ -197,6 +242,41 @@ TEST(Failure, AnUnknownNameSaysWhatIsNear) {
             "NXDOMAIN: there is no service 'review' in namespace default; near it: reviews");
 }
 
+TEST(Failure, OfANameThatIsThereTheReasonIsItsOwn) {
+  const auto world = world_from(shop() + R"(---
+apiVersion: v1
+kind: Service
+metadata: {name: away}
+spec: {type: ExternalName, externalName: shop.example.com}
+)");
+  const auto cause = [&](const char* to) { return path_in(world, "outsider", to).failure; };
+  EXPECT_EQ(cause("http://away"),
+            "NODATA: away.default.svc.cluster.local stands for shop.example.com, of which nobody "
+            "here knows an address");
+  // The first name that is tried is the one that was meant, not "each" as a namespace.
+  EXPECT_EQ(cause("http://reviews-v9.each:9080"),
+            "NXDOMAIN: reviews-v9.each.default.svc.cluster.local: the service has no ready "
+            "endpoint of that name");
+  EXPECT_EQ(cause("http://example.com"),
+            "NXDOMAIN: there is no namespace 'com', and nobody outside is asked for example.com");
+}
+
+TEST(Failure, WithinALabNoWayLeadsOut) {
+  const auto world = world_from(shop());
+  const auto cause = [&](const char* to) {
+    Knowledge knowledge(world);
+    return explain(knowledge, {.from = *find_caller(*world, "outsider"),
+                               .to = *parse_target(to),
+                               .within = {*nft::parse_prefix("10.0.0.0/8")}})
+        .failure;
+  };
+  EXPECT_EQ(cause("http://192.0.2.1/"),
+            "192.0.2.1 is outside of the lab, from which no way leads out");
+  EXPECT_EQ(cause("http://10.200.0.9/"), "nobody in the lab has the address 10.200.0.9");
+  EXPECT_EQ(cause("tcp://10.96.0.10:53"), "");
+  EXPECT_TRUE(path_in(world, "outsider", "http://192.0.2.1/").arrives());
+}
+
 TEST(Failure, AServiceWithoutEndpoints) {
   const auto world = world_from(shop());
   const std::string why = "Service default/empty has no endpoint: no pod has the labels app=nobody";
@@ -209,6 +289,21 @@ TEST(Failure, APortThatTheServiceDoesNotHave) {
   const std::string why = "Service default/reviews has no port 9999, only 9080 (http)";
   EXPECT_EQ(path_in(world, "productpage", "http://reviews:9999/").failure, why);
   EXPECT_EQ(path_in(world, "outsider", "http://reviews:9999/").failure, why);
+}
+
+TEST(Failure, APortThatNoPodOffers) {
+  const auto world = world_from(shop() + R"(---
+apiVersion: v1
+kind: Service
+metadata: {name: typo}
+spec:
+  clusterIP: 10.96.0.16
+  selector: {app: loner}
+  ports: [{name: http, port: 80, targetPort: wbe}]
+)" + slice("typo", "{name: other, port: 80}", "{addresses: [10.244.1.7]}"));
+  EXPECT_EQ(path_in(world, "outsider", "http://typo/").failure,
+            "Service default/typo has no endpoint that is ready: default/loner offers no port "
+            "\"http\"");
 }
 
 TEST(Failure, AnAddressThatNoPodHas) {

@@ -7,6 +7,7 @@
 
 #include "explain/near.h"
 #include "explain/path.h"
+#include "http/fields.h"
 
 namespace fairlead::explain {
 namespace {
@@ -22,9 +23,16 @@ Result<std::uint16_t> port_from(std::string_view text, std::string_view whole) {
   return port;
 }
 
-// "host", "host:port", "[v6]", "[v6]:port", or a bare v6 address.
+// "host", "host:port", "[v6]", "[v6]:port", or, where no scheme stands before it, a bare v6
+// address.
 Result<> read_authority(std::string_view authority, std::string_view whole, Target& target,
                         bool& has_port) {
+  if (authority.find('@') != std::string_view::npos) {
+    return invalid(
+        fmt::format("'{}': a user and a password are not taken from the URL; -H 'Authorization: "
+                    "...' sends them",
+                    whole));
+  }
   std::string_view port;
   if (authority.starts_with('[')) {
     const std::size_t end = authority.find(']');
@@ -41,8 +49,14 @@ Result<> read_authority(std::string_view authority, std::string_view whole, Targ
     }
     has_port = !rest.empty();
     port = rest.empty() ? rest : rest.substr(1);
-  } else if (IpAddress::parse(authority)) {
-    target.host = authority;  // IPv6 without brackets: all colons are its own
+  } else if (std::count(authority.begin(), authority.end(), ':') > 1) {
+    if (target.scheme != Scheme::declared || !IpAddress::parse(authority)) {
+      return invalid(fmt::format(
+          "'{}': there is more than one colon in '{}'; an IPv6 address stands in brackets, as in "
+          "[fd00::1]:80",
+          whole, authority));
+    }
+    target.host = authority;  // all colons are its own
   } else {
     const std::size_t colon = authority.rfind(':');
     has_port = colon != std::string_view::npos;
@@ -166,13 +180,22 @@ Result<Caller> one_of(const Workloads& found, std::string_view text) {
 Result<Target> parse_target(std::string_view text) {
   Target target;
   std::string_view rest = text;
+  for (const char each : text) {
+    if (static_cast<unsigned char>(each) > ' ' && each != '\x7f') continue;
+    return invalid(fmt::format("'{}': a URL has no spaces; %20 stands for one", text));
+  }
   const std::size_t scheme_end = text.find("://");
   if (scheme_end != std::string_view::npos) {
     const std::string_view scheme = text.substr(0, scheme_end);
-    if (scheme == "http") {
+    if (http::same_name(scheme, "http")) {
       target.scheme = Scheme::http;
-    } else if (scheme == "tcp") {
+    } else if (http::same_name(scheme, "tcp")) {
       target.scheme = Scheme::tcp;
+    } else if (http::same_name(scheme, "https")) {
+      return unsupported(fmt::format(
+          "'{}': TLS is not spoken; tcp://HOST:443 shows the way of the connection that "
+          "carries it",
+          text));
     } else {
       return unsupported(
           fmt::format("'{}': only http:// and tcp:// are known, not {}://", text, scheme));
@@ -203,6 +226,17 @@ std::string Caller::name() const {
 
 std::string Caller::name_space() const {
   return workload ? workload->name_space : "default";
+}
+
+std::vector<IpAddress> in_hosts_file(const Caller& from, std::string_view host) {
+  if (http::same_name(host, "localhost")) {
+    return {IpAddress::v4({127, 0, 0, 1}),
+            IpAddress::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1})};
+  }
+  if (!from.workload) return {};
+  const std::string& own =
+      from.workload->host_name.empty() ? from.workload->name : from.workload->host_name;
+  return http::same_name(host, own) ? from.workload->addresses : std::vector<IpAddress>();
 }
 
 Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND, std::string_view text) {

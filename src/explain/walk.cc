@@ -29,8 +29,20 @@ std::string ordinal(std::size_t number) {
   }
 }
 
+bool name_is_there(dns::Reason reason) {
+  return reason == dns::Reason::found || reason == dns::Reason::no_such_type ||
+         reason == dns::Reason::no_ready_endpoint || reason == dns::Reason::no_such_endpoint ||
+         reason == dns::Reason::no_such_port || reason == dns::Reason::bad_alias;
+}
+
 // In the words of whoever wrote the name, where that can be.
 std::string why_not(const dns::Answer& answer, const dns::Question& question) {
+  for (auto alias = answer.answers.rbegin(); alias != answer.answers.rend(); ++alias) {
+    const auto* target = std::get_if<dns::Name>(&alias->data);
+    if (!target || alias->type != dns::Type::cname) continue;
+    return fmt::format("{} stands for {}, of which nobody here knows an address",
+                       question.name.text(), target->text());
+  }
   const std::vector<std::string_view> labels = question.name.labels();
   const std::size_t svc =
       static_cast<std::size_t>(std::find(labels.begin(), labels.end(), "svc") - labels.begin());
@@ -219,10 +231,12 @@ std::vector<Leaf> Walk::from_the_caller() {
 
 // ── names ───────────────────────────────────────────────────────────────────────────────────────
 
-bool Walk::ask(Hop& hop, const std::string& candidate, std::vector<IpAddress>& found) {
+bool Walk::ask(Hop& hop, const std::string& candidate, std::vector<IpAddress>& found,
+               std::vector<dns::Reason>& reasons) {
   const Result<dns::Name> name = dns::Name::parse(candidate);
   if (!name) {
     hop.refused.push_back({.name = candidate, .why = name.fault().message});
+    reasons.push_back(dns::Reason::no_such_name);
     return false;
   }
   std::string why;
@@ -239,6 +253,7 @@ bool Walk::ask(Hop& hop, const std::string& candidate, std::vector<IpAddress>& f
     if (answer.entry) hop.origin = answer.entry->origin;
     if (answer.host) hop.origin = answer.host->origin;
     if (type == dns::Type::a) {
+      reasons.push_back(answer.reason);
       why = fmt::format("{}: {}",
                         answer.code == dns::Code::no_error ? "NODATA" : dns::name_of(answer.code),
                         why_not(answer, question));
@@ -258,6 +273,7 @@ std::string Walk::why_no_name(const std::string& first_reason) const {
                     : here                                      ? service.name
                            : service.name + '.' + service.name_space);
   }
+  std::erase(names, call_.to.host);  // it is there, and that is not what is missing
   const std::vector<std::string> near = near_names(call_.to.host, names);
   return near.empty() ? first_reason : first_reason + did_you_mean(call_.to.host, names);
 }
@@ -276,23 +292,52 @@ void Walk::resolve(Way way) {
       hop.details.push_back("it is the address of " + called(*workload));
       hop.origin = workload->origin;
     }
+    if (literal->is_unspecified()) {
+      hop.details.push_back("Linux takes it for the caller itself");
+      return dial(std::move(way), loopback(literal->family()));
+    }
     return dial(std::move(way), *literal);
+  }
+  if (const std::vector<IpAddress> own = in_hosts_file(call_.from, host); !own.empty()) {
+    Hop& hop = add(way, Stage::name, place, "");
+    hop.details.emplace_back("found in its /etc/hosts: no name server is asked");
+    return found_as(std::move(way), own);
   }
   const std::vector<std::string> candidates =
       dns::candidates(host, dns::search_path(call_.from.name_space(), world_.domain));
   Hop& hop = add(way, Stage::name, place, "");
   std::vector<IpAddress> found;
+  std::vector<dns::Reason> reasons;
   std::size_t asked = 0;
-  while (asked < candidates.size() && !ask(hop, candidates[asked], found)) ++asked;
+  while (asked < candidates.size() && !ask(hop, candidates[asked], found, reasons)) ++asked;
   if (found.empty()) {
     hop.says = host + " is no name that the node's DNS knows";
-    // Of all the names that were tried, the one that the writer is likely to have meant.
-    const auto dots = static_cast<std::size_t>(std::count(host.begin(), host.end(), '.'));
-    const bool short_form = dots < 2 || (dots == 2 && host.ends_with(".svc"));
-    const std::size_t meant = short_form ? dots : candidates.size() - 1;
-    const std::size_t at = std::min(meant, hop.refused.size() - 1);
-    return fail(std::move(way), why_no_name(hop.refused[at].why));
+    return fail(std::move(way), likely_cause(hop, reasons));
   }
+  hop.details.push_back(fmt::format("found as {}, the {} of {} names to try", candidates[asked],
+                                    ordinal(asked + 1), candidates.size()));
+  found_as(std::move(way), found);
+}
+
+// Of all the names that were tried, why the one that the writer is likely to have meant is none.
+std::string Walk::likely_cause(const Hop& hop, const std::vector<dns::Reason>& reasons) const {
+  const std::string& host = call_.to.host;
+  const auto there = std::find_if(reasons.begin(), reasons.end(), name_is_there);
+  if (there != reasons.end()) {
+    return hop.refused[static_cast<std::size_t>(there - reasons.begin())].why;
+  }
+  const auto dots = static_cast<std::size_t>(std::count(host.begin(), host.end(), '.'));
+  const bool short_form = dots < 2 || (dots == 2 && host.ends_with(".svc"));
+  const std::size_t last = hop.refused.size() - 1;
+  const std::size_t at = short_form ? std::min(dots, last) : last;
+  const bool or_outside = dots == 1 && at < last && reasons[at] == dns::Reason::no_such_namespace;
+  return why_no_name(hop.refused[at].why +
+                     (or_outside ? fmt::format(", and nobody outside is asked for {}", host) : ""));
+}
+
+void Walk::found_as(Way way, const std::vector<IpAddress>& found) {
+  const std::string& host = call_.to.host;
+  Hop& hop = way.hops.back();
   const Family family = address_of(call_.from.workload, Family::v4).is_unspecified() ||
                                 found.front().family() == Family::v6
                             ? Family::v6
@@ -303,8 +348,6 @@ void Walk::resolve(Way way) {
     (address.family() == family ? used : other).push_back(address);
   }
   if (used.empty()) used.swap(other);
-  hop.details.push_back(fmt::format("found as {}, the {} of {} names to try", candidates[asked],
-                                    ordinal(asked + 1), candidates.size()));
   if (!other.empty()) {
     hop.details.push_back(
         fmt::format("also {}, which an app may take instead", other.front().text()));
@@ -476,7 +519,22 @@ void Walk::arrive(Way way, const SocketAddress& to, const SocketAddress& source)
   enter_proxy(std::move(way), *workload, trace.port, source, to);
 }
 
+bool Walk::out_of_reach(const IpAddress& address) const {
+  return !call_.within.empty() &&
+         std::none_of(call_.within.begin(), call_.within.end(), [&](const nft::Prefix& prefix) {
+           return address.family() == prefix.address.family() &&
+                  address.within(prefix.address, prefix.length);
+         });
+}
+
 void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
+  if (to.ip.is_loopback() && !call_.from.workload) {
+    const mesh::Node& node = *call_.from.node;
+    add(way, Stage::app, "node " + node.name,
+        fmt::format("{} is the node's own: whatever listens there answers", to.text()))
+        .origin = node.origin;
+    return end(std::move(way), nullptr, to);
+  }
   for (const mesh::Workload& workload : world_.ended) {
     if (!holds(workload.addresses, to.ip)) continue;
     add(way, Stage::app, pod_of(workload), to.text() + " was its address").origin = workload.origin;
@@ -498,6 +556,16 @@ void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
       }
     }
   }
+  for (const SocketAddress& server : cluster_dns()) {
+    if (server != to) continue;
+    add(way, Stage::app, to.ip.text(), "the name server that each node has");
+    return end(std::move(way), nullptr, to);
+  }
+  if (out_of_reach(to.ip)) {
+    add(way, Stage::app, to.ip.text(), "outside of the lab");
+    return fail(std::move(way),
+                fmt::format("{} is outside of the lab, from which no way leads out", to.ip.text()));
+  }
   for (const mesh::Service& service : world_.services) {
     for (const mesh::Endpoint& endpoint : service.endpoints) {
       if (endpoint.address != to.ip) continue;
@@ -512,6 +580,10 @@ void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
     add(way, Stage::app, to.ip.text(), "a service's address, which nobody translates here");
     return fail(std::move(way),
                 fmt::format("no kernel on the way turns {} into an endpoint", to.text()));
+  }
+  if (!call_.within.empty()) {
+    add(way, Stage::app, to.ip.text(), "nobody's address");
+    return fail(std::move(way), fmt::format("nobody in the lab has the address {}", to.ip.text()));
   }
   add(way, Stage::app, to.ip.text(), "outside of everything that is known here");
   note(fmt::format("whether {} answers cannot be said from here", to.text()));

@@ -7,6 +7,7 @@
 
 #include "config/route.h"
 #include "dns/message.h"
+#include "dns/zone.h"
 #include "explain/path.h"
 #include "http/message.h"
 #include "nft/trace.h"
@@ -63,7 +64,11 @@ class Walk {
   void note(std::string text);
 
   void resolve(Way way);
-  bool ask(Hop& hop, const std::string& candidate, std::vector<IpAddress>& found);
+  bool ask(Hop& hop, const std::string& candidate, std::vector<IpAddress>& found,
+           std::vector<dns::Reason>& reasons);
+  [[nodiscard]] std::string likely_cause(const Hop& hop,
+                                         const std::vector<dns::Reason>& reasons) const;
+  void found_as(Way way, const std::vector<IpAddress>& found);
   std::string why_no_name(const std::string& first_reason) const;
   void dial_each(const Way& way, const std::vector<IpAddress>& addresses);
   void dial(Way way, const IpAddress& address);
@@ -72,6 +77,7 @@ class Walk {
   void translated(const Way& way, const nft::Trace& trace, const nft::Packet& packet);
   void refused_by_node(Way way, const SocketAddress& to);
   void arrive(Way way, const SocketAddress& to, const SocketAddress& source);
+  [[nodiscard]] bool out_of_reach(const IpAddress& address) const;
   void arrive_nowhere(Way way, const SocketAddress& to);
   void reach_app(Way way, const mesh::Workload& workload, const SocketAddress& at);
 

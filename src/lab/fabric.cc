@@ -99,6 +99,11 @@ Addresses control_addresses() {
   return {ip("172.30.1.1"), ip("fd00:172:30:1::1")};
 }
 
+std::vector<std::string> all_ranges() {
+  return {"172.30.0.0/16",    "10.244.0.0/16",    "10.200.0.0/24",    "10.96.0.0/16",
+          "fd00:172:30::/48", "fd00:10:244::/48", "fd00:10:200::/48", "fd00:10:96::/112"};
+}
+
 Result<Fabric> Fabric::make() {
   Result<Netlink> underlay = Netlink::open();
   if (!underlay) return std::move(underlay).fault();

@@ -41,6 +41,8 @@ struct Addresses {
 [[nodiscard]] Addresses pod_addresses(int node, int number);  // number from 2: 1 is the gateway
 [[nodiscard]] Addresses vm_addresses(int number);
 [[nodiscard]] Addresses control_addresses();
+[[nodiscard]] std::vector<std::string> all_ranges();
+// Whatever a lab has is in these, and no way leads out of them.
 
 // One namespace with its routing socket.
 struct Machine {

@@ -29,6 +29,7 @@ struct Workload {
   std::string
       owner;  // "productpage-v1": the Deployment (or other controller) behind it; else its name
   std::vector<IpAddress> addresses;  // at most one a family
+  std::string host_name;             // its own, in its hosts file; empty: as `name`
   std::string node;                  // empty for a VM
   std::string service_account;
   std::map<std::string, std::string> labels;

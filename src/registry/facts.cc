@@ -211,6 +211,7 @@ mesh::Workload workload_of(const kube::Pod& pod, const kube::Objects& objects) {
                       .name = pod.metadata.name,
                       .owner = owner_of(pod, objects),
                       .addresses = pod.status.pod_ips,
+                      .host_name = pod.spec.hostname,
                       .node = pod.spec.node_name,
                       .service_account = pod.spec.service_account,
                       .labels = pod.metadata.labels,

@@ -181,7 +181,8 @@ std::string resolv_conf() {
 
 std::optional<IpAddress> find_address(const Request& request, explain::Evidence& evidence) {
   if (request.names.empty()) {
-    const Result<IpAddress> literal = IpAddress::parse(request.host);
+    const Result<IpAddress> literal =
+        IpAddress::parse(request.address.empty() ? request.host : request.address);
     return literal ? std::optional(*literal) : std::nullopt;
   }
   const std::vector<std::string> servers =

@@ -35,6 +35,7 @@ Json json_of(const Request& request) {
   for (const auto& [name, value] : request.headers) headers.push_back({name, value});
   return {{"http", request.http},
           {"host", request.host},
+          {"address", request.address},
           {"port", request.port},
           {"names", request.names},
           {"servers", request.servers},
@@ -51,6 +52,7 @@ Json json_of(const Request& request) {
 Request request_from(const Json& json) {
   Request request{.http = at(json, "http", true),
                   .host = at(json, "host", std::string()),
+                  .address = at(json, "address", std::string()),
                   .port = at(json, "port", std::uint16_t{80}),
                   .names = texts_at(json, "names"),
                   .servers = texts_at(json, "servers"),

@@ -15,10 +15,11 @@
 namespace fairlead::witness {
 
 struct Request {
-  bool http = true;  // else a TCP connection that sends nothing
-  std::string host;  // as written
+  bool http = true;     // else a TCP connection that sends nothing
+  std::string host;     // as written
+  std::string address;  // what it stands for, when nobody is to be asked; empty: `host` itself
   std::uint16_t port = 80;
-  std::vector<std::string> names;    // to ask for in turn; empty: `host` is an address
+  std::vector<std::string> names;    // to ask for in turn; empty: nobody is asked
   std::vector<std::string> servers;  // name servers; empty: those of /etc/resolv.conf
   bool prefer_v6 = false;
   std::string method = "GET";

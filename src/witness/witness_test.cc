@@ -27,6 +27,7 @@ TEST(Order, TravelsAsJson) {
   Order order{.where = "default/productpage",
               .request = Request{.http = true,
                                  .host = "reviews",
+                                 .address = "127.0.0.1",
                                  .port = 9080,
                                  .names = {"reviews.default.svc.cluster.local"},
                                  .servers = {"10.96.0.10:53"},
