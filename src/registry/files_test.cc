@@ -1,6 +1,7 @@
 #include "registry/files.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <string>
 
@@ -21,6 +22,8 @@ TEST(Files, AFolderIsReadInTheOrderOfItsNames) {
                          R"("spec":{"ports":[{"port":80}]}})");
   folder.write("notes.txt", "not: [a manifest");
   folder.write(".hidden.yaml", "not: [a manifest");
+  folder.make("more.yaml");
+  ASSERT_EQ(::mkfifo((folder.path() + "/pipe.yaml").c_str(), 0600), 0);  // nobody writes into it
   const auto world = read_world({folder.path()});
   ASSERT_TRUE(world.ok()) << world.fault().describe();
   EXPECT_EQ(names_of(*world), "first second ");

@@ -31,13 +31,20 @@ bool is_directory(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+// A directory, or what never ends or waits for a writer: a pipe, a socket, a device. A link that
+// leads nowhere is a file that is broken.
+bool is_no_file(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+}
+
 Result<std::vector<std::string>> manifests_in(const std::string& directory) {
   const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(directory.c_str()), &::closedir);
   if (!open) return from_errno(errno, directory);
   std::vector<std::string> paths;
   while (const dirent* entry = ::readdir(open.get())) {  // NOLINT(concurrency-mt-unsafe): our own
     const std::string path = directory + '/' + static_cast<const char*>(entry->d_name);
-    if (is_manifest(static_cast<const char*>(entry->d_name)) && !is_directory(path)) {
+    if (is_manifest(static_cast<const char*>(entry->d_name)) && !is_no_file(path)) {
       paths.push_back(path);
     }
   }
