@@ -300,6 +300,7 @@ spec:
   clusterIP: 10.96.0.16
   selector: {app: loner}
   ports: [{name: http, port: 80, targetPort: wbe}]
+---
 )" + slice("typo", "{name: other, port: 80}", "{addresses: [10.244.1.7]}"));
   EXPECT_EQ(path_in(world, "outsider", "http://typo/").failure,
             "Service default/typo has no endpoint that is ready: default/loner offers no port "
