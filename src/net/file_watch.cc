@@ -27,6 +27,27 @@ std::string folder_for(const std::string& path) {
   return at.string();
 }
 
+// Where a link leads: the folder of what would be written there.
+void add_target(const fs::path& path, std::set<std::string>& folders) {
+  std::error_code error;
+  const fs::path target = fs::canonical(path, error);
+  if (error) return;
+  folders.insert(fs::is_directory(target, error) ? target.string() : target.parent_path().string());
+}
+
+void add_folders(const std::string& path, std::set<std::string>& folders) {
+  std::error_code error;
+  folders.insert(folder_for(path));
+  if (fs::is_symlink(path, error)) add_target(path, folders);
+  for (fs::directory_iterator at(path, error); !error && at != fs::directory_iterator();
+       at.increment(error)) {
+    std::error_code none;
+    if (at->is_symlink(none) && !fs::is_directory(at->path(), none)) {
+      add_target(at->path(), folders);
+    }
+  }
+}
+
 }  // namespace
 
 Result<std::unique_ptr<FileWatch>> FileWatch::make(Loop& loop) {
@@ -50,7 +71,7 @@ void FileWatch::clear() {
 
 void FileWatch::watch_paths() {
   std::set<std::string> wanted;
-  for (const std::string& path : paths_) wanted.insert(folder_for(path));
+  for (const std::string& path : paths_) add_folders(path, wanted);
   for (auto at = watched_.begin(); at != watched_.end();) {
     if (wanted.contains(at->first)) {
       ++at;

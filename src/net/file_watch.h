@@ -17,8 +17,8 @@ class FileWatch final : private Source {
 
   void add(const std::string& path);
   // A file (written in place, replaced by rename, removed, made again: its folder is watched) or a
-  // folder (its direct entries). What does not exist yet is waited for, from its nearest folder
-  // that does.
+  // folder (its direct entries). Of a link, and of links to files in a folder, the target as well.
+  // What does not exist yet is waited for, from its nearest folder that does.
   void clear();
   // Forgets all paths.
 

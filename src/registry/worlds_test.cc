@@ -84,6 +84,38 @@ TEST(Worlds, OneFileIsFollowedThroughRenames) {
   }
 }
 
+TEST(Worlds, FilesBehindLinksAreFollowed) {
+  const Folder elsewhere;
+  const std::string target = elsewhere.write("a.yaml", service("a"));
+  const Folder folder;
+  std::filesystem::create_symlink(target, folder.path() + "/link.yaml");
+  for (const std::string& path : {folder.path(), folder.path() + "/link.yaml"}) {
+    Watched watched({path});
+    elsewhere.write("a.yaml", service("b"));
+    EXPECT_TRUE(watched.becomes("b "));
+    elsewhere.write("new", service("c"));
+    elsewhere.rename("new", "a.yaml");
+    EXPECT_TRUE(watched.becomes("c "));
+  }
+}
+
+// As a kubelet changes the files of a ConfigMap: all at once, by another link of the same name.
+TEST(Worlds, AFolderOfLinksThroughALinkIsFollowed) {
+  const Folder folder;
+  folder.make("..1");
+  folder.write("..1/a.yaml", service("a"));
+  std::filesystem::create_symlink("..1", folder.path() + "/..data");
+  std::filesystem::create_symlink("..data/a.yaml", folder.path() + "/a.yaml");
+  Watched watched({folder.path()});
+  for (const char* name : {"b", "c"}) {
+    folder.make(std::string("..") + name);
+    folder.write(std::string("..") + name + "/a.yaml", service(name));
+    std::filesystem::create_symlink(std::string("..") + name, folder.path() + "/..tmp");
+    folder.rename("..tmp", "..data");
+    EXPECT_TRUE(watched.becomes(std::string(name) + ' '));
+  }
+}
+
 TEST(Worlds, ABrokenFileIsNamedAndItsLastGoodVersionKept) {
   const Folder folder;
   folder.write("a.yaml", service("a"));
