@@ -49,8 +49,10 @@ class Reader {
     return bytes_[place_++];
   }
   std::uint16_t two() {
-    const std::uint16_t high = byte();
-    return static_cast<std::uint16_t>(high << 8 | byte());
+    if (!have(2)) return 0;
+    const auto value = static_cast<std::uint16_t>(bytes_[place_] << 8 | bytes_[place_ + 1]);
+    place_ += 2;
+    return value;
   }
   std::uint32_t four() {
     const std::uint32_t high = two();
@@ -347,9 +349,15 @@ class Writer {
   // Where this rest of a name was written before; 0 when nowhere.
   [[nodiscard]] std::uint16_t find(std::string_view wire) const {
     for (std::size_t i = 0; i < known_count_; ++i) {
-      if (stands_at(known_[i], wire)) return known_[i];
+      const std::size_t place = known_[i];  // of a label, not of a pointer
+      if (room_[place] != wire[0]) continue;
+      if (written(place).starts_with(wire) || stands_at(place, wire)) return known_[i];
     }
     return 0;
+  }
+
+  [[nodiscard]] std::string_view written(std::size_t place) const {
+    return {room_.data() + place, std::min(size_, room_.size()) - place};
   }
 
   [[nodiscard]] bool stands_at(std::size_t place, std::string_view wire) const {
@@ -361,8 +369,7 @@ class Writer {
       }
       if (length != static_cast<std::uint8_t>(wire[0])) return false;
       if (length == 0) return true;
-      const std::string_view written(room_.data() + place + 1, length);
-      if (!same_label(written, wire.substr(1, length))) return false;
+      if (!same_label(written(place + 1).substr(0, length), wire.substr(1, length))) return false;
       place += 1U + length;
       wire.remove_prefix(1U + length);
     }

@@ -43,6 +43,7 @@ Task<Result<>> write_whole(net::Stream& stream, std::string bytes) {
 DnsServer::DnsServer(net::Loop& loop, const dns::Zone& zone, Random& chance, DnsLimits limits)
     : loop_(loop),
       responder_(zone, chance),
+      tcp_room_(std::make_unique_for_overwrite<char[]>(dns::largest_message)),
       limits_(limits),
       acceptor_(loop, [this](net::StreamPointer stream) { return serve_tcp(std::move(stream)); }) {}
 
@@ -114,10 +115,10 @@ Task<Result<>> DnsServer::exchange(net::Stream& stream) {
                                static_cast<std::uint8_t>(size[1]);
   std::string query(expected, '\0');
   if (Result<> read = co_await read_all(stream, query); !read) co_return read.fault();
-  std::string response(dns::largest_message, '\0');
-  response.resize(respond(query, dns::Carrier::tcp, response));
-  if (response.empty()) co_return invalid("this is no query");
-  co_return co_await write_whole(stream, dns::framed(response));
+  const std::size_t taken =
+      respond(query, dns::Carrier::tcp, {tcp_room_.get(), dns::largest_message});
+  if (taken == 0) co_return invalid("this is no query");
+  co_return co_await write_whole(stream, dns::framed({tcp_room_.get(), taken}));
 }
 
 }  // namespace fairlead::node

@@ -55,6 +55,7 @@ class DnsServer {
 
   net::Loop& loop_;
   dns::Responder responder_;
+  std::unique_ptr<char[]> tcp_room_;  // for an answer, until it is framed
   DnsLimits limits_;
   DnsCounts counts_;
   std::vector<SocketAddress> addresses_;
