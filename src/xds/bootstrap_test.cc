@@ -181,6 +181,41 @@ TEST(Bootstrap, RefusesWithTheLineAndThePathOfTheField) {
               HasSubstr("\"x\" is no static cluster"));
 }
 
+TEST(Bootstrap, ARouteWithAConditionBeyondUsIsLeftOut) {
+  const std::string text = R"(
+static_resources:
+  listeners:
+  - name: a
+    address: {socket_address: {address: 127.0.0.1, port_value: 1}}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: a
+          http_filters:
+          - name: router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+          route_config:
+            virtual_hosts:
+            - name: h
+              domains: ["*"]
+              routes:
+              - {match: {prefix: /, query_parameters: [{name: a}]}, direct_response: {status: 403}}
+              - {match: {prefix: /, headers: [{name: a, range_match: {end: 1}}]}, direct_response: {status: 404}}
+              - {match: {connect_matcher: {}}, direct_response: {status: 405}}
+              - {match: {prefix: /}, direct_response: {status: 200}}
+)";
+  const Result<Bootstrap> made = read_bootstrap(text, "envoy.yaml", UnknownStaticFields::list);
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  const auto& filter = made->listeners.at(0).filter_chains.at(0).filter;
+  const auto* manager = std::get_if<config::HttpConnectionManager>(&filter);
+  ASSERT_TRUE(manager != nullptr && manager->routes);
+  const std::vector<config::Route>& routes = manager->routes->virtual_hosts.at(0).routes;
+  ASSERT_EQ(routes.size(), 1U);
+  EXPECT_EQ(routes[0].direct.status, 200U);
+}
+
 TEST(Bootstrap, ListsWhatItIsToldToPutUpWith) {
   const std::string text =
       "stats_flush_interval: 5s\n"

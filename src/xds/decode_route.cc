@@ -338,11 +338,9 @@ Result<> read_action(config::Route& made, const wire::route::Route& route, const
 // Whether a route matches by something outside our subset, or acts by it alone. Such a route cannot
 // be had; what it would have taken goes on to the next. Without one of its conditions it would take
 // what it must not.
-bool is_beyond_us(const wire::route::Route& route) {
+bool is_beyond_us(const wire::route::Route& route, const Place& place) {
   using wire::route::RouteAction;
-  if (has_unknown(route.match())) return true;
-  const auto& headers = route.match().headers();
-  if (std::any_of(headers.begin(), headers.end(), has_unknown)) return true;
+  if (place.in("match").has_notes_below()) return true;
   if (route.action_case() == wire::route::Route::ACTION_NOT_SET) return has_unknown(route);
   return route.has_route() && has_unknown(route.route()) &&
          route.route().cluster_specifier_case() == RouteAction::CLUSTER_SPECIFIER_NOT_SET;
@@ -364,7 +362,7 @@ Result<> read_routes(config::VirtualHost& made, const wire::route::VirtualHost& 
                      const Place& place) {
   for (int i = 0; i < host.routes_size(); ++i) {
     const Place here = place.in("routes", i);
-    if (is_beyond_us(host.routes(i))) {
+    if (is_beyond_us(host.routes(i), here)) {
       here.note("the whole route is left out");
       continue;
     }

@@ -134,6 +134,14 @@ void Place::note(std::string_view what) const {
   report_->note(path(), what);
 }
 
+bool Place::has_notes_below() const {
+  const std::vector<Report::Note>& notes = report_->notes();
+  if (notes.empty()) return false;
+  const std::string start = path() + '.';
+  return std::any_of(notes.begin(), notes.end(),
+                     [&](const Report::Note& note) { return note.path.starts_with(start); });
+}
+
 void Place::note_unknown(const Message& message) const {
   if (is_of_the_library(*message.GetDescriptor())) return;
   note_unknown_here(*this, message);

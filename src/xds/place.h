@@ -61,6 +61,8 @@ class Place {
   void note_unknown(const google::protobuf::Message& message) const;
   // Everything in `message` and below it that is not in our subset. What an Any holds is for
   // whoever unpacks it.
+  [[nodiscard]] bool has_notes_below() const;
+  // Whether something in what is here was noted before.
 
  private:
   Place(Report& report, const Place* above, std::string_view field, int position)
