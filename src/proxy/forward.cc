@@ -505,7 +505,9 @@ void HttpConnection::prepare_request() {
   http::RequestHead& head = x_->parser.head();
   const bool edge = manager().use_remote_address;
   if (s.rule->changes_request) rewrite_request(*s.rule, head);
-  if (head.expect_continue) head.fields.remove(FieldName::expect);
+  if (head.expect_continue || head.version == http::Version::http10) {
+    head.fields.remove(FieldName::expect);
+  }
   if (edge) {
     const std::string_view peer = host_of(remote_text_);
     const std::string_view before = head.fields.value(FieldName::x_forwarded_for);

@@ -464,6 +464,11 @@ TEST_F(ForwardTest, OldClientsAreServed) {
   ASSERT_TRUE(wire.send("GET / HTTP/1.0\r\n\r\n"));
   const std::string all = wire.all();
   EXPECT_THAT(all, HasSubstr(" 200 OK\r\n"));
+  // They cannot expect to be told to go on (RFC 9110 §10.1.1), and the app is not asked to either.
+  const std::string posted =
+      ask("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi");
+  EXPECT_THAT(posted, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(posted, Not(HasSubstr("xpect")));
 }
 
 }  // namespace
