@@ -146,6 +146,24 @@ items:
       ElementsAre("List (a.yaml:4): metadata.continue: a part of a list is read as a whole"));
 }
 
+TEST(KubeRead, WhatAServiceAsksForBeyondTcpInsideTheClusterIsListed) {
+  const Result<Reading> reading = read_text(R"(apiVersion: v1
+kind: Service
+metadata: {name: s}
+spec:
+  type: LoadBalancer
+  ports:
+  - {name: dns, port: 53, protocol: UDP}
+  - {name: dns-tcp, port: 53, protocol: TCP}
+)");
+  ASSERT_TRUE(reading.ok()) << reading.fault().describe();
+  EXPECT_THAT(ignored(*reading),
+              ElementsAre("Service default/s (a.yaml:5): spec.type: nothing outside the cluster's "
+                          "own addresses is translated",
+                          "Service default/s (a.yaml:7): spec.ports[0].protocol: TCP alone is "
+                          "translated and forwarded; this port has a name and no more"));
+}
+
 TEST(KubeRead, UnknownKindsAndFieldsAreListedWithTheirPlace) {
   const Result<Reading> reading = read_text(R"(apiVersion: batch/v1
 kind: Job

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kube/fields.h"
 #include "kube/reader.h"
 
 namespace fairlead::kube {
@@ -19,6 +20,10 @@ void read_service_port(Reader& reader, const document::Node& node, Service& into
   }
   scope.required_port("port", port.port);
   read_protocol(scope, port.protocol);
+  if (port.protocol != Protocol::tcp && !reader.ours()) {
+    reader.ignore(node.get("protocol"),
+                  "TCP alone is translated and forwarded; this port has a name and no more");
+  }
   scope.port_reference("targetPort", port.target, port_name);
   scope.text("appProtocol", port.app_protocol);
   if (!port.app_protocol.empty() && !label_key.holds(port.app_protocol)) {
@@ -222,6 +227,11 @@ void read_spec(Scope& scope, Service& into) {
                             {"NodePort", ServiceType::node_port},
                             {"LoadBalancer", ServiceType::load_balancer},
                             {"ExternalName", ServiceType::external_name}});
+  const bool outside =
+      into.type == ServiceType::node_port || into.type == ServiceType::load_balancer;
+  if (outside && !reader.ours()) {
+    reader.ignore(node.get("type"), find_field("ServiceSpec", "externalIPs")->ignored);
+  }
   spec.string_map("selector", into.selector, label_key, &label_value);
   read_cluster_ips(spec, into);
   read_families(spec, into);
