@@ -101,7 +101,6 @@ Result<> ContainerRunner::start() {
   launched_ = std::move(*launched);
   mounts_.close();
   child_ = pod_.surroundings_.children.adopt(launched_.pid);
-  started_ = pod_.surroundings_.loop.now();
   status_.state = kube::Running{.started_at = now_text()};
   status_.started = false;
   pod_.changed_();
@@ -141,6 +140,7 @@ void ContainerRunner::set_ready(bool ready) {
 }
 
 Task<> ContainerRunner::run_once() {
+  started_ = pod_.surroundings_.loop.now();  // also of what cannot start: it, too, ends quickly
   if (Result<> started = start(); !started) {
     const std::string why = started.fault().describe();
     status_.state = kube::Terminated{

@@ -129,6 +129,31 @@ spec:
   EXPECT_THAT(log, AllOf(HasSubstr("begun"), HasSubstr("its liveness probe went on failing")));
 }
 
+TEST_P(Pods, ThatCannotStartAreTriedAgainMoreAndMoreSlowlyUntilTheyCan) {
+  const std::string client = deployment("client", 1);
+  ASSERT_TRUE(lab.up(client)) << lab.said();
+  const std::string needy = client + R"(---
+apiVersion: v1
+kind: Pod
+metadata: {name: needy}
+spec:
+  containers:
+  - {name: app, image: x, command: [sleep, "1000"], envFrom: [{configMapRef: {name: later}}]}
+)";
+  lab.write_manifest(needy);
+  EXPECT_TRUE(comes_about([&] {
+    return lab.lab("status").out.find("there is no ConfigMap default/later") != std::string::npos;
+  })) << lab.lab("status").out;
+  lab.write_manifest(needy + R"(---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: later}
+data: {WORD: found}
+)");
+  EXPECT_TRUE(comes_about([&] { return app_of("needy").value("state", "") == "running"; }))
+      << lab.status().dump(1);
+}
+
 // ── what they are told, and what is told of them ────────────────────────────────────────────────
 
 TEST_P(Pods, KnowTheServicesOfTheirNamespaceByVariables) {
