@@ -659,11 +659,7 @@ Result<> Lab::reread() {
   if (!sound) return sound;
   take(std::move(*reading));
   reconcile();
-  for (auto& [name, running] : pods_) {
-    if (Result<> refreshed = running.runner->refresh_volumes(); !refreshed) {
-      tell_(refreshed.fault().describe());
-    }
-  }
+  for (auto& [name, running] : pods_) running.runner->refresh_volumes();
   return done();
 }
 

@@ -27,6 +27,7 @@ constexpr Duration patience_with_ports = seconds(10);  // without any probe
 constexpr Duration hook_limit = seconds(30);
 constexpr Duration longest_pause = seconds(60);
 constexpr Duration first_pause = milliseconds(500);
+constexpr Duration prepare_again = milliseconds(500);
 constexpr Duration well_again = seconds(10);  // after running that long, pauses begin anew
 constexpr int never_started = 128;            // the exit code that Kubernetes shows then
 
@@ -444,15 +445,26 @@ bool PodRunner::is_sidecar(const ContainerRunner& container) const {
   return container.spec().sidecar || was_proxy(container.spec());
 }
 
-Result<> PodRunner::refresh_volumes() {
+Result<> PodRunner::fill_volumes() {
   return write_volumes(folder() + "/volumes", pod_, surroundings_.objects);
+}
+
+void PodRunner::refresh_volumes() {
+  if (!trouble_.empty()) return;  // it has not begun, and is prepared again by itself
+  const Result<> filled = fill_volumes();
+  const std::string why = filled ? std::string() : filled.fault().describe();
+  if (!why.empty() && why != stale_) {
+    surroundings_.tell(fmt::format("the files of the pod {} stay as they were: {}",
+                                   pod_.metadata.full_name(), why));
+  }
+  stale_ = why;
 }
 
 Result<> PodRunner::prepare() {
   std::error_code error;
   fs::create_directories(folder(), error);
   if (error) return from_errno(error.value(), "making " + folder());
-  if (Result<> written = refresh_volumes(); !written) return written;
+  if (Result<> written = fill_volumes(); !written) return written;
   const std::string& name_space = pod_.metadata.name_space;
   const std::string search =
       fmt::format("search {0}.svc.cluster.local svc.cluster.local cluster.local", name_space);
@@ -544,14 +556,26 @@ Task<> PodRunner::run_apps() {
   co_await apps.empty();
 }
 
-Task<> PodRunner::live() {
-  if (Result<> prepared = prepare(); !prepared) {
-    trouble_ = prepared.fault().describe();
-    surroundings_.tell(
-        fmt::format("the pod {} cannot start: {}", pod_.metadata.full_name(), trouble_));
-    changed_();
-    co_return;
+// What a pod needs may come later: a Secret, a ConfigMap, room on a disk.
+Task<> PodRunner::prepare_until_it_can_begin() {
+  while (!stopping_) {
+    const Result<> prepared = prepare();
+    const std::string why = prepared ? std::string() : prepared.fault().describe();
+    if (why != trouble_) {
+      trouble_ = why;
+      changed_();
+      if (!why.empty()) {
+        surroundings_.tell(
+            fmt::format("the pod {} cannot start: {}", pod_.metadata.full_name(), why));
+      }
+    }
+    if (prepared || !(co_await surroundings_.loop.sleep(prepare_again)).ok()) co_return;
   }
+}
+
+Task<> PodRunner::live() {
+  co_await prepare_until_it_can_begin();
+  if (stopping_ || !trouble_.empty()) co_return;
   for (const auto& container : containers_) {
     const bool early = container->is_init() || is_sidecar(*container);
     if (early && !co_await run_init(*container)) {
@@ -582,6 +606,13 @@ Task<> PodRunner::stop(Duration grace) {
   co_await gate_.empty();
 }
 
+// An init container that failed and is not started again: the apps never are, either.
+bool PodRunner::has_given_up(const ContainerRunner& container) const {
+  return pod_.spec.restart_policy == kube::RestartPolicy::never &&
+         std::holds_alternative<kube::Terminated>(container.status().state) &&
+         !container.has_succeeded();
+}
+
 kube::PodStatus PodRunner::status() const {
   kube::PodStatus status;
   status.pod_ips = machine_.addresses.all();
@@ -590,10 +621,13 @@ kube::PodStatus PodRunner::status() const {
   bool ready = initialized_;
   bool over = initialized_;
   bool well = true;
+  bool hopeless = false;
   for (const auto& container : containers_) {
     auto& list = container->is_init() ? status.init_containers : status.containers;
     list.push_back(container->status());
     const bool app = !container->is_init() && !is_sidecar(*container);
+    if (container->is_init() && !is_sidecar(*container))
+      hopeless = hopeless || has_given_up(*container);
     if (app || is_sidecar(*container)) ready = ready && container->status().ready;
     const bool ended = std::holds_alternative<kube::Terminated>(container->status().state) &&
                        pod_.spec.restart_policy != kube::RestartPolicy::always;
@@ -603,6 +637,7 @@ kube::PodStatus PodRunner::status() const {
   const auto word = [](bool holds) { return holds ? "True" : "False"; };
   status.phase = initialized_ ? kube::PodPhase::running : kube::PodPhase::pending;
   if (over) status.phase = well ? kube::PodPhase::succeeded : kube::PodPhase::failed;
+  if (hopeless) status.phase = kube::PodPhase::failed;
   status.conditions = {{.type = "PodScheduled", .status = "True"},
                        {.type = "Initialized", .status = word(initialized_)},
                        {.type = "ContainersReady", .status = word(ready)},

@@ -117,14 +117,18 @@ class PodRunner {
   }
   [[nodiscard]] ContainerRunner* find(std::string_view container);
   // Null when there is none. An empty name: the first app.
-  [[nodiscard]] Result<> refresh_volumes();
+  void refresh_volumes();
+  // As the objects are now. What cannot be filled any more stays as it was, and that is said once.
 
  private:
   friend class ContainerRunner;
   [[nodiscard]] Task<> live();
+  [[nodiscard]] Task<> prepare_until_it_can_begin();
   [[nodiscard]] Task<bool> run_init(ContainerRunner& container);
   [[nodiscard]] Task<> run_apps();
   [[nodiscard]] Result<> prepare();
+  [[nodiscard]] Result<> fill_volumes();
+  [[nodiscard]] bool has_given_up(const ContainerRunner& container) const;
   void start_proxy_after_capture();
   [[nodiscard]] std::string folder() const;
   [[nodiscard]] std::string bootstrap() const;  // of its proxy
@@ -137,6 +141,7 @@ class PodRunner {
   std::function<void()> changed_;
   std::vector<std::unique_ptr<ContainerRunner>> containers_;  // inits first, in order
   std::string trouble_;                                       // why it could not even begin
+  std::string stale_;  // why the files of its volumes are not the newest
   std::string start_time_;
   Gate gate_;
   bool initialized_ = false;

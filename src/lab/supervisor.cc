@@ -154,10 +154,10 @@ class Supervisor {
                       static_cast<double>(took.count()) / 1000));
       send({{"ready", true}});
     } else {
-      say(fmt::format(
-          "lab {} is up, but not ready after {} s: {}; `fairlead lab status` and `fairlead "
-          "lab logs` tell more",
-          places_.name, patience / seconds(1), settled.fault().describe()));
+      say(
+          fmt::format("lab {} is up, but after {} s {}; `fairlead lab status` and `fairlead "
+                      "lab logs` tell more",
+                      places_.name, patience / seconds(1), settled.fault().describe()));
       send({{"unready", true}});
     }
   }

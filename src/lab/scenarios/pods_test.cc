@@ -135,23 +135,52 @@ TEST_P(Pods, ThatCannotStartAreTriedAgainMoreAndMoreSlowlyUntilTheyCan) {
   const std::string needy = client + R"(---
 apiVersion: v1
 kind: Pod
-metadata: {name: needy}
+metadata: {name: by-variables}
 spec:
   containers:
   - {name: app, image: x, command: [sleep, "1000"], envFrom: [{configMapRef: {name: later}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: by-files}
+spec:
+  containers:
+  - name: app
+    image: x
+    command: [sleep, "1000"]
+    volumeMounts: [{name: later, mountPath: /later}]
+  volumes: [{name: later, configMap: {name: later}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: hopeless}
+spec:
+  restartPolicy: Never
+  initContainers: [{name: bad, image: x, command: ["false"]}]
+  containers: [{name: app, image: x, command: [sleep, "1000"]}]
 )";
   lab.write_manifest(needy);
   EXPECT_TRUE(comes_about([&] {
-    return lab.lab("status").out.find("there is no ConfigMap default/later") != std::string::npos;
+    const std::string status = lab.lab("status").out;
+    return status.find("there is no ConfigMap default/later, which envFrom names") !=
+               std::string::npos &&
+           status.find("there is no ConfigMap default/later for a volume") != std::string::npos &&
+           status.find("no (Failed)") != std::string::npos;
   })) << lab.lab("status").out;
+  const std::string told = lab.lab("status").out;
+  const std::size_t heading = told.find("POD ");
+  EXPECT_LT(told.find('\n', heading) - heading, 80U) << "long reasons widen no column:\n" << told;
   lab.write_manifest(needy + R"(---
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: later}
-data: {WORD: found}
+data: {word: found}
 )");
-  EXPECT_TRUE(comes_about([&] { return app_of("needy").value("state", "") == "running"; }))
-      << lab.status().dump(1);
+  for (const char* pod : {"by-variables", "by-files"}) {
+    EXPECT_TRUE(comes_about([&] { return app_of(pod).value("state", "") == "running"; }))
+        << lab.status().dump(1);
+  }
+  EXPECT_EQ(lab.exec("by-files", {"cat", "/later/word"}).out, "found");
 }
 
 // ── what they are told, and what is told of them ────────────────────────────────────────────────
