@@ -146,6 +146,22 @@ items:
       ElementsAre("List (a.yaml:4): metadata.continue: a part of a list is read as a whole"));
 }
 
+TEST(KubeRead, AVolumeOfAnotherKindIsListedOnce) {
+  const Result<Reading> reading = read_text(R"(apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec:
+  containers: [{name: c, image: x}]
+  volumes:
+  - name: kube-api-access
+    projected: {sources: [{serviceAccountToken: {path: token}}]}
+)");
+  ASSERT_TRUE(reading.ok()) << reading.fault().describe();
+  EXPECT_THAT(ignored(*reading),
+              ElementsAre("Pod default/p (a.yaml:8): spec.volumes[0].projected: storage is not "
+                          "provided; an empty folder stands in for it"));
+}
+
 TEST(KubeRead, WhatAServiceAsksForBeyondTcpInsideTheClusterIsListed) {
   const Result<Reading> reading = read_text(R"(apiVersion: v1
 kind: Service

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <set>
 
-#include "kube/fields.h"
 #include "kube/reader.h"
 
 namespace fairlead::kube {
@@ -327,9 +326,6 @@ void read_volume(Reader& reader, const document::Node& node, PodSpec& into) {
     const std::vector<document::Node> fields = node.children();
     for (const document::Node& field : fields) {
       if (field.key() != "name") volume.source = OtherVolume{field.key()};
-    }
-    if (!reader.ours()) {
-      reader.ignore(node, find_field("Volume", "(any other)")->ignored);
     }
   }
   into.volumes.push_back(std::move(volume));

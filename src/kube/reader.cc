@@ -45,6 +45,7 @@ Scope::~Scope() {
   if (reader_.failed() || !fields_.object().is_object()) return;
   for (const document::Node& left : fields_.rest()) {
     const KnownField* known = find_field(type_, left.key());
+    if (known == nullptr) known = find_field(type_, "(any other)");
     if (asks_for_nothing(left, known)) continue;
     reader_.ignore(left, known != nullptr && known->ignored != nullptr
                              ? known->ignored
