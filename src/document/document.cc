@@ -289,7 +289,9 @@ constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 bool begins_as_json(std::string_view text) {
   const std::size_t start = text.find_first_not_of(" \t\r\n");
-  return start != std::string_view::npos && (text[start] == '{' || text[start] == '[');
+  const bool template_action = start != std::string_view::npos && text.substr(start, 2) == "{{";
+  return start != std::string_view::npos && !template_action &&
+         (text[start] == '{' || text[start] == '[');
 }
 
 bool ends_with(std::string_view text, std::string_view end) {

@@ -216,7 +216,11 @@ TEST(Document, WhatIsNoYamlIsRefusedWithItsLine) {
   EXPECT_THAT(refusal("a: 1\n? : 2\n"), HasSubstr("expected the name of a field, found an object"));
   EXPECT_THAT(refusal("a: 1\n~: 2\n"), HasSubstr("expected the name of a field, found nothing"));
   EXPECT_THAT(refusal("a: 'open\n\nb: c\n"), HasSubstr("this is no YAML"));
-  EXPECT_THAT(refusal("a: 1\n\tb: 2\n"), HasSubstr("this is no YAML"));
+  EXPECT_THAT(refusal("a: 1\n\tb: 2\n"),
+              AllOf(HasSubstr("a.yaml:2:"), HasSubstr("this is no YAML"),
+                    HasSubstr("; a tab stands at the beginning of the line: spaces belong there")));
+  EXPECT_THAT(refusal("a: 1\n{{- if .x }}\nb: 2\n{{ end }}\n"),
+              HasSubstr("; this looks like a template: render it first, as helm template does"));
   EXPECT_THAT(refusal("a: !weird 1\n"), HasSubstr("the tag !weird on \"1\" is not understood"));
   EXPECT_THAT(refusal("a: !!int x\n"), HasSubstr("is not understood"));
   EXPECT_THAT(refusal("<<: 5\n"), HasSubstr("expected an object to merge"));

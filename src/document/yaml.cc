@@ -4,6 +4,7 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
+#include <algorithm>
 
 #include <sstream>
 
@@ -153,6 +154,23 @@ bool check_characters(std::string_view text, Builder& builder) {
   return true;
 }
 
+// What people do to a line (counted from 0) that is no YAML.
+std::string_view likely_reason(std::string_view text, int line) {
+  for (; line > 0; --line) {
+    text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+    if (text.empty()) return "";
+  }
+  text = text.substr(0, text.find('\n'));
+  const std::size_t start = text.find_first_not_of(" \t");
+  if (text.substr(0, start).find('\t') != std::string_view::npos) {
+    return "; a tab stands at the beginning of the line: spaces belong there";
+  }
+  if (text.find("{{") != std::string_view::npos) {
+    return "; this looks like a template: render it first, as helm template does";
+  }
+  return "";
+}
+
 }  // namespace
 
 Result<std::vector<Document>> parse_yaml(std::string_view text, const std::string& file,
@@ -171,7 +189,8 @@ Result<std::vector<Document>> parse_yaml(std::string_view text, const std::strin
   } catch (const Stop&) {
     return builder.fault();
   } catch (const YAML::Exception& error) {
-    builder.refuse(place_of(error.mark), fmt::format("this is no YAML: {}", error.msg));
+    builder.refuse(place_of(error.mark), fmt::format("this is no YAML: {}{}", error.msg,
+                                                     likely_reason(text, error.mark.line)));
     return builder.fault();
   } catch (const std::exception& error) {
     return invalid(fmt::format("{}: this is no YAML: {}", file, error.what()));
