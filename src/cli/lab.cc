@@ -9,6 +9,8 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <thread>
@@ -20,6 +22,7 @@
 #include "lab/manifests.h"
 #include "lab/options.h"
 #include "lab/places.h"
+#include "lab/root.h"
 #include "lab/status.h"
 #include "lab/supervisor.h"
 #include "lab/talk.h"
@@ -81,6 +84,14 @@ int report(const Wishes& wishes, const Result<lab::Line>& answer) {
 
 // ── the actions ─────────────────────────────────────────────────────────────────────────────────
 
+// Where a program that the command line names is: its absolute path.
+Result<std::string> program_here(const std::string& word) {
+  const char* path = std::getenv("PATH");
+  std::error_code error;
+  const std::string here = std::filesystem::current_path(error);
+  return lab::find_program(word, path == nullptr ? "" : path, here);
+}
+
 int up(const Wishes& wishes) {
   lab::Options options = wishes.options;
   if (!wishes.name.empty()) options.name = wishes.name;
@@ -88,6 +99,11 @@ int up(const Wishes& wishes) {
     return complain("up", sound.fault(), wrong_use);
   }
   // Once out here, so that a mistake is told before anything is made.
+  if (!options.envoy.empty()) {
+    Result<std::string> program = program_here(options.envoy);
+    if (!program) return complain("up", std::move(program).fault().during("reading --envoy"));
+    options.envoy = *program;
+  }
   if (const Result<kube::Reading> reading = lab::read_manifests(options.manifests); !reading) {
     return complain("up", reading.fault());
   }
@@ -99,7 +115,7 @@ int down(const Wishes& wishes) {
   if (!found) return complain("down", found.fault());
   const Result<lab::Descriptor> connection = lab::call(found->places, {{"command", "down"}});
   if (connection) {
-    static_cast<void>(lab::last_line(*connection, say).ok());
+    static_cast<void>(lab::last_line(*connection, say, down_patience).ok());
   } else if (found->record.guardian > 0) {
     ::kill(found->record.guardian, SIGTERM);
   }

@@ -92,7 +92,7 @@ kube::InjectSettings injection_of(const Options& options) {
   settings.all = options.inject_all;
   settings.namespaces = {options.inject.begin(), options.inject.end()};
   if (!options.envoy.empty()) settings.default_proxy = "envoy";
-  settings.envoy_command = {options.envoy.empty() ? "envoy" : options.envoy,
+  settings.envoy_command = {"envoy",
                             "-c",
                             proxy_bootstrap,
                             "--disable-hot-restart",
@@ -204,9 +204,10 @@ Lab::Lab(net::Loop& loop, Children& children, Options options, Places places,
       options_(std::move(options)),
       places_(std::move(places)),
       tell_(std::move(tell)),
-      surroundings_{loop_, children_, places_, images_, manifests_, [this](std::string line) {
-                      if (told_.insert(line).second) tell_(std::move(line));
-                    }} {}
+      surroundings_{
+          loop_, children_, places_, images_, manifests_, options_.envoy, [this](std::string line) {
+            if (told_.insert(line).second) tell_(std::move(line));
+          }} {}
 
 Lab::~Lab() = default;
 

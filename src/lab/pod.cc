@@ -510,6 +510,12 @@ Root PodRunner::root_of(const kube::Container& container) const {
   if (was_proxy(container)) {
     root.binds.push_back({.source = folder() + "/proxy",
                           .target = fs::path(proxy_bootstrap).parent_path().string()});
+    // Brought along, as the proxy's user may not reach it where it is.
+    if (!surroundings_.envoy.empty()) {
+      root.binds.push_back({.source = surroundings_.envoy,
+                            .target = std::string(program_folder) + "/envoy",
+                            .read_only = true});
+    }
   }
   for (Bind& bind : binds_of(folder() + "/volumes", pod_, container)) {
     root.binds.push_back(std::move(bind));

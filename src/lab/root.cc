@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <sstream>
 
@@ -192,12 +193,17 @@ Result<> change_root(const Root& root) {
 Result<std::string> find_program(const std::string& word, const std::string& path,
                                  const std::string& working_directory) {
   const auto usable = [](const std::string& file) {
+    errno = 0;
     return ::access(file.c_str(), X_OK) == 0 && !is_folder(file);
   };
   if (word.find('/') != std::string::npos) {
     const std::string file = word.front() == '/' ? word : working_directory + "/" + word;
     if (usable(file)) return file;
-    return missing(fmt::format("there is no program {} on this host", word));
+    if (errno == ENOENT || errno == ENOTDIR) {
+      return missing(fmt::format("there is no program {} on this host", word));
+    }
+    return missing(fmt::format("the user {} cannot run {}: {}", ::geteuid(), word,
+                               is_folder(file) ? "it is a folder" : std::strerror(errno)));
   }
   std::istringstream folders(path);
   for (std::string folder; std::getline(folders, folder, ':');) {

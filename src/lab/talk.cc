@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -37,6 +38,16 @@ Result<Descriptor> connect_to(const std::string& path) {
   return socket;
 }
 
+// Whether there is something to read, or the end, before `patience` is over.
+bool has_more(int socket, std::chrono::seconds patience) {
+  pollfd asked{.fd = socket, .events = POLLIN, .revents = 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&asked, 1, static_cast<int>(std::chrono::milliseconds(patience).count()));
+  } while (ready < 0 && errno == EINTR);
+  return ready != 0;
+}
+
 }  // namespace
 
 Result<Descriptor> call(const Places& places, const Line& wish, std::span<const int> passed) {
@@ -49,7 +60,8 @@ Result<Descriptor> call(const Places& places, const Line& wish, std::span<const 
 }
 
 Result<Line> last_line(const Descriptor& connection,
-                       const std::function<void(const std::string&)>& say) {
+                       const std::function<void(const std::string&)>& say,
+                       std::chrono::seconds patience) {
   LineReader reader;
   std::string bytes;
   std::vector<Descriptor> none;
@@ -65,6 +77,9 @@ Result<Line> last_line(const Descriptor& connection,
       }
       if (line.contains("status")) return line;
       say(line.value("say", ""));
+    }
+    if (patience.count() > 0 && !has_more(connection.number(), patience)) {
+      return Fault{.kind = FaultKind::timed_out, .message = "the lab does not answer"};
     }
     bytes.clear();
     const Result<std::size_t> size = receive(connection.number(), bytes, none);

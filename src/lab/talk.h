@@ -12,6 +12,7 @@
 // for it is ended.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -37,9 +38,11 @@ struct Wish {
 // The caller's side: connects and asks. Fault: unreachable when the lab does not listen.
 
 [[nodiscard]] Result<Line> last_line(const Descriptor& connection,
-                                     const std::function<void(const std::string&)>& say);
-// Waits for the answer, telling on the way. Fault: closed when the lab ended meanwhile; else what
-// the answer's "error" says, missing or denied.
+                                     const std::function<void(const std::string&)>& say,
+                                     std::chrono::seconds patience = std::chrono::seconds(0));
+// Waits for the answer, telling on the way. Fault: closed when the lab ended meanwhile; timed_out
+// when it said nothing for as long as `patience` (0: for ever); else what the answer's "error"
+// says, missing or denied.
 
 [[nodiscard]] Result<> send_with(int socket, std::string_view text, std::span<const int> passed);
 // All of `text`, the descriptors with its first byte.

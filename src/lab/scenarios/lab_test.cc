@@ -5,6 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "lab/scenarios/lab_under_test.h"
@@ -112,6 +113,22 @@ TEST_P(Labs, ExecGivesTheStatusAndNamesNearOnes) {
       0);
   EXPECT_FALSE(std::filesystem::exists("/tmp/of-its-own")) << "a container's /tmp is its own";
   EXPECT_THAT(lab.lab("logs", {"web"}).out, HasSubstr("sample app"));
+}
+
+// The proxies run as a user of their own, who need not be able to reach the program named.
+TEST_P(Labs, AProxyProgramIsBroughtAlongFromWhereverItIs) {
+  LabUnderTest lab(GetParam());
+  const std::string folder = std::filesystem::path(lab.manifest_path()).parent_path();
+  const std::string program = folder + "/stand-in";
+  std::ofstream(program) << "#!/bin/sh\necho standing in, as $(id -u)\n"
+                            "exec fairlead proxy \"$@\"\n";
+  std::filesystem::permissions(program, std::filesystem::perms(0755));
+  std::filesystem::permissions(folder, std::filesystem::perms(0700));
+  const Ran absent = lab.try_up(client_and("web"), {"--inject", "all", "--envoy", folder + "/no"});
+  EXPECT_EQ(absent.status, 1);
+  EXPECT_THAT(absent.error, HasSubstr("there is no program " + folder + "/no on this host"));
+  ASSERT_TRUE(lab.up(client_and("web"), {"--inject", "all", "--envoy", program})) << lab.said();
+  EXPECT_THAT(lab.lab("logs", {"web", "-c", "istio-proxy"}).out, HasSubstr("standing in, as 1337"));
 }
 
 TEST_P(Labs, ConfigMapsSecretsAndInitContainers) {

@@ -238,6 +238,11 @@ LabUnderTest::LabUnderTest(Who who)
     : who_(who), name_(fresh_name()), folder_("/tmp/fairlead-scenario-" + name_) {
   fs::create_directories(folder_);
   fs::permissions(folder_, fs::perms(0755));
+  if (who_ == Who::root || ::geteuid() != 0) return;
+  const passwd* user = ::getpwnam(test_user);
+  if (user == nullptr || ::chown(folder_.c_str(), user->pw_uid, user->pw_gid) != 0) {
+    throw std::runtime_error("there is no user fairlead-test: ./dev test makes it");
+  }
 }
 
 LabUnderTest::~LabUnderTest() {
