@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/origin.h"
@@ -13,6 +14,10 @@
 namespace fairlead::config {
 
 using Milliseconds = std::chrono::milliseconds;
+
+// Between two sidecars: the header of a 503 that may be tried elsewhere, since the app never got
+// the request, or died with one that is safe to send again.
+inline constexpr std::string_view undelivered_mark = "x-fairlead-undelivered";
 
 struct StringMatch {
   enum class Kind : std::uint8_t { exact, prefix, suffix, contains, regex };
@@ -50,6 +55,8 @@ struct RetryPolicy {
   Milliseconds per_try_timeout{0};  // 0: none
   bool avoid_previous_hosts = false;
   std::vector<std::uint32_t> retriable_status_codes;
+  std::vector<HeaderMatch>
+      retriable_headers;  // of a response; any of them, with "retriable-headers"
   bool operator==(const RetryPolicy&) const = default;
 };
 

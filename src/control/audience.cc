@@ -37,7 +37,8 @@ std::vector<IpAddress> addresses_in(std::string_view list) {
 Audience audience_of(const xds::Node& node) {
   const auto metadata = nlohmann::json::parse(node.metadata, nullptr, /*allow_exceptions=*/false);
   Audience audience{.name_space = text_in(metadata, "NAMESPACE"),
-                    .addresses = addresses_in(text_in(metadata, "INSTANCE_IPS"))};
+                    .addresses = addresses_in(text_in(metadata, "INSTANCE_IPS")),
+                    .envoy = node.user_agent_name == "envoy"};
   const std::vector<std::string_view> parts = split(node.id, '~');
   if (parts.size() == 4) {
     if (audience.addresses.empty()) audience.addresses = addresses_in(parts[1]);

@@ -31,5 +31,11 @@ TEST(Audience, AnyOtherIdIsAClientInDefault) {
   }
 }
 
+TEST(Audience, AnEnvoyTellsItsName) {
+  EXPECT_TRUE(audience_of(xds::Node{.user_agent_name = "envoy"}).envoy);
+  EXPECT_FALSE(audience_of(xds::Node{.user_agent_name = "fairlead"}).envoy);
+  EXPECT_FALSE(audience_of(xds::Node{.user_agent_name = "gRPC C-core Linux"}).envoy);
+}
+
 }  // namespace
 }  // namespace fairlead::control

@@ -813,7 +813,7 @@ void HttpConnection::write_local(const LocalReply& reply, const http::RequestHea
   if (has(reply.flag, Flag::upstream_overflow)) head.fields.add("x-envoy-overloaded", "true");
   if (reply.undelivered && chain_->listener->direction == config::Direction::inbound) {
     std::string_view reason = reply.details;
-    head.fields.add("x-fairlead-undelivered", reason);
+    head.fields.add(config::undelivered_mark, reason);
   }
   head.fields.add("date", worker_.date());
   head.fields.add("server", manager().server_name);
@@ -1213,9 +1213,11 @@ bool HttpConnection::retried_instead(std::string_view bytes) {
   Exchange& x = *x_;
   RequestState& s = x.state;
   const http::ResponseHead& head = x.answer.head();
-  if (head.status < 400 && s.rule->retry.on == 0) return false;
+  const RetryRules& rules = s.rule->retry;
+  if (head.status < 400 && rules.on == 0) return false;
   const http::Field* grpc = head.fields.find(FieldName::grpc_status);
-  if (head.status < 400 && !grpc) return false;
+  const bool asked_by_header = asks_by_header(rules, head);
+  if (head.status < 400 && !grpc && !asked_by_header) return false;
   int grpc_status = -1;
   if (grpc) {
     std::from_chars(grpc->value.data(), grpc->value.data() + grpc->value.size(), grpc_status);
@@ -1226,6 +1228,7 @@ bool HttpConnection::retried_instead(std::string_view bytes) {
       .request_sent = true,
       .status = head.status,
       .undelivered = head.status == 503 && head.fields.has(FieldName::x_fairlead_undelivered),
+      .asked_by_header = asked_by_header,
       .grpc_status = grpc_status};
   if (!earns_another(made)) return false;
   s.ended = Ended::retry;

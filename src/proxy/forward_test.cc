@@ -262,6 +262,20 @@ TEST_F(ForwardTest, WhatWasNeverDeliveredIsTriedElsewhereAndTheMarkIsTakenOff) {
   app.stop();
 }
 
+TEST_F(ForwardTest, AnAnswerWithARetriableHeaderIsTriedElsewhere) {
+  Server busy(Server::answering([](const std::string&) {
+    return std::string("HTTP/1.1 200 OK\r\nX-Busy: yes\r\nContent-Length: 4\r\n\r\nbusy");
+  }));
+  Server app(Server::answering(echo));
+  config::Route route = route_to("app");
+  route.forward.retry = config::RetryPolicy{.retry_on = {"retriable-headers"},
+                                            .retriable_headers = {{.name = "x-busy", .value = {}}}};
+  start(manager_of({route}), cluster_of("app", {busy.address(), app.address()}));
+  for (int round = 0; round < 4; ++round) {
+    EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Not(HasSubstr("busy")));
+  }
+}
+
 TEST_F(ForwardTest, ASafeRequestSurvivesAServerThatClosesAKeptConnection) {
   Server app([](Wire& wire, int connection) {
     (void)wire.message();

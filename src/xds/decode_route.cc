@@ -172,6 +172,12 @@ Result<config::RetryPolicy> read(const wire::route::RetryPolicy& policy, const P
   // host_selection_retry_max_attempts is how hard Envoy looks for another host. We see them all.
   made.retriable_status_codes.assign(policy.retriable_status_codes().begin(),
                                      policy.retriable_status_codes().end());
+  for (int i = 0; i < policy.retriable_headers_size(); ++i) {
+    Result<config::HeaderMatch> header =
+        read(policy.retriable_headers(i), place.in("retriable_headers", i));
+    if (!header.ok()) return std::move(header).fault();
+    made.retriable_headers.push_back(std::move(header).value());
+  }
   return made;
 }
 

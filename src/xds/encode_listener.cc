@@ -208,7 +208,7 @@ void add_mark(wire::http::LocalReplyConfig& into, const LogFilter& filter) {
   wire::http::ResponseMapper& mapper = *into.add_mappers();
   *mapper.mutable_filter() = filter;
   wire::core::HeaderValueOption& mark = *mapper.add_headers_to_add();
-  mark.mutable_header()->set_key("x-fairlead-undelivered");
+  mark.mutable_header()->set_key(std::string(config::undelivered_mark));
   mark.mutable_header()->set_value("%RESPONSE_CODE_DETAILS%");
   mark.set_append_action(wire::core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD);
 }

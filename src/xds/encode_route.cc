@@ -71,6 +71,9 @@ void write(const config::RetryPolicy& policy, wire::route::RetryPolicy& into) {
   for (const std::uint32_t status : policy.retriable_status_codes) {
     into.add_retriable_status_codes(status);
   }
+  for (const config::HeaderMatch& header : policy.retriable_headers) {
+    write(header, *into.add_retriable_headers());
+  }
 }
 
 void write_clusters(const std::vector<config::WeightedCluster>& clusters,

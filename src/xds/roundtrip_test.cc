@@ -164,6 +164,7 @@ config::RetryPolicy Maker::retry() {
       .retries = number(0, 5), .per_try_timeout = duration(), .avoid_previous_hosts = coin()};
   if (coin()) made.retry_on = {"5xx", "connect-failure"};
   if (coin()) made.retriable_status_codes = {503, 429};
+  if (coin()) made.retriable_headers = {header_match(), header_match()};
   return made;
 }
 

@@ -15,6 +15,10 @@ bool has_ipv6(const Audience& audience) {
                      [](const IpAddress& address) { return !address.is_v4(); });
 }
 
+RouteReader reader_of(const Audience& audience) {
+  return {.name_space = audience.name_space, .envoy = audience.envoy};
+}
+
 template <class T>
 const std::string& version_of(const Resources<T>& now, const Resources<T>* before,
                               const std::string& before_version, const std::string& world) {
@@ -64,7 +68,9 @@ config::Snapshot join(const mesh::World& world, const Layers& layers,
 }  // namespace
 
 Audience audience_of(const mesh::Workload& workload) {
-  return {.name_space = workload.name_space, .addresses = workload.addresses};
+  return {.name_space = workload.name_space,
+          .addresses = workload.addresses,
+          .envoy = workload.sidecar == mesh::Sidecar::envoy};
 }
 
 config::Snapshot compile(const mesh::World& world, const Audience& audience,
@@ -75,7 +81,7 @@ config::Snapshot compile(const mesh::World& world, const Audience& audience,
   const Destinations destinations = destinations_of(world, before ? &*before : nullptr);
   const auto outbound = outbound_listeners(world, ipv6, previous ? &previous->listeners : nullptr);
   const auto routes =
-      outbound_routes(world, audience.name_space, previous ? &previous->routes : nullptr);
+      outbound_routes(world, reader_of(audience), previous ? &previous->routes : nullptr);
   const InboundPorts inbound = InboundIndex(world).ports_of(audience.addresses);
   return join(world, {destinations, outbound, routes, inbound, ipv6}, previous);
 }
@@ -93,7 +99,7 @@ struct Remembered {
 
 // What makes two audiences different.
 struct Shape {
-  std::string name_space;
+  RouteReader reader;
   bool ipv6 = false;
   InboundPorts inbound;
   bool operator==(const Shape&) const = default;
@@ -129,12 +135,12 @@ struct Compiler::State {
   std::optional<InboundIndex> inbound;
   Destinations destinations;
   std::map<bool, Remembered<Resources<config::Listener>>> listeners;  // by ipv6
-  std::map<std::string, Remembered<Resources<config::RouteConfiguration>>> routes;
-  std::map<std::string, std::vector<Compiled>> snapshots;  // by namespace
+  std::map<RouteReader, Remembered<Resources<config::RouteConfiguration>>> routes;
+  std::map<RouteReader, std::vector<Compiled>> snapshots;
 
   void forget_unused();
   const Resources<config::Listener>& listeners_for(bool ipv6);
-  const Resources<config::RouteConfiguration>& routes_for(const std::string& name_space);
+  const Resources<config::RouteConfiguration>& routes_for(const RouteReader& reader);
   Compiled& compiled_for(const Shape& shape);
 };
 
@@ -142,7 +148,7 @@ void Compiler::State::forget_unused() {
   const auto unused = [this](const auto& entry) { return entry.second.world != world.get(); };
   std::erase_if(listeners, unused);
   std::erase_if(routes, unused);
-  for (auto& [name_space, compiled] : snapshots) {
+  for (auto& [reader, compiled] : snapshots) {
     std::erase_if(compiled, [this](const Compiled& one) { return one.world != world.get(); });
   }
   std::erase_if(snapshots, [](const auto& entry) { return entry.second.empty(); });
@@ -158,17 +164,17 @@ const Resources<config::Listener>& Compiler::State::listeners_for(bool ipv6) {
 }
 
 const Resources<config::RouteConfiguration>& Compiler::State::routes_for(
-    const std::string& name_space) {
-  Remembered<Resources<config::RouteConfiguration>>& made = routes[name_space];
+    const RouteReader& reader) {
+  Remembered<Resources<config::RouteConfiguration>>& made = routes[reader];
   if (made.world != world.get()) {
-    made.value = outbound_routes(*world, name_space, &made.value);
+    made.value = outbound_routes(*world, reader, &made.value);
     made.world = world.get();
   }
   return made.value;
 }
 
 Compiled& Compiler::State::compiled_for(const Shape& shape) {
-  std::vector<Compiled>& candidates = snapshots[shape.name_space];
+  std::vector<Compiled>& candidates = snapshots[shape.reader];
   const auto found =
       std::find_if(candidates.begin(), candidates.end(),
                    [&](const Compiled& compiled) { return compiled.shape == shape; });
@@ -190,19 +196,19 @@ void Compiler::use(mesh::WorldPointer world) {
   state.inbound.emplace(*state.world);
   if (before && same_faces(*before, *state.world)) {
     for (auto& [ipv6, made] : state.listeners) made.world = state.world.get();
-    for (auto& [name_space, made] : state.routes) made.world = state.world.get();
+    for (auto& [reader, made] : state.routes) made.world = state.world.get();
   }
 }
 
 config::SnapshotPointer Compiler::snapshot_for(const Audience& audience) {
   State& state = *state_;
-  const Shape shape{.name_space = audience.name_space,
+  const Shape shape{.reader = reader_of(audience),
                     .ipv6 = has_ipv6(audience),
                     .inbound = state.inbound->ports_of(audience.addresses)};
   Compiled& compiled = state.compiled_for(shape);
   if (compiled.world != state.world.get()) {
     const Layers layers{state.destinations, state.listeners_for(shape.ipv6),
-                        state.routes_for(shape.name_space), shape.inbound, shape.ipv6};
+                        state.routes_for(shape.reader), shape.inbound, shape.ipv6};
     compiled.snapshot = std::make_shared<const config::Snapshot>(
         join(*state.world, layers, compiled.snapshot.get()));
     compiled.world = state.world.get();

@@ -20,6 +20,7 @@ namespace fairlead::control {
 struct Audience {
   std::string name_space;            // whose short names are understood: "reviews"
   std::vector<IpAddress> addresses;  // the workload's own, at most one a family; none: not known
+  bool envoy = false;                // it does nothing that it is not told, where our proxy does
   bool operator==(const Audience&) const = default;
 };
 
@@ -34,7 +35,9 @@ struct Audience {
 // destination: `0.0.0.0_PORT` when a service declares HTTP on PORT, else `ADDRESS_PORT`. An exact
 // address wins over 0.0.0.0, so services that share a port number never share a fate.
 // Routes: `PORT` for declared HTTP, where the authority chooses the service, and `HOST:PORT` for
-// a port that declares nothing, where the address has already chosen it.
+// a port that declares nothing, where the address has already chosen it. An Envoy gets two routes
+// to each service, `safe` and `default`, which tell it to try again where our proxy does so of its
+// own accord.
 // Clusters: `outbound|PORT||HOST` and `inbound|PORT||`, `PassthroughCluster`,
 // `InboundPassthroughCluster`, `BlackHoleCluster`.
 

@@ -137,6 +137,42 @@ TEST(Compile, ShortNamesAreTheClientsNamespaces) {
                           "reviews.default.svc", "reviews.default", "10.96.0.12", "[fd96::c]"));
 }
 
+// An Envoy tries again only what it is told: what our proxy does of its own accord, in Envoy's
+// words.
+TEST(Compile, AnEnvoyIsToldWhatIsSafeToTryAgain) {
+  Audience envoy = productpage;
+  envoy.envoy = true;
+  const config::Snapshot snapshot = compile(shop(), envoy);
+  const std::vector<config::Route>& routes = snapshot.routes.at("9080")->virtual_hosts.at(0).routes;
+  ASSERT_EQ(routes.size(), 2U);
+  EXPECT_EQ(routes[0].name, "safe");
+  EXPECT_EQ(routes[0].headers.at(0).name, ":method");
+  EXPECT_THAT(routes[0].forward.retry->retry_on, Contains("reset"));
+  EXPECT_EQ(routes[1].name, "default");
+  EXPECT_TRUE(routes[1].headers.empty());
+  EXPECT_THAT(routes[1].forward.retry->retry_on, Not(Contains("reset")));
+  for (const config::Route& route : routes) {
+    EXPECT_THAT(route.forward.retry->retry_on, Contains("retriable-headers"));
+    EXPECT_EQ(route.forward.retry->retriable_headers.at(0).name, "x-fairlead-undelivered");
+    EXPECT_THAT(route.response_headers_to_remove, ElementsAre("x-fairlead-undelivered"));
+  }
+  EXPECT_EQ(compile(shop(), productpage).routes.at("9080")->virtual_hosts.at(0).routes.size(), 1U);
+}
+
+TEST(Compiler, AnEnvoyAndOurProxyShareAllButTheirRoutes) {
+  Audience envoy = productpage;
+  envoy.envoy = true;
+  Compiler compiler;
+  compiler.use(std::make_shared<const mesh::World>(shop()));
+  const config::SnapshotPointer ours = compiler.snapshot_for(productpage);
+  const config::SnapshotPointer theirs = compiler.snapshot_for(envoy);
+  EXPECT_NE(ours, theirs);
+  const std::string cluster = "outbound|9080||reviews.default.svc.cluster.local";
+  EXPECT_EQ(ours->listeners.at("0.0.0.0_9080"), theirs->listeners.at("0.0.0.0_9080"));
+  EXPECT_EQ(ours->clusters.at(cluster), theirs->clusters.at(cluster));
+  EXPECT_NE(ours->routes.at("9080"), theirs->routes.at("9080"));
+}
+
 TEST(Compile, NoDomainStandsInTwoVirtualHosts) {
   mesh::World world = shop();
   mesh::Service entry = service("default", "entry", 9080, mesh::Protocol::http, {"10.96.9.9"});

@@ -248,11 +248,40 @@ config::Route service_route(const Service& service, const ServicePort& port) {
   return route;
 }
 
+// What our proxy does of its own accord (proxy/decide/retry.h): a 503 that the far proxy marks as
+// never delivered is tried elsewhere, and the mark does not reach the app.
+config::Route route_for_envoy(config::Route route) {
+  config::RetryPolicy& retry = *route.forward.retry;
+  retry.retry_on.emplace_back("retriable-headers");
+  retry.retriable_headers = {{.name = std::string(config::undelivered_mark), .value = {}}};
+  route.response_headers_to_remove = {std::string(config::undelivered_mark)};
+  return route;
+}
+
+// And so is a safe request whose connection ended before the response began. An Envoy's policy
+// cannot tell methods apart, its routes can.
+config::Route safe_route_for_envoy(config::Route route) {
+  route.name = "safe";
+  route.headers = {{.name = ":method",
+                    .value = config::StringMatch{.kind = config::StringMatch::Kind::regex,
+                                                 .value = "GET|HEAD|OPTIONS|TRACE"}}};
+  route.forward.retry->retry_on.emplace_back("reset");
+  return route;
+}
+
+std::vector<config::Route> service_routes(const Service& service, const ServicePort& port,
+                                          bool envoy) {
+  config::Route route = service_route(service, port);
+  if (!envoy) return {std::move(route)};
+  route = route_for_envoy(std::move(route));
+  return {safe_route_for_envoy(route), route};
+}
+
 config::VirtualHost virtual_host(const Service& service, const ServicePort& port,
-                                 std::vector<std::string> domains) {
+                                 std::vector<std::string> domains, bool envoy) {
   return {.name = service.host + ":" + std::to_string(port.port),
           .domains = std::move(domains),
-          .routes = {service_route(service, port)},
+          .routes = service_routes(service, port, envoy),
           .origin = service.origin};
 }
 
@@ -275,12 +304,13 @@ struct PortRoutes {
   std::set<std::string> domains;
 
   void add(const mesh::World& world, const Service& service, const ServicePort& port,
-           std::string_view name_space) {
+           const RouteReader& reader) {
     std::vector<std::string> own;
-    for (std::string& domain : domains_of(world, service, name_space)) {
+    for (std::string& domain : domains_of(world, service, reader.name_space)) {
       if (domains.insert(domain).second) own.push_back(std::move(domain));
     }
-    if (!own.empty()) routes.virtual_hosts.push_back(virtual_host(service, port, std::move(own)));
+    if (own.empty()) return;
+    routes.virtual_hosts.push_back(virtual_host(service, port, std::move(own), reader.envoy));
   }
 };
 
@@ -334,7 +364,7 @@ Resources<config::Listener> outbound_listeners(const mesh::World& world, bool ip
 }
 
 Resources<config::RouteConfiguration> outbound_routes(
-    const mesh::World& world, std::string_view name_space,
+    const mesh::World& world, const RouteReader& reader,
     const Resources<config::RouteConfiguration>* previous) {
   Resources<config::RouteConfiguration> made;
   std::map<std::uint16_t, PortRoutes> by_port;
@@ -344,10 +374,10 @@ Resources<config::RouteConfiguration> outbound_routes(
       if (treatment_of(port) == Treatment::http) {
         const auto found =
             by_port.try_emplace(port.port, PortRoutes{routes_named(name, built_in()), {}}).first;
-        found->second.add(world, service, port, name_space);
+        found->second.add(world, service, port, reader);
       } else if (treatment_of(port) == Treatment::guessed) {
         config::RouteConfiguration routes = routes_named(name, service.origin);
-        routes.virtual_hosts = {virtual_host(service, port, {"*"})};
+        routes.virtual_hosts = {virtual_host(service, port, {"*"}, reader.envoy)};
         place(made, previous, name, std::move(routes));
       }
     });

@@ -1,8 +1,8 @@
 // The client's half of a proxy's configuration: from a dialled address to an endpoint. Pure.
 #pragma once
 
+#include <compare>
 #include <string>
-#include <string_view>
 
 #include "control/compile/parts.h"
 #include "mesh/world.h"
@@ -24,9 +24,15 @@ struct Destinations {
     const mesh::World& world, bool ipv6, const Resources<config::Listener>* previous = nullptr);
 // `ipv6`: the workload has an IPv6 address, so wildcard listeners take both families.
 
+// What makes one proxy's routes differ from another's.
+struct RouteReader {
+  std::string name_space;  // in which short names are understood
+  bool envoy = false;
+  auto operator<=>(const RouteReader&) const = default;
+};
+
 [[nodiscard]] Resources<config::RouteConfiguration> outbound_routes(
-    const mesh::World& world, std::string_view name_space,
+    const mesh::World& world, const RouteReader& reader,
     const Resources<config::RouteConfiguration>* previous = nullptr);
-// Short names are understood as in `name_space`.
 
 }  // namespace fairlead::control

@@ -245,8 +245,8 @@ TEST_P(RealEnvoy, TakesTheRoad) {
   EXPECT_THAT(server.out, HasSubstr("\"state\": \"LIVE\"")) << "it is no Envoy";
   const Ran dump = lab.exec("client", {"curl", "-sS", "127.0.0.1:15000/config_dump"});
   EXPECT_THAT(dump.out, HasSubstr("\"connect-failure,refused-stream,unavailable,cancelled,"
-                                  "retriable-status-codes\""))
-      << "istiod's policy of retries";
+                                  "retriable-status-codes,retriable-headers,reset\""))
+      << "istiod's policy of retries, and what our own proxy does of its own accord";
   const Ran control = lab.run({"control", "status", "--name", lab.name()});
   EXPECT_THAT(control.out, AllOf(HasSubstr("current"), Not(HasSubstr("refused")))) << control.error;
 }

@@ -1,8 +1,6 @@
 #include "proxy/decide/match.h"
 
 #include <fmt/format.h>
-#include <re2/re2.h>
-#include <re2/stringpiece.h>
 
 #include <algorithm>
 #include <functional>
@@ -10,61 +8,19 @@
 #include <unordered_map>
 #include <utility>
 
-#include "http/validate.h"
+#include "proxy/decide/text_match.h"
 
 namespace fairlead::proxy {
 namespace {
 
-using config::HeaderMatch;
 using config::PathMatch;
-using config::StringMatch;
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-}
-
-std::string lowered(std::string_view text) {
-  std::string made(text);
-  std::transform(made.begin(), made.end(), made.begin(), lower);
-  return made;
-}
-
-bool equal(std::string_view left, std::string_view right, bool with_case) {
-  return with_case ? left == right : http::same_name(left, right);
-}
-
-bool begins(std::string_view text, std::string_view start, bool with_case) {
-  return text.size() >= start.size() && equal(text.substr(0, start.size()), start, with_case);
-}
-
-bool finishes(std::string_view text, std::string_view end, bool with_case) {
-  return text.size() >= end.size() && equal(text.substr(text.size() - end.size()), end, with_case);
-}
-
-// By way of the library's own view of text, which is not std's in every distribution.
-bool matches_whole(const re2::RE2& pattern, std::string_view text) {
-  return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), pattern);
-}
-
-std::unique_ptr<const re2::RE2> compiled(const std::string& pattern, bool with_case) {
-  re2::RE2::Options options;
-  options.set_log_errors(false);
-  options.set_case_sensitive(with_case);
-  return std::make_unique<const re2::RE2>(pattern, options);
-}
 
 // ── What is matched ──────────────────────────────────────────────────────────────────────────────
 
-struct ReadyHeader {
-  const HeaderMatch* match = nullptr;
-  http::FieldName known = http::FieldName::other;
-  std::unique_ptr<const re2::RE2> pattern;  // of a regex
-};
-
 struct ReadyRoute {
   Rule rule;
-  std::unique_ptr<const re2::RE2> path;  // of a regex
-  std::vector<ReadyHeader> headers;
+  std::shared_ptr<const re2::RE2> path;  // of a regex
+  std::vector<HeaderRule> headers;
 };
 
 struct ReadyHost {
@@ -88,57 +44,6 @@ std::string_view without_port(std::string_view authority) {
   return authority.substr(0, colon);
 }
 
-bool value_matches(const StringMatch& match, const re2::RE2* pattern, std::string_view value) {
-  const bool with_case = !match.ignore_case;
-  switch (match.kind) {
-    case StringMatch::Kind::exact:
-      return equal(value, match.value, with_case);
-    case StringMatch::Kind::prefix:
-      return begins(value, match.value, with_case);
-    case StringMatch::Kind::suffix:
-      return finishes(value, match.value, with_case);
-    case StringMatch::Kind::contains:
-      return with_case ? value.find(match.value) != std::string_view::npos
-                       : lowered(value).find(lowered(match.value)) != std::string::npos;
-    case StringMatch::Kind::regex:
-      return pattern && matches_whole(*pattern, value);
-  }
-  return false;
-}
-
-std::string_view pseudo_field(const http::RequestHead& head, std::string_view name) {
-  if (name == ":method") return head.method;
-  if (name == ":path") return head.path;
-  if (name == ":authority") return head.authority;
-  if (name == ":scheme") return head.scheme.empty() ? std::string_view("http") : head.scheme;
-  return {};
-}
-
-// Envoy's: a value that is asked for is not found in a field that is not there, inverted or not.
-// Each of repeated values counts for itself, so that none can hide behind another.
-bool header_matches(const ReadyHeader& header, const http::RequestHead& head) {
-  const HeaderMatch& match = *header.match;
-  bool present = false;
-  bool any = false;
-  const auto look_at = [&](std::string_view value) {
-    present = true;
-    any = any || !match.value || value_matches(*match.value, header.pattern.get(), value);
-  };
-  if (match.name.starts_with(':')) {
-    look_at(pseudo_field(head, match.name));
-  } else if (header.known == http::FieldName::host) {
-    look_at(head.authority);
-  } else {
-    for (const http::Field& field : head.fields) {
-      if (field.known == header.known && http::same_name(field.name, match.name)) {
-        look_at(field.value);
-      }
-    }
-  }
-  if (!match.value) return present != match.invert;
-  return present && any != match.invert;
-}
-
 bool path_matches(const ReadyRoute& ready, std::string_view path) {
   const PathMatch& match = ready.rule.route->path;
   switch (match.kind) {
@@ -157,22 +62,6 @@ bool path_matches(const ReadyRoute& ready, std::string_view path) {
 
 // ── Why not ──────────────────────────────────────────────────────────────────────────────────────
 
-const char* verb_of(StringMatch::Kind kind) {
-  switch (kind) {
-    case StringMatch::Kind::exact:
-      return "be";
-    case StringMatch::Kind::prefix:
-      return "begin with";
-    case StringMatch::Kind::suffix:
-      return "end with";
-    case StringMatch::Kind::contains:
-      return "contain";
-    case StringMatch::Kind::regex:
-      return "match the pattern";
-  }
-  return "be";
-}
-
 std::string why_path(const PathMatch& match, std::string_view path) {
   switch (match.kind) {
     case PathMatch::Kind::prefix:
@@ -187,31 +76,14 @@ std::string why_path(const PathMatch& match, std::string_view path) {
   return {};
 }
 
-std::string why_header(const HeaderMatch& match, const http::RequestHead& head) {
-  if (!match.value) {
-    return fmt::format("the header {} is {}", match.name, match.invert ? "there" : "not there");
-  }
-  const std::string wanted = fmt::format("must {}{} {}", match.invert ? "not " : "",
-                                         verb_of(match.value->kind), match.value->value);
-  if (match.name.starts_with(':')) {
-    return fmt::format("{} is {}, and {}", match.name, pseudo_field(head, match.name), wanted);
-  }
-  const http::Field* field = head.fields.find(match.name);
-  if (!field) return fmt::format("the header {} is not there, and {}", match.name, wanted);
-  return fmt::format("the header {} is {}, and {}", match.name, http::printable(field->value),
-                     wanted);
-}
-
 std::string name_of(const config::Route& route, std::size_t position) {
   return route.name.empty() ? fmt::format("route {}", position + 1) : "route " + route.name;
 }
 
 // ── Making ready ─────────────────────────────────────────────────────────────────────────────────
 
-Fault bad_pattern(const config::VirtualHost& host, std::size_t position, const std::string& pattern,
-                  const std::string& why) {
-  return invalid(fmt::format("virtual host {}, {}: the pattern {} is refused: {}", host.name,
-                             name_of(host.routes[position], position), pattern, why));
+std::string place_of(const config::VirtualHost& host, std::size_t position) {
+  return fmt::format("virtual host {}, {}", host.name, name_of(host.routes[position], position));
 }
 
 bool changes_request(const config::Route& route) {
@@ -219,34 +91,33 @@ bool changes_request(const config::Route& route) {
          !route.request_headers_to_add.empty() || !route.request_headers_to_remove.empty();
 }
 
-Result<ReadyRoute> ready_route(const config::VirtualHost& host, std::size_t position) {
-  const config::Route& route = host.routes[position];
+Result<std::shared_ptr<const re2::RE2>> path_pattern(const PathMatch& path) {
+  std::shared_ptr<const re2::RE2> pattern = compiled(path.value, path.case_sensitive);
+  if (pattern->ok()) return pattern;
+  return invalid(fmt::format("the pattern {} is refused: {}", path.value, pattern->error()));
+}
+
+Result<ReadyRoute> ready_route(const config::VirtualHost& host, const config::Route& route) {
   ReadyRoute ready;
   ready.rule.host = &host;
   ready.rule.route = &route;
-  if (route.forward.retry) {
-    ready.rule.retry = retry_rules(*route.forward.retry);
-  } else if (host.retry) {
-    ready.rule.retry = retry_rules(*host.retry);
+  if (const auto& policy = route.forward.retry ? route.forward.retry : host.retry) {
+    Result<RetryRules> rules = retry_rules(*policy);
+    if (!rules.ok()) return std::move(rules).fault();
+    ready.rule.retry = std::move(rules).value();
   }
   ready.rule.changes_request = changes_request(route);
   ready.rule.changes_response =
       !route.response_headers_to_add.empty() || !route.response_headers_to_remove.empty();
   if (route.path.kind == PathMatch::Kind::regex) {
-    ready.path = compiled(route.path.value, route.path.case_sensitive);
-    if (!ready.path->ok()) {
-      return bad_pattern(host, position, route.path.value, ready.path->error());
-    }
+    Result<std::shared_ptr<const re2::RE2>> pattern = path_pattern(route.path);
+    if (!pattern.ok()) return std::move(pattern).fault();
+    ready.path = std::move(pattern).value();
   }
-  for (const HeaderMatch& match : route.headers) {
-    ReadyHeader header{.match = &match, .known = http::field_name(match.name), .pattern = {}};
-    if (match.value && match.value->kind == StringMatch::Kind::regex) {
-      header.pattern = compiled(match.value->value, !match.value->ignore_case);
-      if (!header.pattern->ok()) {
-        return bad_pattern(host, position, match.value->value, header.pattern->error());
-      }
-    }
-    ready.headers.push_back(std::move(header));
+  for (const config::HeaderMatch& match : route.headers) {
+    Result<HeaderRule> rule = header_rule(match);
+    if (!rule.ok()) return std::move(rule).fault();
+    ready.headers.push_back(std::move(rule).value());
   }
   return ready;
 }
@@ -317,9 +188,11 @@ Result<std::shared_ptr<const RouteTable>> RouteTable::make(
     ReadyHost ready{.host = &host, .routes = {}};
     ready.routes.reserve(host.routes.size());
     for (std::size_t at = 0; at < host.routes.size(); ++at) {
-      Result<ReadyRoute> route = ready_route(host, at);
-      if (!route)
-        return std::move(route).fault().during("making the routes " + routes->name + " ready");
+      Result<ReadyRoute> route = ready_route(host, host.routes[at]);
+      if (!route.ok()) {
+        return invalid(fmt::format("{}: {}", place_of(host, at), route.fault().message))
+            .during("making the routes " + routes->name + " ready");
+      }
       ready.routes.push_back(std::move(route).value());
     }
     state->hosts.push_back(std::move(ready));
@@ -358,12 +231,11 @@ const Rule* match(const RouteTable& table LIFETIMEBOUND, const http::RequestHead
       }
       continue;
     }
-    const auto fails =
-        std::find_if(ready.headers.begin(), ready.headers.end(),
-                     [&](const ReadyHeader& header) { return !header_matches(header, head); });
+    const auto fails = std::find_if(ready.headers.begin(), ready.headers.end(),
+                                    [&](const HeaderRule& rule) { return !matches(rule, head); });
     if (fails == ready.headers.end()) return &ready.rule;
     if (refused) {
-      refused->push_back({name_of(route, position), why_header(*fails->match, head), route.origin});
+      refused->push_back({name_of(route, position), why_not(*fails, head), route.origin});
     }
   }
   return nullptr;

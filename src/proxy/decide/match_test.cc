@@ -182,6 +182,15 @@ TEST(RouteTable, WhatCannotBeMadeReadyIsNamed) {
   auto made = RouteTable::make(routes);
   ASSERT_FALSE(made.ok());
   EXPECT_THAT(made.fault().message, HasSubstr("virtual host h, route bad: the pattern ("));
+  auto policy = std::make_shared<config::RouteConfiguration>();
+  policy->virtual_hosts = {host("h", {"*"}, {route("bad", {})})};
+  policy->virtual_hosts[0].retry = config::RetryPolicy{
+      .retriable_headers = {
+          {.name = "x",
+           .value = config::StringMatch{.kind = config::StringMatch::Kind::regex, .value = "["}}}};
+  made = RouteTable::make(policy);
+  ASSERT_FALSE(made.ok());
+  EXPECT_THAT(made.fault().message, HasSubstr("virtual host h, route bad: the pattern ["));
   auto twice = std::make_shared<config::RouteConfiguration>();
   twice->virtual_hosts = {host("h", {"a"}), host("i", {"A"})};
   made = RouteTable::make(twice);

@@ -21,6 +21,7 @@ constexpr std::pair<std::string_view, std::uint32_t> words[] = {
     {"internal", RetryRules::grpc_internal},
     {"resource-exhausted", RetryRules::grpc_resource_exhausted},
     {"unavailable", RetryRules::grpc_unavailable},
+    {"retriable-headers", RetryRules::headers_match},
 };
 
 std::uint32_t grpc_bit(int status) {
@@ -56,6 +57,7 @@ std::string_view reason_after_response(const RetryRules& rules, const Attempt& a
       std::find(rules.codes.begin(), rules.codes.end(), status) != rules.codes.end()) {
     return "the status is one to retry on";
   }
+  if (attempt.asked_by_header) return "the response has a header to retry on";
   return {};
 }
 
@@ -92,16 +94,27 @@ std::string_view reason_to_retry(const RetryRules& rules, const Attempt& attempt
 
 }  // namespace
 
-RetryRules retry_rules(const config::RetryPolicy& policy) {
+Result<RetryRules> retry_rules(const config::RetryPolicy& policy LIFETIMEBOUND) {
   RetryRules rules{.retries = policy.retries,
                    .avoid_previous_hosts = policy.avoid_previous_hosts,
                    .codes = policy.retriable_status_codes};
+  for (const config::HeaderMatch& match : policy.retriable_headers) {
+    Result<HeaderRule> rule = header_rule(match);
+    if (!rule.ok()) return std::move(rule).fault();
+    rules.headers.push_back(std::move(rule).value());
+  }
   for (const std::string& asked : policy.retry_on) {
     for (const auto& [word, bit] : words) {
       if (asked == word) rules.on |= bit;
     }
   }
   return rules;
+}
+
+bool asks_by_header(const RetryRules& rules, const http::ResponseHead& head) {
+  return (rules.on & RetryRules::headers_match) != 0 &&
+         std::any_of(rules.headers.begin(), rules.headers.end(),
+                     [&](const HeaderRule& rule) { return matches(rule, head); });
 }
 
 RetryVerdict should_retry(const RetryRules& rules, const Attempt& attempt,

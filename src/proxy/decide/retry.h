@@ -5,8 +5,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/lifetime.h"
+#include "base/result.h"
 #include "config/route.h"
 #include "http/message.h"
+#include "proxy/decide/header_match.h"
 
 namespace fairlead::proxy {
 
@@ -26,15 +29,21 @@ struct RetryRules {
     grpc_internal = 1U << 10,
     grpc_resource_exhausted = 1U << 11,
     grpc_unavailable = 1U << 12,
+    headers_match = 1U << 13,  // `headers`
   };
   std::uint32_t on = 0;       // of the above
   std::uint32_t retries = 1;  // without a policy, one; for what is always safe
   bool avoid_previous_hosts = false;
   std::vector<std::uint32_t> codes;
+  std::vector<HeaderRule> headers;
 };
 
-[[nodiscard]] RetryRules retry_rules(const config::RetryPolicy& policy);
-// Words that are not Envoy's are passed over.
+[[nodiscard]] Result<RetryRules> retry_rules(const config::RetryPolicy& policy LIFETIMEBOUND);
+// Words that are not Envoy's are passed over. Good as long as `policy`. A fault tells the pattern
+// that RE2 refuses.
+
+[[nodiscard]] bool asks_by_header(const RetryRules& rules, const http::ResponseHead& head);
+// Whether "retriable-headers" is in force and one of them is there.
 
 // How one attempt ended.
 enum class Outcome : std::uint8_t {
@@ -51,6 +60,7 @@ struct Attempt {
   bool request_sent = false;       // at least one byte of the request was written
   std::uint16_t status = 0;        // responded
   bool undelivered = false;        // responded: 503 with x-fairlead-undelivered
+  bool asked_by_header = false;    // responded: asks_by_header()
   int grpc_status = -1;            // responded: of the head; -1: none
 };
 

@@ -10,7 +10,7 @@ namespace fairlead::proxy {
 namespace {
 
 RetryRules on(std::vector<std::string> words, std::vector<std::uint32_t> codes = {}) {
-  return retry_rules(
+  return *retry_rules(
       {.retry_on = std::move(words), .retries = 2, .retriable_status_codes = std::move(codes)});
 }
 
@@ -75,9 +75,42 @@ TEST(Retry, LimitsAndWhatIsGone) {
   EXPECT_EQ(should_retry(rules, responded(500), {.body_sent = true}).retry, Retry::no);
   EXPECT_EQ(should_retry(rules, responded(500), {.response_started = true}).retry, Retry::no);
   EXPECT_EQ(should_retry(rules, responded(200), {.retries_made = 2}).retry, Retry::no);
-  const RetryRules never = retry_rules({.retry_on = {"5xx"}, .retries = 0});
+  const RetryRules never = *retry_rules({.retry_on = {"5xx"}, .retries = 0});
   EXPECT_EQ(should_retry(never, responded(500), {}).retry, Retry::no);
   EXPECT_FALSE(should_retry(rules, responded(500), {}).why.empty());
+}
+
+TEST(Retry, HeadersOfAResponseCanAskForIt) {
+  using Kind = config::StringMatch::Kind;
+  config::RetryPolicy policy{
+      .retry_on = {"retriable-headers"},
+      .retriable_headers = {
+          {.name = "x-again", .value = {}},
+          {.name = "x-state", .value = config::StringMatch{.kind = Kind::regex, .value = "bus."}},
+          {.name = ":status", .value = config::StringMatch{.kind = Kind::prefix, .value = "42"}}}};
+  const RetryRules rules = *retry_rules(policy);
+  const auto asks = [&](std::string_view name, std::string_view value, std::uint16_t status = 200) {
+    http::ResponseHead head;
+    head.status = status;
+    head.fields.add(name, value);
+    return asks_by_header(rules, head);
+  };
+  EXPECT_TRUE(asks("X-Again", ""));
+  EXPECT_TRUE(asks("x-state", "busy"));
+  EXPECT_FALSE(asks("x-state", "very busy"));
+  EXPECT_TRUE(asks("x-other", "", 429));
+  EXPECT_FALSE(asks("x-other", "", 142));
+
+  policy.retry_on = {"5xx"};
+  http::ResponseHead head;
+  head.fields.add("x-again", "");
+  EXPECT_FALSE(asks_by_header(*retry_rules(policy), head)) << "the word is what asks for it";
+
+  Attempt asked = responded(200);
+  asked.asked_by_header = true;
+  EXPECT_TRUE(retries(rules, asked));
+  policy.retriable_headers[0].value = config::StringMatch{.kind = Kind::regex, .value = "("};
+  EXPECT_FALSE(retry_rules(policy).ok());
 }
 
 TEST(Timeouts, AsEnvoyCountsThem) {
