@@ -3,13 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "config/cluster.h"
 #include "config/listener.h"
+#include "config/named.h"
 #include "config/route.h"
 
 namespace fairlead::config {
@@ -34,11 +34,10 @@ struct Snapshot {
   std::uint64_t number = 0;  // counts up in this process
   Versions versions;
   std::string world;  // the newest of the versions' worlds; "static" for a bootstrap alone
-  std::map<std::string, std::shared_ptr<const Listener>> listeners;
-  std::map<std::string, std::shared_ptr<const RouteConfiguration>> routes;
-  std::map<std::string, std::shared_ptr<const Cluster>> clusters;
-  std::map<std::string, std::shared_ptr<const ClusterLoadAssignment>>
-      endpoints;  // by EDS service name
+  Named<Listener> listeners;
+  Named<RouteConfiguration> routes;
+  Named<Cluster> clusters;
+  Named<ClusterLoadAssignment> endpoints;  // by EDS service name
   std::vector<Unhonoured> unhonoured;
 };
 

@@ -280,11 +280,11 @@ inline std::shared_ptr<config::Snapshot> snapshot_of(std::vector<config::Listene
   snapshot->world = "test-1";
   for (config::Listener& listener : listeners) {
     const std::string name = listener.name;
-    snapshot->listeners[name] = std::make_shared<config::Listener>(std::move(listener));
+    snapshot->listeners.put(name, std::make_shared<config::Listener>(std::move(listener)));
   }
   for (config::Cluster& cluster : clusters) {
     const std::string name = cluster.name;
-    snapshot->clusters[name] = std::make_shared<config::Cluster>(std::move(cluster));
+    snapshot->clusters.put(name, std::make_shared<config::Cluster>(std::move(cluster)));
   }
   return snapshot;
 }

@@ -171,10 +171,10 @@ config::Snapshot snapshot_of(const Bootstrap& bootstrap) {
   config::Snapshot snapshot;
   snapshot.world = "static";
   for (const config::Listener& listener : bootstrap.listeners) {
-    snapshot.listeners[listener.name] = std::make_shared<const config::Listener>(listener);
+    snapshot.listeners.put(listener.name, std::make_shared<const config::Listener>(listener));
   }
   for (const config::Cluster& cluster : bootstrap.clusters) {
-    snapshot.clusters[cluster.name] = std::make_shared<const config::Cluster>(cluster);
+    snapshot.clusters.put(cluster.name, std::make_shared<const config::Cluster>(cluster));
   }
   snapshot.unhonoured = bootstrap.unhonoured;
   return snapshot;

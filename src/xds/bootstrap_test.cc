@@ -246,15 +246,16 @@ TEST(Dump, HasEnvoysShapeAndTheOrigins) {
   const Origin origin{
       .kind = "Service", .name_space = "default", .name = "a", .file = "a.yaml", .line = 7};
   snapshot.versions = {.listeners = "41", .routes = "40", .clusters = "42", .endpoints = "43"};
-  snapshot.clusters["b"] = std::make_shared<const config::Cluster>(
-      config::Cluster{.name = "b", .type = config::ClusterType::eds, .origin = origin});
-  snapshot.endpoints["b"] = std::make_shared<const config::ClusterLoadAssignment>(
-      config::ClusterLoadAssignment{.cluster_name = "b", .origin = origin});
-  snapshot.routes["r"] = std::make_shared<const config::RouteConfiguration>(
-      config::RouteConfiguration{.name = "r", .origin = origin});
+  snapshot.clusters.put("b", std::make_shared<const config::Cluster>(config::Cluster{
+                                 .name = "b", .type = config::ClusterType::eds, .origin = origin}));
+  snapshot.endpoints.put("b",
+                         std::make_shared<const config::ClusterLoadAssignment>(
+                             config::ClusterLoadAssignment{.cluster_name = "b", .origin = origin}));
+  snapshot.routes.put("r", std::make_shared<const config::RouteConfiguration>(
+                               config::RouteConfiguration{.name = "r", .origin = origin}));
   config::Listener listener{.name = "l", .origin = origin};
   listener.filter_chains.push_back({.filter = config::TcpProxy{.clusters = {{.cluster = "b"}}}});
-  snapshot.listeners["l"] = std::make_shared<const config::Listener>(listener);
+  snapshot.listeners.put("l", std::make_shared<const config::Listener>(listener));
 
   const auto dump = nlohmann::json::parse(
       config_dump(bootstrap, snapshot, WallTime(std::chrono::milliseconds(1'700'000'000'250))));

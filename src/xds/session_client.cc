@@ -376,16 +376,23 @@ void AdsClient::State::date(config::Snapshot& snapshot) const {
       .endpoints = lanes[static_cast<std::size_t>(ResourceType::endpoint)].version};
 }
 
+template <class T>
+std::map<std::string, std::shared_ptr<const T>> map_of(const config::Named<T>& table) {
+  return {table.begin(), table.end()};
+}
+
 // The bootstrap's own resources stand above what comes by their names.
 config::Snapshot AdsClient::State::whole() const {
   config::Snapshot snapshot = fixed;
   date(snapshot);
   const auto add = [&](auto& into, const auto& holding) {
+    auto made = map_of(into);
     for (const auto& [name, held] : holding) {
-      into.emplace(name, held.value);
+      made.emplace(name, held.value);
       snapshot.unhonoured.insert(snapshot.unhonoured.end(), held.unhonoured.begin(),
                                  held.unhonoured.end());
     }
+    into.become(made);
   };
   add(snapshot.clusters, clusters);
   add(snapshot.endpoints, endpoints);
@@ -413,10 +420,10 @@ void AdsClient::State::use_new_endpoints(ClientStep& step) {
   if (!in_force) return;
   config::Snapshot snapshot = *in_force;
   bool changed = false;
-  for (auto& [name, value] : snapshot.endpoints) {
+  for (const auto& [name, value] : in_force->endpoints) {
     const auto now = endpoints.find(name);
     if (now == endpoints.end() || now->second.value == value) continue;
-    value = now->second.value;
+    snapshot.endpoints.put(name, now->second.value);
     changed = true;
   }
   if (!changed) return;

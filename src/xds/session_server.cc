@@ -66,24 +66,13 @@ struct Lane {
   }
 };
 
+// What a proxy was told, or should be. As a rule that is all of a snapshot: hundreds of proxies
+// with a thousand clusters each share it.
 template <class T>
-using Table = std::map<std::string, std::shared_ptr<const T>>;
-
-// What a proxy was told. As a rule that is all of a snapshot, which is then the very table of that
-// snapshot: hundreds of proxies with a thousand clusters each share it.
-template <class T>
-using Told = std::shared_ptr<const Table<T>>;
+using Table = config::Named<T>;
 
 template <class T>
-Told<T> nothing_told() {
-  static const auto nothing = std::make_shared<const Table<T>>();
-  return nothing;
-}
-
-template <class T>
-Told<T> all_of(const config::SnapshotPointer& snapshot, const Table<T>& table) {
-  return Told<T>(snapshot, &table);
-}
+using News = std::map<std::string, std::shared_ptr<const T>>;
 
 template <class T>
 bool same(const std::shared_ptr<const T>& left, const std::shared_ptr<const T>& right) {
@@ -101,15 +90,13 @@ Node node_from(const wire::core::Node& message) {
           .user_agent_version = message.user_agent_version()};
 }
 
-Table<config::ClusterLoadAssignment> hollow_endpoints_of(const config::Snapshot& snapshot) {
-  Table<config::ClusterLoadAssignment> hollow;
-  // Both are in the order of names, which as a rule are the same.
-  auto next = snapshot.endpoints.begin();
+using HollowEndpoints = News<config::ClusterLoadAssignment>;
+
+HollowEndpoints hollow_endpoints_of(const config::Snapshot& snapshot) {
+  HollowEndpoints hollow;
   for (const auto& [name, cluster] : snapshot.clusters) {
     if (cluster->type != config::ClusterType::eds) continue;
     const std::string& eds_name = eds_name_of(*cluster);
-    while (next != snapshot.endpoints.end() && next->first < eds_name) ++next;
-    if (next != snapshot.endpoints.end() && next->first == eds_name) continue;
     if (snapshot.endpoints.contains(eds_name)) continue;
     hollow[eds_name] = std::make_shared<const config::ClusterLoadAssignment>(
         config::ClusterLoadAssignment{.cluster_name = eds_name});
@@ -117,48 +104,54 @@ Table<config::ClusterLoadAssignment> hollow_endpoints_of(const config::Snapshot&
   return hollow;
 }
 
-template <class T>
-bool wants_all(const Lane& lane, const Table<T>& table) {
-  return lane.everything || std::all_of(table.begin(), table.end(),
-                                        [&](const auto& entry) { return lane.wants(entry.first); });
+// Whether a cluster may be without endpoints in `now`, given that none was in `before`.
+bool may_be_hollow(const config::Snapshot& before, const config::Snapshot& now) {
+  const auto lost = [](const auto* /*old*/, const auto* fresh) { return fresh == nullptr; };
+  const auto hollow = [&](const auto* /*old*/, const auto* fresh) {
+    return fresh != nullptr && fresh->second->type == config::ClusterType::eds &&
+           !now.endpoints.contains(eds_name_of(*fresh->second));
+  };
+  return Table<config::ClusterLoadAssignment>::any_difference(before.endpoints, now.endpoints,
+                                                              lost) ||
+         Table<config::Cluster>::any_difference(before.clusters, now.clusters, hollow);
 }
 
 template <class T>
 void forget(Table<T>& told, const Lane& lane) {
-  std::erase_if(told, [&](const auto& entry) { return !lane.wants(entry.first); });
+  if (lane.everything) return;
+  told.remove_if([&](const auto& entry) { return !lane.wants(entry.first); });
 }
 
+// Whether `lane` wants all of `table`, given that it wants all of `told`.
 template <class T>
-void forget(Told<T>& told, const Lane& lane) {
-  if (wants_all(lane, *told)) return;
-  Table<T> rest = *told;
-  forget(rest, lane);
-  told = std::make_shared<const Table<T>>(std::move(rest));
+bool wants_all(const Lane& lane, const Table<T>& table, const Table<T>& told) {
+  return lane.everything || !Table<T>::any_difference(told, table, [&](auto* old, auto* now) {
+           return old == nullptr && !lane.wants(now->first);
+         });
 }
 
+// What `lane` wants of `wanted`, and of `kept` what is not there any more.
 template <class T>
-bool is_told(const Table<T>& told, const std::string& name, const std::shared_ptr<const T>& now) {
-  const auto before = told.find(name);
-  return before != told.end() && same(before->second, now);
-}
-
-// Whether `told` is what `lane` wants of `wanted`, and of `kept` what is not there any more.
-template <class T>
-bool is_what_stands(const Table<T>& told, const Table<T>& wanted, const Table<T>& kept,
-                    const Lane& lane) {
-  if (&told == &wanted && (kept.empty() || &kept == &told)) return wants_all(lane, wanted);
-  std::size_t count = 0;
-  for (const auto& [name, resource] : wanted) {
-    if (!lane.wants(name)) continue;
-    if (!is_told(told, name, resource)) return false;
-    ++count;
+Table<T> wanted_by(const Lane& lane, const Table<T>& wanted, const Table<T>& kept) {
+  Table<T> made = wanted;
+  if (!kept.empty()) {
+    Table<T>::any_difference(wanted, kept, [&](const auto* there, const auto* old) {
+      if (there == nullptr) made.add(old->first, old->second);
+      return false;
+    });
   }
-  for (const auto& [name, resource] : kept) {
-    if (!lane.wants(name) || wanted.contains(name)) continue;
-    if (!told.contains(name)) return false;
-    ++count;
-  }
-  return count == told.size();
+  forget(made, lane);
+  return made;
+}
+
+// Whether `told` is `now`, which wanted_by() made of `wanted`. Of what is kept alone no value is
+// asked.
+template <class T>
+bool stands_as(const Table<T>& told, const Table<T>& now, const Table<T>& wanted) {
+  return !Table<T>::any_difference(told, now, [&](const auto* old, const auto* fresh) {
+    if (old == nullptr || fresh == nullptr) return true;
+    return !same(old->second, fresh->second) && wanted.contains(fresh->first);
+  });
 }
 
 }  // namespace
@@ -169,15 +162,15 @@ struct AdsServer::State {
   config::SnapshotPointer target;
   // What the proxy was last told, type by type.
   struct Sent {
-    Told<config::Listener> listeners = nothing_told<config::Listener>();
-    Told<config::RouteConfiguration> routes = nothing_told<config::RouteConfiguration>();
-    Told<config::Cluster> clusters = nothing_told<config::Cluster>();
-    Told<config::ClusterLoadAssignment> endpoints = nothing_told<config::ClusterLoadAssignment>();
+    Table<config::Listener> listeners;
+    Table<config::RouteConfiguration> routes;
+    Table<config::Cluster> clusters;
+    Table<config::ClusterLoadAssignment> endpoints;
   };
+  // Of routes and endpoints the proxy wants all that it was told: see forget_unwanted().
   Sent sent;
-  Told<config::Cluster> held = nothing_told<config::Cluster>();
-  // The clusters that it last acknowledged.
-  Table<config::ClusterLoadAssignment> hollow;
+  Table<config::Cluster> held;  // the clusters that it last acknowledged
+  HollowEndpoints hollow;
   // For clusters of `target` that have no endpoints there: a cluster has some, if only none.
   std::set<std::string> fresh_endpoints;
   // Of clusters that changed or came: a real Envoy warms such a cluster again, and waits for its
@@ -202,18 +195,20 @@ struct AdsServer::State {
   [[nodiscard]] bool listeners_stand(Messages& out);
   [[nodiscard]] bool routes_stand(Messages& out);
   template <class T>
-  [[nodiscard]] bool all_stand(Messages& out, ResourceType type, Told<T>& told,
+  [[nodiscard]] bool all_stand(Messages& out, ResourceType type, Table<T>& told,
                                const Table<T>& wanted, const Table<T>& kept);
   template <class T>
-  [[nodiscard]] bool some_stand(Messages& out, ResourceType type, Told<T>& told,
-                                const Table<T>& wanted, const Table<T>& news, bool is_whole);
-  template <class T>
-  void send(Messages& out, ResourceType type, const Table<T>& resources);
+  [[nodiscard]] bool some_stand(Messages& out, ResourceType type, Table<T>& told,
+                                const Table<T>& wanted, const News<T>& news, bool is_whole);
+  template <class Resources>
+  void send(Messages& out, ResourceType type, const Resources& resources);
   void note_changed(const Table<config::Cluster>& before, const Table<config::Cluster>& now);
   void note_changed(const Table<config::Listener>& /*before*/,
                     const Table<config::Listener>& /*now*/) {}
-  void rebase(Told<config::Cluster>& told, const Told<config::Cluster>& now);
-  void rebase(Told<config::Listener>& told, const Told<config::Listener>& now) { told = now; }
+  void rebase(Table<config::Cluster>& told, const Table<config::Cluster>& now);
+  static void rebase(Table<config::Listener>& told, const Table<config::Listener>& now) {
+    told = now;
+  }
 
   [[nodiscard]] const std::string& version_of(ResourceType type) const;
   [[nodiscard]] bool refused(ResourceType type) const { return !lane(type).refusal.empty(); }
@@ -295,11 +290,14 @@ Result<Messages> AdsServer::received(std::string_view message) {
 }
 
 Messages AdsServer::publish(config::SnapshotPointer snapshot) {
-  state_->target = std::move(snapshot);
-  state_->hollow = hollow_endpoints_of(*state_->target);
-  state_->routes_asked_for.reset();
+  State& state = *state_;
+  const config::SnapshotPointer before = std::exchange(state.target, std::move(snapshot));
+  const config::Snapshot& now = *state.target;
+  const bool was_whole = before && state.hollow.empty();
+  if (!was_whole || may_be_hollow(*before, now)) state.hollow = hollow_endpoints_of(now);
+  if (!before || !(before->routes == now.routes)) state.routes_asked_for.reset();
   Messages out;
-  state_->advance(out);
+  state.advance(out);
   return out;
 }
 
@@ -324,8 +322,8 @@ const std::string& AdsServer::State::version_of(ResourceType type) const {
   return version->empty() ? target->world : *version;
 }
 
-template <class T>
-void AdsServer::State::send(Messages& out, ResourceType type, const Table<T>& resources) {
+template <class Resources>
+void AdsServer::State::send(Messages& out, ResourceType type, const Resources& resources) {
   Lane& to = lane(type);
   wire::discovery::DiscoveryResponse response;
   to.nonce = std::to_string(++last_nonce);
@@ -347,96 +345,94 @@ void AdsServer::State::send(Messages& out, ResourceType type, const Table<T>& re
 // A type of which a response is always the whole set. True when the proxy was told all and has
 // answered. `kept` is what stays beside it for as long as something may point at it.
 template <class T>
-bool AdsServer::State::all_stand(Messages& out, ResourceType type, Told<T>& told,
+bool AdsServer::State::all_stand(Messages& out, ResourceType type, Table<T>& told,
                                  const Table<T>& wanted, const Table<T>& kept) {
   Lane& to = lane(type);
   if (to.waits_for_answer) return false;
   if (!to.subscribed) return true;
-  const bool stands = !to.nonce.empty() && !to.again && is_what_stands(*told, wanted, kept, to);
-  Told<T> now = all_of(target, wanted);
-  const bool no_more = &kept == &wanted ||
-                       std::all_of(kept.begin(), kept.end(),
-                                   [&](const auto& entry) { return wanted.contains(entry.first); });
-  if (stands && (!no_more || !wants_all(to, wanted))) return true;
-  if (!no_more || !wants_all(to, wanted)) {
-    Table<T> mixed = wanted;
-    mixed.insert(kept.begin(), kept.end());
-    forget(mixed, to);
-    now = std::make_shared<const Table<T>>(std::move(mixed));
-  }
-  if (stands) {
+  Table<T> now = wanted_by(to, wanted, kept);
+  if (!to.nonce.empty() && !to.again && stands_as(told, now, wanted)) {
     // The same of a newer snapshot: the older one may go.
-    rebase(told, now);
+    if (now == wanted) rebase(told, now);
     return true;
   }
-  note_changed(*told, *now);
+  note_changed(told, now);
   endpoints_asked_for.reset();
   routes_asked_for.reset();
   told = std::move(now);
-  send(out, type, *told);
+  send(out, type, told);
   return false;
 }
 
-void AdsServer::State::rebase(Told<config::Cluster>& told, const Told<config::Cluster>& now) {
+void AdsServer::State::rebase(Table<config::Cluster>& told, const Table<config::Cluster>& now) {
   if (held == told) held = now;
   told = now;
 }
 
 void AdsServer::State::note_changed(const Table<config::Cluster>& before,
                                     const Table<config::Cluster>& now) {
-  for (const auto& [name, cluster] : now) {
-    if (cluster->type != config::ClusterType::eds) continue;
-    if (!is_told(before, name, cluster)) fresh_endpoints.insert(eds_name_of(*cluster));
-  }
+  Table<config::Cluster>::any_difference(before, now, [&](const auto* old, const auto* fresh) {
+    if (fresh == nullptr || fresh->second->type != config::ClusterType::eds) return false;
+    if (old != nullptr && same(old->second, fresh->second)) return false;
+    fresh_endpoints.insert(eds_name_of(*fresh->second));
+    return false;
+  });
 }
 
 // A type of which a response says only what is new. `is_whole`: there is nothing to be told beside
 // `wanted`.
 template <class T>
-bool AdsServer::State::some_stand(Messages& out, ResourceType type, Told<T>& told,
-                                  const Table<T>& wanted, const Table<T>& news, bool is_whole) {
+bool AdsServer::State::some_stand(Messages& out, ResourceType type, Table<T>& told,
+                                  const Table<T>& wanted, const News<T>& news, bool is_whole) {
   Lane& to = lane(type);
   to.again = false;
   const bool owes_an_answer = to.nonce.empty() && (to.everything || !to.names.empty());
-  if (is_whole && wants_all(to, wanted)) {
-    told = all_of(target, wanted);
-  } else if (!news.empty()) {
-    Table<T> more = *told;
-    for (const auto& [name, resource] : news) more[name] = resource;
-    told = std::make_shared<const Table<T>>(std::move(more));
+  if (is_whole && wants_all(to, wanted, told)) {
+    told = wanted;
+  } else {
+    for (const auto& [name, resource] : news) told.put(name, resource);
   }
   if (news.empty() && !owes_an_answer) return true;
   send(out, type, news);
   return false;
 }
 
-// What of `wanted` is news to `lane`.
+// What of `wanted` is news to `lane`, which was told `told`.
 template <class T>
-void add_news(Table<T>& news, const Table<T>& told, const Table<T>& wanted, const Lane& lane,
-              const std::set<std::string>& fresh) {
-  auto before = told.begin();
-  for (const auto& [name, resource] : wanted) {
-    while (before != told.end() && before->first < name) ++before;
-    const bool is_known =
-        before != told.end() && before->first == name && same(before->second, resource);
-    if (is_known && !lane.again && !fresh.contains(name)) continue;
-    if (lane.wants(name)) news[name] = resource;
-  }
+News<T> news_for(const Lane& lane, const Table<T>& told, const Table<T>& wanted) {
+  News<T> news;
+  const Table<T> nothing;
+  Table<T>::any_difference(lane.again ? nothing : told, wanted,
+                           [&](const auto* old, const auto* now) {
+                             if (now == nullptr || !lane.wants(now->first)) return false;
+                             if (old == nullptr || !same(old->second, now->second)) {
+                               news[now->first] = now->second;
+                             }
+                             return false;
+                           });
+  return news;
 }
 
 bool AdsServer::State::clusters_stand(Messages& out, bool keep_old) {
   static const Table<config::Cluster> none;
   return all_stand(out, ResourceType::cluster, sent.clusters, target->clusters,
-                   keep_old ? *held : none);
+                   keep_old ? held : none);
 }
 
 bool AdsServer::State::endpoints_stand(Messages& out) {
   const Lane& to = lane(ResourceType::endpoint);
   if (to.waits_for_answer) return false;
   if (!to.subscribed) return true;
-  Table<config::ClusterLoadAssignment> news;
-  add_news(news, *sent.endpoints, target->endpoints, to, fresh_endpoints);
-  add_news(news, *sent.endpoints, hollow, to, fresh_endpoints);
+  auto news = news_for(to, sent.endpoints, target->endpoints);
+  for (const std::string& name : fresh_endpoints) {
+    const auto now = target->endpoints.get(name);
+    if (now && to.wants(name)) news[name] = now;
+  }
+  for (const auto& [name, none] : hollow) {
+    const bool known = same(sent.endpoints.get(name), none);
+    if (known && !to.again && !fresh_endpoints.contains(name)) continue;
+    if (to.wants(name)) news[name] = none;
+  }
   fresh_endpoints.clear();
   return some_stand(out, ResourceType::endpoint, sent.endpoints, target->endpoints, news,
                     hollow.empty());
@@ -450,8 +446,7 @@ bool AdsServer::State::routes_stand(Messages& out) {
   const Lane& to = lane(ResourceType::route);
   if (to.waits_for_answer) return false;
   if (!to.subscribed) return true;
-  Table<config::RouteConfiguration> news;
-  add_news(news, *sent.routes, target->routes, to, {});
+  const auto news = news_for(to, sent.routes, target->routes);
   return some_stand(out, ResourceType::route, sent.routes, target->routes, news, true);
 }
 
@@ -480,7 +475,7 @@ bool AdsServer::State::endpoints_are_asked_for() const {
   if (endpoints_asked_for) return *endpoints_asked_for;
   const Lane& to = lane(ResourceType::endpoint);
   endpoints_asked_for =
-      std::all_of(sent.clusters->begin(), sent.clusters->end(), [&](const auto& entry) {
+      std::all_of(sent.clusters.begin(), sent.clusters.end(), [&](const auto& entry) {
         const config::Cluster& cluster = *entry.second;
         return cluster.type != config::ClusterType::eds || to.wants(eds_name_of(cluster));
       });
@@ -490,7 +485,7 @@ bool AdsServer::State::endpoints_are_asked_for() const {
 bool AdsServer::State::routes_are_asked_for() const {
   if (routes_asked_for) return *routes_asked_for;
   std::set<std::string> names;
-  for (const auto& [name, listener] : *sent.listeners) add_route_names(*listener, names);
+  for (const auto& [name, listener] : sent.listeners) add_route_names(*listener, names);
   routes_asked_for = std::all_of(names.begin(), names.end(), [this](const std::string& name) {
     return lane(ResourceType::route).wants(name) || !target->routes.contains(name);
   });

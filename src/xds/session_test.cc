@@ -88,24 +88,22 @@ class World {
   config::Snapshot made_;
 
   template <class T>
-  static void put(std::map<std::string, std::shared_ptr<const T>>& into, const std::string& name,
-                  const T& value) {
-    into[name] = std::make_shared<const T>(value);
+  static void put(config::Named<T>& into, const std::string& name, const T& value) {
+    into.put(name, std::make_shared<const T>(value));
   }
   template <class Table>
   void share(Table& now, const Table& before, std::string& version,
              const std::string& before_version) {
-    for (auto& [name, value] : now) {
+    for (const auto& [name, value] : Table(now)) {
       const auto old = before.find(name);
-      if (old != before.end() && *old->second == *value) value = old->second;
+      if (old != before.end() && *old->second == *value) now.put(name, old->second);
     }
     version = now == before ? before_version : made_.world;
   }
 };
 
 template <class T>
-bool equal(const std::map<std::string, std::shared_ptr<const T>>& left,
-           const std::map<std::string, std::shared_ptr<const T>>& right) {
+bool equal(const config::Named<T>& left, const config::Named<T>& right) {
   return std::equal(left.begin(), left.end(), right.begin(), right.end(),
                     [](const auto& one, const auto& other) {
                       return one.first == other.first && *one.second == *other.second;
@@ -368,7 +366,7 @@ TEST(Session, ARefusedListenerKeepsTheClustersThatItMayUse) {
   config::Snapshot broken = *World("2").service("b", 2, false).done();
   config::Listener listener = *broken.listeners.at("listener-b");
   listener.filter_chains.clear();
-  broken.listeners["listener-b"] = std::make_shared<const config::Listener>(listener);
+  broken.listeners.put("listener-b", std::make_shared<const config::Listener>(listener));
   talk.publish(std::make_shared<const config::Snapshot>(broken));
   talk.run();
   EXPECT_THAT(talk.server.status()[2].refusal, HasSubstr("Listener listener-b: filter_chains"));

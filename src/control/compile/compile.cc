@@ -54,12 +54,16 @@ struct Layers {
 config::Snapshot join(const mesh::World& world, const Layers& layers,
                       const config::Snapshot* previous) {
   config::Snapshot made;
+  const std::string inbound(virtual_inbound);
   made.listeners = layers.outbound;
-  place(made.listeners, previous ? &previous->listeners : nullptr, std::string(virtual_inbound),
-        inbound_listener(layers.inbound, layers.ipv6));
+  made.listeners.add(inbound, shared_with(previous ? &previous->listeners : nullptr, inbound,
+                                          inbound_listener(layers.inbound, layers.ipv6)));
   made.routes = layers.routes;
   made.clusters = layers.destinations.clusters;
-  made.clusters.merge(inbound_clusters(layers.inbound, previous ? &previous->clusters : nullptr));
+  for (const auto& [name, cluster] :
+       inbound_clusters(layers.inbound, previous ? &previous->clusters : nullptr)) {
+    made.clusters.add(name, cluster);
+  }
   made.endpoints = layers.destinations.endpoints;
   number_and_date(made, world, previous);
   return made;

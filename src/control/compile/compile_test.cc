@@ -343,8 +343,7 @@ TEST(Compile, UnchangedPartsAreSharedAndKeepTheirVersion) {
 }
 
 template <class T>
-bool same_values(const std::map<std::string, std::shared_ptr<const T>>& left,
-                 const std::map<std::string, std::shared_ptr<const T>>& right) {
+bool same_values(const config::Named<T>& left, const config::Named<T>& right) {
   return std::equal(left.begin(), left.end(), right.begin(), right.end(),
                     [](const auto& one, const auto& other) {
                       return one.first == other.first && *one.second == *other.second;
@@ -401,6 +400,62 @@ TEST(Compiler, AudiencesOfOneShapeShareOneSnapshot) {
   EXPECT_NE(first, compiler.snapshot_for({.name_space = "other", .addresses = {ip("10.9.9.9")}}));
   EXPECT_NE(first,
             compiler.snapshot_for({.name_space = "default", .addresses = {ip("10.244.1.3")}}));
+}
+
+// A shop with so many services beside it that a table has many pieces.
+mesh::World town() {
+  mesh::World made = shop();
+  std::vector<mesh::Service> services(made.services.begin(), made.services.end());
+  for (int i = 100; i < 400; ++i) {
+    mesh::Service more = service("default", ("more-" + std::to_string(i)).c_str(), 80,
+                                 mesh::Protocol::http, {"10.96.1.1"});
+    more.endpoints = {endpoint("10.250.1.1", 80)};
+    services.push_back(std::move(more));
+  }
+  std::sort(services.begin(), services.end(), mesh::ByName());
+  made.services = std::move(services);
+  return made;
+}
+
+TEST(Compiler, ProxiesShareAllThatIsNotTheirOwn) {
+  Compiler compiler;
+  compiler.use(std::make_shared<const mesh::World>(town()));
+  const auto one = compiler.snapshot_for(productpage);
+  const auto other =
+      compiler.snapshot_for({.name_space = "default", .addresses = {ip("10.244.1.3")}});
+  ASSERT_NE(one, other);
+  ASSERT_GT(one->clusters.size(), 300U);
+  EXPECT_LE(one->clusters.entries_of_its_own(other->clusters), 64U);
+  EXPECT_LE(one->listeners.entries_of_its_own(other->listeners), 64U);
+  EXPECT_EQ(one->endpoints.entries_of_its_own(other->endpoints), 0U);
+  const auto far = compiler.snapshot_for({.name_space = "other", .addresses = {ip("10.9.9.9")}});
+  EXPECT_EQ(far->endpoints.entries_of_its_own(one->endpoints), 0U);
+}
+
+TEST(Compiler, OneChangedEndpointLeavesAllElseShared) {
+  Compiler compiler;
+  mesh::World world = town();
+  compiler.use(std::make_shared<const mesh::World>(world));
+  const auto before = compiler.snapshot_for(productpage);
+  mesh::World next = world;
+  next.version = "43";
+  next.services.edit(
+      200, [](mesh::Service& service) { service.endpoints[0].address = ip("10.251.0.1"); });
+  compiler.use(std::make_shared<const mesh::World>(next));
+  const auto after = compiler.snapshot_for(productpage);
+  const auto changed = after->endpoints.entries_of_its_own(before->endpoints);
+  EXPECT_GT(changed, 0U);
+  EXPECT_LE(changed, 64U);
+  EXPECT_LE(after->clusters.entries_of_its_own(before->clusters), 64U);
+  EXPECT_EQ(after->routes.entries_of_its_own(before->routes), 0U);
+  std::size_t differences = 0;
+  config::Named<config::ClusterLoadAssignment>::any_difference(
+      before->endpoints, after->endpoints, [&](const auto* /*old*/, const auto* /*now*/) {
+        ++differences;
+        return false;
+      });
+  EXPECT_EQ(differences, 1U);
+  EXPECT_TRUE(before->clusters == after->clusters);
 }
 
 TEST(Compiler, AWorldThatChangesNothingKeepsEveryVersion) {

@@ -124,9 +124,9 @@ config::Listener inbound_listener(const InboundPorts& ports, bool ipv6) {
   return listener;
 }
 
-Resources<config::Cluster> inbound_clusters(const InboundPorts& ports,
-                                            const Resources<config::Cluster>* previous) {
-  Resources<config::Cluster> clusters;
+Gathered<config::Cluster> inbound_clusters(const InboundPorts& ports,
+                                           const Resources<config::Cluster>* previous) {
+  Gathered<config::Cluster> clusters;
   config::Cluster passthrough =
       delivery_cluster(std::string(inbound_passthrough_cluster), built_in());
   passthrough.idle_timeout = std::chrono::minutes(5);

@@ -42,7 +42,7 @@ class InboundIndex {
 // Holds pointers into the world: good as long as it.
 
 [[nodiscard]] config::Listener inbound_listener(const InboundPorts& ports, bool ipv6);
-[[nodiscard]] Resources<config::Cluster> inbound_clusters(
+[[nodiscard]] Gathered<config::Cluster> inbound_clusters(
     const InboundPorts& ports, const Resources<config::Cluster>* previous = nullptr);
 // With InboundPassthroughCluster.
 

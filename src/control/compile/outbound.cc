@@ -80,7 +80,13 @@ config::ClusterLoadAssignment endpoints_of(const Service& service, const Service
   return made;
 }
 
-void add_service(Destinations& made, const Service& service, const Destinations* previous) {
+// Destinations while they are gathered.
+struct Making {
+  Gathered<config::Cluster> clusters;
+  Gathered<config::ClusterLoadAssignment> endpoints;
+};
+
+void add_service(Making& made, const Service& service, const Destinations* previous) {
   for_each_port(service, [&](const ServicePort& port) {
     const std::string name = outbound_cluster(service.host, port.port);
     const bool by_app = app_chooses_endpoint(service);
@@ -96,7 +102,7 @@ void add_service(Destinations& made, const Service& service, const Destinations*
   });
 }
 
-void share_service(Destinations& made, const Service& service, const Destinations& previous) {
+void share_service(Making& made, const Service& service, const Destinations& previous) {
   for_each_port(service, [&](const ServicePort& port) {
     const std::string name = outbound_cluster(service.host, port.port);
     const auto cluster = previous.clusters.find(name);
@@ -112,7 +118,7 @@ bool unchanged(const mesh::World* previous_world, const Service& service) {
   return before && (before == &service || *before == service);
 }
 
-void add_built_in_clusters(Destinations& made, const Destinations* previous) {
+void add_built_in_clusters(Making& made, const Destinations* previous) {
   const Resources<config::Cluster>* clusters = previous ? &previous->clusters : nullptr;
   config::Cluster black_hole = cluster_named(std::string(black_hole_cluster),
                                              config::ClusterType::static_endpoints, built_in());
@@ -329,7 +335,7 @@ std::vector<const mesh::Endpoint*> eligible_endpoints(const Service& service LIF
 
 Destinations destinations_of(const mesh::World& world, const Destinations* previous,
                              const mesh::World* previous_world) {
-  Destinations made;
+  Making made;
   add_built_in_clusters(made, previous);
   for (const Service& service : world.services) {
     if (previous && unchanged(previous_world, service)) {
@@ -338,12 +344,13 @@ Destinations destinations_of(const mesh::World& world, const Destinations* previ
       add_service(made, service, previous);
     }
   }
-  return made;
+  return {resources_of(made.clusters, previous ? &previous->clusters : nullptr),
+          resources_of(made.endpoints, previous ? &previous->endpoints : nullptr)};
 }
 
 Resources<config::Listener> outbound_listeners(const mesh::World& world, bool ipv6,
                                                const Resources<config::Listener>* previous) {
-  Resources<config::Listener> listeners;
+  Gathered<config::Listener> listeners;
   place(listeners, previous, std::string(virtual_outbound), virtual_outbound_listener(ipv6));
   for (const Service& service : world.services) {
     for_each_port(service, [&](const ServicePort& port) {
@@ -360,13 +367,13 @@ Resources<config::Listener> outbound_listeners(const mesh::World& world, bool ip
       }
     });
   }
-  return listeners;
+  return resources_of(listeners, previous);
 }
 
 Resources<config::RouteConfiguration> outbound_routes(
     const mesh::World& world, const RouteReader& reader,
     const Resources<config::RouteConfiguration>* previous) {
-  Resources<config::RouteConfiguration> made;
+  Gathered<config::RouteConfiguration> made;
   std::map<std::uint16_t, PortRoutes> by_port;
   for (const Service& service : world.services) {
     for_each_port(service, [&](const ServicePort& port) {
@@ -386,7 +393,7 @@ Resources<config::RouteConfiguration> outbound_routes(
     gathered.routes.virtual_hosts.push_back(allow_any());
     place(made, previous, std::to_string(port), std::move(gathered.routes));
   }
-  return made;
+  return resources_of(made, previous);
 }
 
 }  // namespace fairlead::control

@@ -14,20 +14,37 @@
 namespace fairlead::control {
 
 template <class T>
-using Resources = std::map<std::string, std::shared_ptr<const T>>;
+using Resources = config::Named<T>;
+
+template <class T>
+using Gathered = std::map<std::string, std::shared_ptr<const T>>;  // on the way to Resources
+
+template <class T>
+[[nodiscard]] std::shared_ptr<const T> shared_with(const Resources<T>* previous,
+                                                   const std::string& name, T value) {
+  // The pointer of `previous` when the value is the same there.
+  if (previous) {
+    const auto same = previous->find(name);
+    if (same != previous->end() && *same->second == value) return same->second;
+  }
+  return std::make_shared<const T>(std::move(value));
+}
 
 // Puts `value` under its name; the pointer is that of `previous` when the value is the same there.
 // The first with a name keeps it: worlds are sorted, so the winner does not depend on luck.
 template <class T>
-void place(Resources<T>& resources, const Resources<T>* previous, std::string name, T value) {
-  if (previous) {
-    const auto same = previous->find(name);
-    if (same != previous->end() && *same->second == value) {
-      resources.try_emplace(std::move(name), same->second);
-      return;
-    }
-  }
-  resources.try_emplace(std::move(name), std::make_shared<const T>(std::move(value)));
+void place(Gathered<T>& gathered, const Resources<T>* previous, std::string name, T value) {
+  if (gathered.contains(name)) return;
+  std::shared_ptr<const T> shared = shared_with(previous, name, std::move(value));
+  gathered.try_emplace(std::move(name), std::move(shared));
+}
+
+template <class T>
+[[nodiscard]] Resources<T> resources_of(const Gathered<T>& gathered, const Resources<T>* previous) {
+  Resources<T> made;
+  if (previous) made = *previous;
+  made.become(gathered);
+  return made;
 }
 
 // How a port's bytes are looked at.

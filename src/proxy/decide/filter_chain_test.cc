@@ -143,13 +143,13 @@ TEST(ListenerFor, ExactAddressThenAnyAddressThenTheOneThatAccepted) {
     listener.name = name;
     listener.address = at(address);
     listener.use_original_dst = captures;
-    snapshot.listeners[name] = std::make_shared<const config::Listener>(std::move(listener));
+    snapshot.listeners.put(name, std::make_shared<const config::Listener>(std::move(listener)));
   };
   add("virtualOutbound", "0.0.0.0:15001", true);
   add("exact", "10.96.0.1:80");
   add("any", "0.0.0.0:80");
   add("any6", "[::]:80");
-  const config::Listener& accepted = *snapshot.listeners["virtualOutbound"];
+  const config::Listener& accepted = *snapshot.listeners.at("virtualOutbound");
   EXPECT_EQ(listener_for(snapshot, accepted, at("10.96.0.1:80"))->name, "exact");
   EXPECT_EQ(listener_for(snapshot, accepted, at("10.96.0.2:80"))->name, "any");
   EXPECT_EQ(listener_for(snapshot, accepted, at("[fd00::1]:80"))->name, "any6");
@@ -157,7 +157,7 @@ TEST(ListenerFor, ExactAddressThenAnyAddressThenTheOneThatAccepted) {
   EXPECT_EQ(listener_for(snapshot, accepted, at("10.96.0.2:81"), &refused)->name,
             "virtualOutbound");
   EXPECT_EQ(refused.size(), 2U);
-  EXPECT_EQ(listener_for(snapshot, *snapshot.listeners["any"], at("10.96.0.1:80"))->name, "any");
+  EXPECT_EQ(listener_for(snapshot, *snapshot.listeners.at("any"), at("10.96.0.1:80"))->name, "any");
 }
 
 }  // namespace

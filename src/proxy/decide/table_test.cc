@@ -44,14 +44,14 @@ std::shared_ptr<config::Snapshot> snapshot() {
   web.filter_chains = {{.name = "named", .match = {}, .filter = named, .origin = {}},
                        {.name = "inline", .match = {}, .filter = inlined, .origin = {}},
                        {.name = "lost", .match = {}, .filter = lost, .origin = {}}};
-  made->listeners["virtualOutbound"] = std::make_shared<const config::Listener>(outbound);
-  made->listeners["0.0.0.0_80"] = std::make_shared<const config::Listener>(web);
-  made->routes["80"] = routes_named("80");
+  made->listeners.put("virtualOutbound", std::make_shared<const config::Listener>(outbound));
+  made->listeners.put("0.0.0.0_80", std::make_shared<const config::Listener>(web));
+  made->routes.put("80", routes_named("80"));
   const auto cluster = [&](const std::string& name, config::ClusterType type) {
     auto one = std::make_shared<config::Cluster>();
     one->name = name;
     one->type = type;
-    made->clusters[name] = one;
+    made->clusters.put(name, one);
     return one;
   };
   cluster("eds", config::ClusterType::eds)->eds_service_name = "service";
@@ -63,7 +63,7 @@ std::shared_ptr<config::Snapshot> snapshot() {
   auto endpoints = std::make_shared<config::ClusterLoadAssignment>();
   endpoints->localities.resize(1);
   endpoints->localities[0].endpoints.resize(3);
-  made->endpoints["service"] = endpoints;
+  made->endpoints.put("service", endpoints);
   return made;
 }
 
@@ -75,7 +75,7 @@ const config::HttpConnectionManager& manager(const config::Snapshot& snapshot, s
 TEST(SnapshotTable, FindsListenersRoutesAndClusters) {
   const auto given = snapshot();
   const SnapshotTablePointer table = SnapshotTable::make(given).value();
-  const config::Listener& accepted = *given->listeners["virtualOutbound"];
+  const config::Listener& accepted = *given->listeners.at("virtualOutbound");
   for (const char* dialled : {"1.2.3.4:80", "[fd00::1]:80", "1.2.3.4:81", "0.0.0.0:15001"}) {
     EXPECT_EQ(table->listener_for(accepted, at(dialled)),
               listener_for(*given, accepted, at(dialled)));
@@ -96,8 +96,8 @@ TEST(SnapshotTable, WhatDidNotChangeIsTheSamePointer) {
   const auto first = snapshot();
   const SnapshotTablePointer before = SnapshotTable::make(first).value();
   auto second = std::make_shared<config::Snapshot>(*first);
-  second->endpoints["service"] =
-      std::make_shared<const config::ClusterLoadAssignment>(*first->endpoints["service"]);
+  second->endpoints.put("service", std::make_shared<const config::ClusterLoadAssignment>(
+                                       *first->endpoints.at("service")));
   const SnapshotTablePointer after = SnapshotTable::make(second, before.get()).value();
   EXPECT_EQ(before->routes(manager(*first, 0)), after->routes(manager(*second, 0)));
   EXPECT_EQ(before->routes(manager(*first, 1)), after->routes(manager(*second, 1)));
@@ -107,9 +107,9 @@ TEST(SnapshotTable, WhatDidNotChangeIsTheSamePointer) {
 
 TEST(SnapshotTable, ABadPatternIsNamed) {
   const auto given = snapshot();
-  auto routes = std::make_shared<config::RouteConfiguration>(*given->routes["80"]);
+  auto routes = std::make_shared<config::RouteConfiguration>(*given->routes.at("80"));
   routes->virtual_hosts[0].routes[0].path = {config::PathMatch::Kind::regex, "["};
-  given->routes["80"] = routes;
+  given->routes.put("80", routes);
   const auto made = SnapshotTable::make(given);
   ASSERT_FALSE(made.ok());
   EXPECT_THAT(made.fault().describe(), HasSubstr("making the routes 80 ready"));

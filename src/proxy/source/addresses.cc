@@ -54,14 +54,15 @@ config::Cluster with_addresses(const config::Cluster& cluster, const AddressTabl
 
 void Addresser::apply(config::Snapshot& snapshot, const AddressTable& table) {
   std::map<std::string, Made> made;
-  for (auto& [name, cluster] : snapshot.clusters) {
+  const config::Named<config::Cluster> clusters = snapshot.clusters;
+  for (const auto& [name, cluster] : clusters) {
     if (!has_hosts(*cluster)) continue;
     config::Cluster value = with_addresses(*cluster, table);
     const auto before = made_.find(name);
     const bool same = before != made_.end() && *before->second.value == value;
     Made now{cluster, same ? before->second.value
                            : std::make_shared<const config::Cluster>(std::move(value))};
-    cluster = now.value;
+    snapshot.clusters.put(name, now.value);
     made[name] = std::move(now);
   }
   made_ = std::move(made);

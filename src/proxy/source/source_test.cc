@@ -39,11 +39,11 @@ class Folder {
 
 config::SnapshotPointer world(const std::string& version) {
   config::Snapshot made{.world = version};
-  made.clusters["a"] = std::make_shared<const config::Cluster>(config::Cluster{.name = "a"});
+  made.clusters.put("a", std::make_shared<const config::Cluster>(config::Cluster{.name = "a"}));
   config::Listener listener{.name = "l", .bind_to_port = false};
   listener.filter_chains.push_back(
       {.filter = config::TcpProxy{.stat_prefix = version, .clusters = {{.cluster = "a"}}}});
-  made.listeners["l"] = std::make_shared<const config::Listener>(listener);
+  made.listeners.put("l", std::make_shared<const config::Listener>(listener));
   return std::make_shared<const config::Snapshot>(made);
 }
 
@@ -228,19 +228,19 @@ TEST(Addresses, AClusterWhoseAddressesDidNotChangeIsTheSamePointer) {
   config::Cluster cluster{.name = "a", .type = config::ClusterType::strict_dns};
   cluster.endpoints.localities.push_back({.endpoints = {{.address = {.port = 7}, .host = "h"}}});
   config::Snapshot snapshot;
-  snapshot.clusters["a"] = std::make_shared<const config::Cluster>(cluster);
+  snapshot.clusters.put("a", std::make_shared<const config::Cluster>(cluster));
   AddressTable table{{"h", {IpAddress::v4({10, 0, 0, 1}), IpAddress::v4({10, 0, 0, 2})}}};
   Addresser addresser;
   config::Snapshot first = snapshot;
   addresser.apply(first, table);
-  EXPECT_THAT(first.clusters["a"]->endpoints.localities[0].endpoints, SizeIs(2));
+  EXPECT_THAT(first.clusters.at("a")->endpoints.localities[0].endpoints, SizeIs(2));
   config::Snapshot second = snapshot;
   addresser.apply(second, table);
-  EXPECT_EQ(first.clusters["a"], second.clusters["a"]);
+  EXPECT_EQ(first.clusters.at("a"), second.clusters.at("a"));
   table["h"].pop_back();
   config::Snapshot third = snapshot;
   addresser.apply(third, table);
-  EXPECT_THAT(third.clusters["a"]->endpoints.localities[0].endpoints, SizeIs(1));
+  EXPECT_THAT(third.clusters.at("a")->endpoints.localities[0].endpoints, SizeIs(1));
 }
 
 }  // namespace
