@@ -221,10 +221,9 @@ class Named {
   [[nodiscard]] Iterator place_of(std::string_view name) const {
     // Of the first whose name is not before `name`.
     const Pieces& all = pieces();
-    const auto piece =
-        std::partition_point(all.begin(), all.end(), [&](const Piece& candidate) {
-          return candidate->back()->first < name;
-        });
+    const auto piece = std::partition_point(all.begin(), all.end(), [&](const Piece& candidate) {
+      return candidate->back()->first < name;
+    });
     if (piece == all.end()) return end();
     const auto item =
         std::partition_point((*piece)->begin(), (*piece)->end(),

@@ -63,7 +63,7 @@ TEST(Named, DifferencesAreThoseAndNoMore) {
   std::vector<std::string> seen;
   const bool stopped =
       Numbers::any_difference(before, now, [&](const auto* old, const auto* fresh) {
-        seen.push_back(old == nullptr ? "+" + fresh->first
+        seen.push_back(old == nullptr     ? "+" + fresh->first
                        : fresh == nullptr ? "-" + old->first
                                           : "~" + old->first);
         return false;

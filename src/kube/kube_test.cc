@@ -470,6 +470,28 @@ INSTANTIATE_TEST_SUITE_P(
             "a.yaml:4: spec.address: expected a string that is not empty"}),
     [](const auto& info) { return info.param.name; });
 
+TEST(KubeRead, FilesReadAloneAndJoinedAreWhatIsReadTogether) {
+  const std::string shop = content("bookshop.yaml");
+  const std::string more =
+      "apiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: b}\n"
+      "spec: {ports: [{port: 80}]}\n";
+  std::vector<document::Document> all = documents(shop, "a.yaml");
+  for (document::Document& one : documents(more, "b.yaml")) all.push_back(std::move(one));
+  const Result<Reading> together = read(all);
+  Reading first = *read_text(shop, "a.yaml");
+  Reading second = *read_text(more, "b.yaml");
+  const Objects alone = first.objects;
+  {
+    const Joined joined({&first, &second});
+    EXPECT_TRUE(joined.objects() == together->objects);
+    EXPECT_TRUE(joined.unique());
+  }
+  EXPECT_TRUE(first.objects == alone);
+  EXPECT_EQ(second.objects.services.at(0).metadata.full_name(), "b/more");
+  Reading again = second;
+  EXPECT_FALSE(Joined({&second, &first, &again}).unique());
+}
+
 TEST(KubeRead, AllBrokenObjectsAreNamedAtOnce) {
   const std::vector<Fault> faults = faults_of(
       documents("kind: Pod\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: fine}\n"

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "kube/fields.h"
 #include "kube/reader.h"
@@ -209,11 +212,89 @@ Result<Reading> read(const std::vector<document::Document>& documents) {
   return reading;
 }
 
-std::vector<Fault> faults_of(const std::vector<document::Document>& documents) {
+Reading read(const std::vector<document::Document>& documents, std::vector<Fault>& faults) {
   Reading reading;
   Gatherer gatherer(reading);
   for (const document::Document& document : documents) gatherer.document(document.root());
-  return std::move(gatherer.faults);
+  faults = std::move(gatherer.faults);
+  return reading;
+}
+
+std::vector<Fault> faults_of(const std::vector<document::Document>& documents) {
+  std::vector<Fault> faults;
+  (void)read(documents, faults);
+  return faults;
+}
+
+// ── Several files ────────────────────────────────────────────────────────────────────────────────
+
+namespace {
+
+template <class Visit>
+void for_each_list(Visit visit) {
+  visit(&Objects::namespaces);
+  visit(&Objects::nodes);
+  visit(&Objects::pods);
+  visit(&Objects::deployments);
+  visit(&Objects::replica_sets);
+  visit(&Objects::stateful_sets);
+  visit(&Objects::daemon_sets);
+  visit(&Objects::services);
+  visit(&Objects::endpoints);
+  visit(&Objects::endpoint_slices);
+  visit(&Objects::service_accounts);
+  visit(&Objects::config_maps);
+  visit(&Objects::secrets);
+  visit(&Objects::service_entries);
+  visit(&Objects::workload_entries);
+}
+
+template <class Object>
+bool all_named_once(const std::vector<Object>& objects) {
+  std::vector<std::pair<std::string_view, std::string_view>> names;
+  names.reserve(objects.size());
+  for (const Object& object : objects) {
+    names.emplace_back(object.metadata.name_space, object.metadata.name);
+  }
+  std::sort(names.begin(), names.end());
+  return std::adjacent_find(names.begin(), names.end()) == names.end();
+}
+
+}  // namespace
+
+Joined::Joined(std::vector<Reading*> readings) : readings_(std::move(readings)) {
+  for (Reading* reading : readings_) {
+    std::vector<std::size_t>& sizes = sizes_.emplace_back();
+    for_each_list([&](auto list) {
+      auto& from = reading->objects.*list;
+      auto& into = all_.*list;
+      sizes.push_back(from.size());
+      std::move(from.begin(), from.end(), std::back_inserter(into));
+    });
+    const std::string& version = reading->objects.resource_version;
+    if (!version.empty()) all_.resource_version = version;
+  }
+}
+
+Joined::~Joined() {
+  std::vector<std::size_t> taken(sizes_.empty() ? 0 : sizes_.front().size());
+  for (std::size_t i = 0; i < readings_.size(); ++i) {
+    std::size_t list_number = 0;
+    for_each_list([&](auto list) {
+      const std::size_t size = sizes_[i][list_number];
+      const auto from = (all_.*list).begin() + static_cast<std::ptrdiff_t>(taken[list_number]);
+      std::move(from, from + static_cast<std::ptrdiff_t>(size),
+                (readings_[i]->objects.*list).begin());
+      taken[list_number++] += size;
+    });
+  }
+}
+
+bool Joined::unique() const {
+  if (readings_.size() < 2) return true;
+  bool unique = true;
+  for_each_list([&](auto list) { unique = unique && all_named_once(all_.*list); });
+  return unique;
 }
 
 }  // namespace fairlead::kube

@@ -2,9 +2,11 @@
 // silent: what is not honoured is listed.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <vector>
 
+#include "base/lifetime.h"
 #include "base/origin.h"
 #include "base/result.h"
 #include "document/document.h"
@@ -37,8 +39,33 @@ struct Reading {
 // with file, line, field and what was expected: the first value that Kubernetes would refuse, and
 // an object named twice (both places are said).
 
+[[nodiscard]] Reading read(const std::vector<document::Document>& documents,
+                           std::vector<Fault>& faults);
+// The same with all that faults_of() gives. Without any, the reading is whole.
+
 [[nodiscard]] std::vector<Fault> faults_of(const std::vector<document::Document>& documents);
 // The first fault of each broken object, in the order met: what a person wants to see at once.
 // Empty when read() succeeds.
+
+// Readings of one file each, put together for as long as this lives: what read() would give for the
+// documents of all, in this order, without reading any again.
+class Joined {
+ public:
+  explicit Joined(std::vector<Reading*> readings);
+  // Moves their objects here.
+  ~Joined();
+  // Gives each its own back.
+  Joined(const Joined&) = delete;
+  Joined& operator=(const Joined&) = delete;
+
+  [[nodiscard]] const Objects& objects() const LIFETIMEBOUND { return all_; }
+  [[nodiscard]] bool unique() const;
+  // Whether no object is named in two of them. read() says where.
+
+ private:
+  std::vector<Reading*> readings_;
+  std::vector<std::vector<std::size_t>> sizes_;  // of each reading's lists
+  Objects all_;
+};
 
 }  // namespace fairlead::kube

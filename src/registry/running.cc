@@ -8,10 +8,9 @@ Result<mesh::WorldPointer> read_world_as_if_running(const Paths& paths,
   Sources sources(paths);
   sources.refresh();
   if (Result<> whole = sources.whole(); !whole) return std::move(whole).fault();
-  if (!sources.objects().nodes.empty() && !sources.objects().resource_version.empty()) {
-    return sources.world();
-  }
-  Result<kube::Objects> objects = kube::as_if_running(sources.objects(), settings);
+  const kube::Objects given = sources.objects();
+  if (!given.nodes.empty() && !given.resource_version.empty()) return sources.world();
+  Result<kube::Objects> objects = kube::as_if_running(given, settings);
   if (!objects) return std::move(objects).fault();
   return world_from(*objects, sources.ignored(), sources.world()->version);
 }

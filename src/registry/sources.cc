@@ -13,6 +13,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/release.h"
+#include "document/document.h"
 #include "registry/facts.h"
 
 namespace fairlead::registry {
@@ -67,9 +69,9 @@ Result<std::string> text_of(const std::string& path) {
 
 }  // namespace
 
-std::string digest_of(const std::vector<std::string>& texts) {
+std::string digest_of(const std::vector<std::string_view>& texts) {
   XXH64_hash_t hash = 0;
-  for (const std::string& text : texts) hash = XXH64(text.data(), text.size(), hash + 1);
+  for (const std::string_view text : texts) hash = XXH64(text.data(), text.size(), hash + 1);
   return fmt::format("{:012x}", hash >> 16U);
 }
 
@@ -130,48 +132,78 @@ void Sources::read_file(File& file) {
   }
   if (file.tried && *text == file.text) return;
   file.tried = true;
+  if (file.text_is_good) file.last_good = std::move(file.text);
   file.text = std::move(*text);
+  file.text_is_good = false;
   Result<std::vector<document::Document>> documents = document::parse(file.text, file.path);
   if (!documents) {
     file.error = documents.fault().describe();
     return;
   }
-  const std::vector<Fault> faults = kube::faults_of(*documents);
+  std::vector<Fault> faults;
+  kube::Reading reading = kube::read(*documents, faults);
   if (!faults.empty()) {
     file.error = faults.front().describe();
     if (faults.size() > 1) file.error += fmt::format(" (and {} more)", faults.size() - 1);
     return;
   }
   file.error.clear();
-  file.ever_good = true;
-  file.good = file.text;
-  file.documents = std::move(*documents);
+  file.text_is_good = file.ever_good = true;
+  release(file.last_good);
+  file.reading = std::move(reading);
 }
 
 std::string Sources::version(const kube::Objects& objects) const {
   if (files_.size() == 1 && !objects.resource_version.empty()) return objects.resource_version;
-  std::vector<std::string> texts;
+  std::vector<std::string_view> texts;
   texts.reserve(files_.size());
-  for (const File& file : files_) texts.push_back(file.good);
+  for (const File& file : files_) texts.emplace_back(file.good());
   return digest_of(texts);
 }
 
-void Sources::make_world(std::vector<std::string>& problems) {
+// Which objects of several files have one name: only their documents know the places.
+Fault Sources::named_twice() const {
   std::vector<document::Document> documents;
   for (const File& file : files_) {
-    documents.insert(documents.end(), file.documents.begin(), file.documents.end());
+    Result<std::vector<document::Document>> more = document::parse(file.good(), file.path);
+    if (!more) return std::move(more).fault();
+    std::move(more->begin(), more->end(), std::back_inserter(documents));
   }
   Result<kube::Reading> reading = kube::read(documents);
-  if (!reading) {
-    problems.push_back(reading.fault().describe());
+  return reading ? invalid("an object is given twice") : std::move(reading).fault();
+}
+
+void Sources::make_world(std::vector<std::string>& problems) {
+  std::vector<kube::Reading*> readings;
+  readings.reserve(files_.size());
+  for (File& file : files_) readings.push_back(&file.reading);
+  const kube::Joined all(std::move(readings));
+  if (!all.unique()) {
+    problems.push_back(named_twice().describe());
     return;
   }
   mesh::WorldPointer made =
-      world_from(reading->objects, reading->ignored, version(reading->objects), world_.get());
+      world_from(all.objects(), ignored(), version(all.objects()), world_.get());
   if (world_ && *made == *world_) return;
   world_ = std::move(made);
-  objects_ = std::move(reading->objects);
-  ignored_ = std::move(reading->ignored);
+}
+
+kube::Objects Sources::objects() const {
+  std::vector<kube::Reading> copies;
+  copies.reserve(files_.size());
+  for (const File& file : files_) copies.push_back(file.reading);
+  std::vector<kube::Reading*> readings;
+  readings.reserve(copies.size());
+  for (kube::Reading& copy : copies) readings.push_back(&copy);
+  return kube::Joined(std::move(readings)).objects();
+}
+
+std::vector<kube::Ignored> Sources::ignored() const {
+  std::vector<kube::Ignored> all;
+  for (const File& file : files_) {
+    all.insert(all.end(), file.reading.ignored.begin(), file.reading.ignored.end());
+  }
+  return all;
 }
 
 bool Sources::refresh() {

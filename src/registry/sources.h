@@ -2,11 +2,11 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/lifetime.h"
 #include "base/result.h"
-#include "document/document.h"
 #include "kube/objects.h"
 #include "kube/read.h"
 #include "mesh/world.h"
@@ -25,30 +25,34 @@ class Sources {
   [[nodiscard]] const std::vector<std::string>& broken() const LIFETIMEBOUND { return broken_; }
   [[nodiscard]] Result<> whole() const;
   // A fault when something is broken, naming it.
-  [[nodiscard]] const kube::Objects& objects() const LIFETIMEBOUND { return objects_; }
-  [[nodiscard]] const std::vector<kube::Ignored>& ignored() const LIFETIMEBOUND { return ignored_; }
-  // Those of which world() was made, and what of them is not honoured.
+  [[nodiscard]] kube::Objects objects() const;
+  [[nodiscard]] std::vector<kube::Ignored> ignored() const;
+  // Those of the files' last good contents, and what of them is not honoured.
 
  private:
   struct File {
     std::string path;
     bool tried = false;
     std::string text;   // as last tried, good or not
-    std::string error;  // why `text` is not good; empty when it is
+    std::string error;  // why `text` is not good, or cannot be read; empty when all is well
+    bool text_is_good = false;
     bool ever_good = false;
-    std::string good;  // the last good text
-    std::vector<document::Document> documents;
+    std::string last_good;  // when `text` is not
+    kube::Reading reading;  // of good()
+
+    [[nodiscard]] const std::string& good() const LIFETIMEBOUND {
+      return text_is_good ? text : last_good;
+    }
   };
 
   void list_files(std::vector<std::string>& problems);
   void read_file(File& file);
   void make_world(std::vector<std::string>& problems);
+  [[nodiscard]] Fault named_twice() const;
   [[nodiscard]] std::string version(const kube::Objects& objects) const;
 
   Paths paths_;
   std::vector<File> files_;
-  kube::Objects objects_;
-  std::vector<kube::Ignored> ignored_;
   mesh::WorldPointer world_;
   std::vector<std::string> broken_;
 };
@@ -59,7 +63,7 @@ class Sources {
                                             const mesh::World* previous = nullptr);
 // Shares with `previous` what is the same.
 
-[[nodiscard]] std::string digest_of(const std::vector<std::string>& texts);
+[[nodiscard]] std::string digest_of(const std::vector<std::string_view>& texts);
 // Twelve hexadecimal digits.
 
 }  // namespace fairlead::registry

@@ -1,6 +1,8 @@
 #include "control/compile/inbound.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <tuple>
 
 #include "control/compile/compile.h"
 
@@ -75,24 +77,36 @@ bool declares_more(const InboundPort& left, const InboundPort& right) {
 InboundIndex::InboundIndex(const mesh::World& world) {
   for (const mesh::Service& service : world.services) {
     for (const mesh::Endpoint& endpoint : service.endpoints) {
-      for (const mesh::ServicePort& service_port : service.ports) {
+      for (std::size_t place = 0; place < service.ports.size(); ++place) {
+        const mesh::ServicePort& service_port = service.ports[place];
         if (service_port.transport != mesh::Transport::tcp) continue;
         const mesh::EndpointPort* port = mesh::port_of(endpoint, service_port);
-        if (port) leads_[endpoint.address].push_back({&service, &service_port, port->port});
+        if (!port) continue;
+        leads_.push_back({&endpoint, &service, static_cast<std::uint16_t>(place), port->port});
       }
     }
   }
+  std::sort(leads_.begin(), leads_.end(), [](const Lead& left, const Lead& right) {
+    const auto key = [](const Lead& lead) {
+      return std::tie(lead.endpoint->address, lead.service->name_space, lead.service->name,
+                      lead.service_port, lead.port);
+    };
+    return key(left) < key(right);
+  });
 }
 
 InboundPorts InboundIndex::ports_of(const std::vector<IpAddress>& addresses) const {
   std::map<std::uint16_t, InboundPort> ports;
   for (const IpAddress& address : addresses) {
-    const auto found = leads_.find(address);
-    if (found == leads_.end()) continue;
-    for (const Lead& lead : found->second) {
+    auto at = std::lower_bound(
+        leads_.begin(), leads_.end(), address,
+        [](const Lead& lead, const IpAddress& wanted) { return lead.endpoint->address < wanted; });
+    for (; at != leads_.end() && at->endpoint->address == address; ++at) {
+      const Lead& lead = *at;
+      const mesh::ServicePort& service_port = lead.service->ports[lead.service_port];
       InboundPort candidate{.port = lead.port,
-                            .service_port = lead.service_port->port,
-                            .treatment = treatment_of(*lead.service_port),
+                            .service_port = service_port.port,
+                            .treatment = treatment_of(service_port),
                             .host = lead.service->host,
                             .origin = lead.service->origin};
       const auto [existing, fresh] = ports.try_emplace(lead.port, candidate);

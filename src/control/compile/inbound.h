@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "control/compile/parts.h"
@@ -33,11 +32,12 @@ class InboundIndex {
 
  private:
   struct Lead {
+    const mesh::Endpoint* endpoint;
     const mesh::Service* service;
-    const mesh::ServicePort* service_port;
+    std::uint16_t service_port;  // its place in the service's list
     std::uint16_t port;
   };
-  std::unordered_map<IpAddress, std::vector<Lead>> leads_;
+  std::vector<Lead> leads_;  // by the endpoint's address; for one address in the world's order
 };
 // Holds pointers into the world: good as long as it.
 
