@@ -4,8 +4,8 @@
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
-#include <algorithm>
 
+#include <algorithm>
 #include <sstream>
 
 #include "document/tree.h"

@@ -211,6 +211,17 @@ TEST(Path, APodThatCallsItselfByItsAddress) {
   EXPECT_EQ(stages_of(path), "from name capture app > default/reviews-v1");
 }
 
+TEST(Path, APodThatCallsItsOwnServiceIsTakenInOverLoopback) {
+  const Path path = path_in(world_from(shop()), "reviews-v1", "http://reviews:9080/");
+  for (const Branch& branch : path.branches) {
+    if (branch.workload != "default/reviews-v1") continue;
+    ASSERT_EQ(branch.hops.front().stage, Stage::capture);
+    EXPECT_EQ(branch.hops.front().to, "127.0.0.1:15006");
+    return;
+  }
+  FAIL() << "it is one of its own endpoints";
+}
+
 // ── without ─────────────────────────────────────────────────────────────────────────────────────
 
 TEST(Path, WithoutSidecarsTheNodesKernelChooses) {

@@ -78,12 +78,6 @@ bool has_rules(const nft::Ruleset& rules) {
   return !rules.tables.empty();
 }
 
-// Where a redirected connection arrives that begins here.
-IpAddress loopback(Family family) {
-  if (family == Family::v4) return IpAddress::v4({127, 0, 0, 1});
-  return IpAddress::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
-}
-
 bool holds(const std::vector<IpAddress>& addresses, const IpAddress& address) {
   return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
 }
@@ -101,6 +95,11 @@ std::string_view word_for(mesh::Sidecar sidecar) {
 }
 
 }  // namespace
+
+IpAddress loopback(Family family) {
+  if (family == Family::v4) return IpAddress::v4({127, 0, 0, 1});
+  return IpAddress::v6({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1});
+}
 
 std::vector<KernelRule> rules_behind(const nft::Ruleset& rules, const nft::Trace& trace) {
   const auto told = [&](const nft::Step& step) {

@@ -28,6 +28,8 @@ inline constexpr std::uint32_t proxy_user = 1337;
 inline constexpr std::uint16_t some_port = 40000;  // of a connection that does not exist yet
 inline constexpr int most_proxies = 6;
 
+[[nodiscard]] IpAddress loopback(Family family);
+// Where a redirected connection arrives that begins in the same namespace.
 [[nodiscard]] std::vector<KernelRule> rules_behind(const nft::Ruleset& rules,
                                                    const nft::Trace& trace);
 // The rule that decided its fate, and before it the one that led there. A policy, when none did.

@@ -317,7 +317,7 @@ void Walk::send_out(Way way, const AtProxy& at, const SocketAddress& to) {
   if (trace.fate != nft::Fate::redirected) return leave(std::move(way), to, true, &workload);
   Hop& hop = add(way, Stage::capture, proxy_of(workload),
                  fmt::format("the proxy's own connection is taken to port {}", trace.port));
-  hop.to = SocketAddress{to.ip, trace.port}.text();
+  hop.to = SocketAddress{loopback(to.ip.family()), trace.port}.text();
   hop.rules = rules_behind(**rules, trace);
   enter_proxy(std::move(way), workload, trace.port, packet.source, to);
 }
