@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/json_text.h"
 #include "cli/commands.h"
 #include "lab/client.h"
 #include "lab/guardian.h"
@@ -142,7 +143,7 @@ int list(const Wishes& wishes) {
     for (const lab::Found& one : *labs) {
       all.push_back(lab::Line::parse(lab::to_json(one.record), nullptr, false));
     }
-    std::printf("%s\n", all.dump(1).c_str());
+    std::printf("%s\n", json_text(all, 1).c_str());
     return 0;
   }
   for (const lab::Found& one : *labs) {
@@ -158,7 +159,7 @@ int status(const Wishes& wishes) {
   const Result<lab::Line> answer = ask(wishes, {{"command", "status"}});
   if (!answer) return complain("status", answer.fault());
   const lab::Line& all = answer->at("lab");
-  const std::string text = wishes.json ? all.dump(1) + "\n" : lab::describe_status(all);
+  const std::string text = wishes.json ? json_text(all, 1) + "\n" : lab::describe_status(all);
   std::fputs(text.c_str(), stdout);
   return 0;
 }
@@ -344,6 +345,15 @@ int run_lab(const Arguments& arguments) {
   // The lab's own first process, as guardian.cc calls it; no command for people.
   if (arguments.size() == 4 && arguments[0] == "inside") {
     return lab::run_inside(std::stoi(arguments[1]), std::stoi(arguments[2]), arguments[3]);
+  }
+  for (const auto& argument : arguments) {
+    if (fits_json(std::string(argument))) continue;
+    std::fprintf(
+        stderr,
+        "fairlead lab: the argument %s is not UTF-8, as names, files and commands of a lab "
+        "have to be\n",
+        json_text(lab::Line(argument)).c_str());
+    return wrong_use;
   }
   CLI::App app(
       "A small cluster on this machine, from Kubernetes manifests: pods are network namespaces, "

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/json_text.h"
 #include "control/compile/compile.h"
 #include "http/validate.h"
 
@@ -26,7 +27,7 @@ constexpr std::string_view registration = "/v1/registration";
 std::string indented(const Json& json) {
   // Go's MarshalIndent(value, " ", " "): every line but the first starts with one space more.
   std::string text;
-  for (const char c : json.dump(1)) {
+  for (const char c : json_text(json, 1)) {
     text.push_back(c);
     if (c == '\n') text.push_back(' ');
   }

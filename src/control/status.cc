@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "base/lines.h"
 
 namespace fairlead::control {
@@ -139,7 +140,7 @@ std::string status_json(const Status& status) {
                   {"broken", status.broken},
                   {"ignored", std::move(ignored)},
                   {"proxies", std::move(proxies)}};
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 Result<std::string> describe_status(std::string_view text) {

@@ -8,6 +8,8 @@
 
 #include "document/tree.h"
 
+#include "base/json_text.h"
+
 namespace fairlead::document {
 namespace {
 
@@ -195,7 +197,7 @@ Result<std::vector<Document>> parse_json(std::string_view text, const std::strin
 }
 
 std::string write_json(const Node& node) {
-  return value_of(node).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return json_text(value_of(node));
 }
 
 }  // namespace fairlead::document

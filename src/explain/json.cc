@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "base/json_text.h"
 #include "explain/evidence.h"
 #include "explain/render.h"
 
@@ -296,11 +297,11 @@ std::string render_json(const Path& path, const Evidence* evidence, const Judgem
             {"branches", list_of(path.branches)},
             {"notes", path.notes}};
   if (evidence) json["evidence"] = json_of(*evidence);
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
+  return json_text(json, 2) + '\n';
 }
 
 std::string evidence_json(const Evidence& evidence) {
-  return json_of(evidence).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json_of(evidence));
 }
 
 Result<Evidence> evidence_from_json(std::string_view text) {

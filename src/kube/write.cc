@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "kube/read.h"
 
 namespace fairlead::kube {
@@ -699,14 +700,14 @@ void write_all(std::string& items, const char* version, const char* kind,
     json["metadata"] = metadata_of(object.metadata);
     put_rest(json, object);
     items += items.empty() ? "\n" : ",\n";
-    items += json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    items += json_text(json);
   }
 }
 
 }  // namespace
 
 std::string write(const PodTemplate& pods) {
-  return template_of(pods).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(template_of(pods));
 }
 
 std::string write(const Objects& objects) {
@@ -728,7 +729,7 @@ std::string write(const Objects& objects) {
   write_all(items, "networking.istio.io/v1", "WorkloadEntry", objects.workload_entries);
   Json metadata = Json::object();
   put(metadata, "resourceVersion", objects.resource_version);
-  return R"({"kind":"List","apiVersion":"v1","metadata":)" + metadata.dump() + ",\"items\":[" +
+  return R"({"kind":"List","apiVersion":"v1","metadata":)" + json_text(metadata) + ",\"items\":[" +
          items + (items.empty() ? "" : "\n") + "]}\n";
 }
 

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <optional>
 
+#include "base/json_text.h"
 #include "lab/probe.h"
 #include "lab/status.h"
 #include "lab/talk.h"
@@ -29,7 +30,7 @@ struct Caller {
 };
 
 Task<Result<>> send_line(net::UnixStream& stream, Line line) {
-  const std::string text = line.dump(-1, ' ', false, Line::error_handler_t::replace) + "\n";
+  const std::string text = json_text(line) + "\n";
   co_return co_await stream.write_all(text);
 }
 
@@ -320,7 +321,7 @@ Task<Result<Line>> do_connect(Caller& caller, const Line& wish) {
   const int socket = static_cast<net::SocketStream&>(**stream).descriptor();
   const Line answer{{"status", 0}, {"address", address->text()}};
   const std::array<int, 1> handed{socket};
-  if (Result<> passed = send_with(caller.stream.descriptor(), answer.dump() + "\n", handed);
+  if (Result<> passed = send_with(caller.stream.descriptor(), json_text(answer) + "\n", handed);
       !passed) {
     co_return std::move(passed).fault();
   }

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 
+#include "base/json_text.h"
 #include "lab/cage.h"
 #include "lab/places.h"
 #include "lab/talk.h"
@@ -119,7 +120,7 @@ class Guardian {
   }
 
   void send(const json& line) {
-    const std::string text = line.dump() + "\n";
+    const std::string text = json_text(line) + "\n";
     static_cast<void>(::send(channel_.number(), text.data(), text.size(), MSG_NOSIGNAL));
   }
 

@@ -2,22 +2,23 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace fairlead::lab {
 
 using nlohmann::json;
 
 std::string to_json(const Options& options) {
-  return json{{"name", options.name},
-              {"nodes", options.nodes},
-              {"manifests", options.manifests},
-              {"images", options.images},
-              {"imageFile", options.image_file},
-              {"envoy", options.envoy},
-              {"injectAll", options.inject_all},
-              {"inject", options.inject},
-              {"mesh", options.mesh},
-              {"logLevel", options.log_level}}
-      .dump();
+  return json_text(json{{"name", options.name},
+                        {"nodes", options.nodes},
+                        {"manifests", options.manifests},
+                        {"images", options.images},
+                        {"imageFile", options.image_file},
+                        {"envoy", options.envoy},
+                        {"injectAll", options.inject_all},
+                        {"inject", options.inject},
+                        {"mesh", options.mesh},
+                        {"logLevel", options.log_level}});
 }
 
 Result<Options> read_options(std::string_view text) {

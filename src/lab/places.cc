@@ -14,6 +14,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/json_text.h"
+
 namespace fairlead::lab {
 namespace {
 
@@ -133,7 +135,7 @@ std::string to_json(const Record& record) {
                 {"vms", json::array()}};
   for (const MachineRecord& node : record.nodes) value["nodes"].push_back(to_value(node));
   for (const MachineRecord& vm : record.vms) value["vms"].push_back(to_value(vm));
-  return value.dump(1) + "\n";
+  return json_text(value, 1) + "\n";
 }
 
 Result<Record> read_record(std::string_view text) {

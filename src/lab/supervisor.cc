@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "base/log.h"
 #include "lab/cage.h"
 #include "lab/commands.h"
@@ -69,7 +70,7 @@ class Supervisor {
 
  private:
   void send(const json& line) {
-    const std::string text = line.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
+    const std::string text = json_text(line) + "\n";
     static_cast<void>(::send(channel_->descriptor(), text.data(), text.size(), MSG_NOSIGNAL));
   }
   void say(std::string line) { send({{"say", std::move(line)}}); }
@@ -207,7 +208,7 @@ int run_inside(int channel, int options_descriptor, const std::string& state_bas
   ::fcntl(channel, F_SETFD, FD_CLOEXEC);
   ::umask(022);
   const auto fail = [channel](const Fault& fault) {
-    const std::string text = json{{"failed", fault.describe()}}.dump() + "\n";
+    const std::string text = json_text(json{{"failed", fault.describe()}}) + "\n";
     static_cast<void>(::send(channel, text.data(), text.size(), MSG_NOSIGNAL));
     return 1;
   };

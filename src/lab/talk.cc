@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/json_text.h"
+
 namespace fairlead::lab {
 namespace {
 
@@ -53,7 +55,7 @@ bool has_more(int socket, std::chrono::seconds patience) {
 Result<Descriptor> call(const Places& places, const Line& wish, std::span<const int> passed) {
   Result<Descriptor> socket = connect_to(places.command_socket());
   if (!socket) return socket;
-  if (Result<> sent = send_with(socket->number(), wish.dump() + "\n", passed); !sent) {
+  if (Result<> sent = send_with(socket->number(), json_text(wish) + "\n", passed); !sent) {
     return std::move(sent).fault();
   }
   return socket;

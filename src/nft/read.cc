@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/json_text.h"
 #include "nft/render.h"
 
 namespace fairlead::nft {
@@ -22,11 +23,11 @@ std::string text_of(const Json& object, const char* member) {
 
 std::string key_text(const Json& key) {
   if (key.is_string()) return key.get<std::string>();
-  if (!key.is_object() || !key.contains("concat")) return key.dump();
+  if (!key.is_object() || !key.contains("concat")) return json_text(key);
   std::string text;
   for (const Json& part : key["concat"]) {
     if (!text.empty()) text += " . ";
-    text += part.is_string() ? part.get<std::string>() : part.dump();
+    text += part.is_string() ? part.get<std::string>() : json_text(part);
   }
   return text;
 }
@@ -84,7 +85,7 @@ struct Strange {
 };
 
 [[noreturn]] void refuse(const Json& strange) {
-  throw Strange{strange.dump()};
+  throw Strange{json_text(strange)};
 }
 
 std::vector<std::string> words_of(const Json& one_or_many) {

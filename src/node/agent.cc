@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "base/log.h"
 #include "node/plan/names.h"
 #include "node/services_view.h"
@@ -42,7 +43,7 @@ std::string to_json(const Status& status) {
                                       {"denied", status.queries.denied},
                                       {"truncated", status.queries.truncated},
                                       {"failed", status.queries.failed}}}};
-  return json.dump() + "\n";
+  return json_text(json) + "\n";
 }
 
 Agent::Agent(net::Loop& loop, AgentOptions options)

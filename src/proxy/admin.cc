@@ -7,6 +7,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
 #include "base/log.h"
 
 namespace fairlead::proxy {
@@ -155,7 +156,8 @@ Response Admin::get(http::Request& request) {
   if (path == "/memory") {
     for (const Reading& reading : proxy_.readings()) {
       if (reading.name != "memory_allocated") continue;
-      return Response::json(Json{{"allocated", std::to_string(reading.value)}}.dump(1) + "\n");
+      return Response::json(json_text(Json{{"allocated", std::to_string(reading.value)}}, 1) +
+                            "\n");
     }
   }
   if (path == "/certs") return Response::json("{\"certificates\":[]}\n");
@@ -268,7 +270,7 @@ std::string Admin::clusters_json() const {
                    {"added_via_api", cluster->type == config::ClusterType::eds},
                    {"host_statuses", std::move(hosts)}});
   }
-  return Json{{"cluster_statuses", std::move(all)}}.dump(1) + "\n";
+  return json_text(Json{{"cluster_statuses", std::move(all)}}, 1) + "\n";
 }
 
 std::string Admin::listeners_text() const {
@@ -289,19 +291,19 @@ std::string Admin::listeners_json() const {
     all.push_back({{"name", name}, {"local_address", json_address(listener->address)}});
     if (!more.empty()) all.back()["additional_local_addresses"] = std::move(more);
   }
-  return Json{{"listener_statuses", std::move(all)}}.dump(1) + "\n";
+  return json_text(Json{{"listener_statuses", std::move(all)}}, 1) + "\n";
 }
 
 std::string Admin::server_info() const {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(proxy_.uptime()).count();
-  return Json{{"version", hooks_.version},
-              {"state", state_name()},
-              {"uptime_current_epoch", fmt::format("{}s", seconds)},
-              {"uptime_all_epochs", fmt::format("{}s", seconds)},
-              {"hot_restart_version", "disabled"},
-              {"command_line_options",
-               {{"concurrency", proxy_.concurrency()}, {"arguments", hooks_.arguments}}}}
-             .dump(1) +
+  return json_text(Json{{"version", hooks_.version},
+                        {"state", state_name()},
+                        {"uptime_current_epoch", fmt::format("{}s", seconds)},
+                        {"uptime_all_epochs", fmt::format("{}s", seconds)},
+                        {"hot_restart_version", "disabled"},
+                        {"command_line_options",
+                         {{"concurrency", proxy_.concurrency()}, {"arguments", hooks_.arguments}}}},
+                   1) +
          "\n";
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace fairlead::proxy {
 namespace {
 
@@ -116,7 +118,7 @@ std::string records_json(const std::vector<Record>& records) {
   Json all = Json::array();
   for (const Record& record : records) all.push_back(json_of(record));
   // A path may hold any bytes: what is not UTF-8 is replaced, never an error.
-  return Json{{"records", std::move(all)}}.dump(1, ' ', false, Json::error_handler_t::replace);
+  return json_text(Json{{"records", std::move(all)}}, 1);
 }
 
 }  // namespace fairlead::proxy

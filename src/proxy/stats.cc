@@ -9,6 +9,8 @@
 #include <set>
 #include <tuple>
 
+#include "base/json_text.h"
+
 namespace fairlead::proxy {
 
 // One line of the stats, summed over the workers.
@@ -417,7 +419,7 @@ std::string Stats::json(const std::vector<Reading>& readings, const Filter& filt
   for (const Series& series : gather(readings, filter)) {
     if (!series.buckets) all.push_back({{"name", series.text_name()}, {"value", series.value}});
   }
-  return nlohmann::ordered_json{{"stats", all}}.dump();
+  return json_text(nlohmann::ordered_json{{"stats", all}});
 }
 
 std::string Stats::prometheus(const std::vector<Reading>& readings, const Filter& filter) const {

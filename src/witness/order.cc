@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_text.h"
+
 namespace fairlead::witness {
 namespace {
 
@@ -84,7 +86,7 @@ std::string order_json(const Order& order) {
             {"sources", sources},
             {"tables", order.tables}};
   if (order.request) json["request"] = json_of(*order.request);
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json);
 }
 
 Result<Order> order_from_json(std::string_view text) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "base/json_text.h"
 #include "document/document.h"
 #include "xds/bootstrap_wire.h"
 #include "xds/decode_parts.h"
@@ -253,7 +254,7 @@ Node node_of(const SidecarBootstrap& sidecar) {
                                              : sidecar.cluster,
           .region = sidecar.region,
           .zone = sidecar.zone,
-          .metadata = metadata.dump()};
+          .metadata = json_text(metadata)};
 }
 
 config::Cluster cluster_at(std::string name, config::LbEndpoint endpoint) {
@@ -346,8 +347,8 @@ std::string write_bootstrap(const Bootstrap& bootstrap) {
   write(bootstrap, message);
   nlohmann::ordered_json json = nlohmann::ordered_json::parse(write_message(message));
   // The library writes maps in no order of its own.
-  json["node"]["metadata"] = nlohmann::json::parse(json["node"]["metadata"].dump());
-  return json.dump(2) + '\n';
+  json["node"]["metadata"] = nlohmann::json::parse(json_text(json["node"]["metadata"]));
+  return json_text(json, 2) + '\n';
 }
 
 }  // namespace fairlead::xds

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/json_text.h"
 #include "xds/bootstrap_wire.h"
 #include "xds/encode_parts.h"
 #include "xds/text.h"
@@ -169,7 +170,7 @@ std::string config_dump(const Bootstrap& bootstrap, const config::Snapshot& snap
   const Dump dump(bootstrap, snapshot, last_updated);
   const Json json{{"configs", Json::array({dump.bootstrap(), dump.clusters(), dump.endpoints(),
                                            dump.listeners(), dump.routes()})}};
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + '\n';
+  return json_text(json, 1) + '\n';
 }
 
 }  // namespace fairlead::xds

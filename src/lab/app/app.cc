@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json_text.h"
 #include "base/log.h"
 #include "http/io/client.h"
 #include "http/validate.h"
@@ -29,7 +30,7 @@ std::string lowered(std::string_view text) {
 }
 
 std::string dumped(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json_text(json) + "\n";
 }
 
 Json headers_of(const http::Fields& fields) {

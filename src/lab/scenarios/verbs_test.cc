@@ -71,6 +71,14 @@ TEST_P(Verbs, ForwardToNothingNamesWhatIsNear) {
 
 // ── exec ────────────────────────────────────────────────────────────────────────────────────────
 
+TEST_P(Verbs, RefuseWhatIsNoText) {
+  for (const Words& words : {Words{"up", "a\xff.yaml"}, Words{"exec", "web", "--", "\xff"}}) {
+    const Ran ran = lab.lab(words.front(), Words(words.begin() + 1, words.end()));
+    EXPECT_EQ(ran.status, 2) << ran.error;
+    EXPECT_THAT(ran.error, HasSubstr("is not UTF-8"));
+  }
+}
+
 TEST_P(Verbs, ExecTakesAPipeAndGivesTheStatus) {
   ASSERT_TRUE(lab.up(deployment("web", 1))) << lab.said();
   const Words exec{"lab", "exec", "--name", lab.name(), "web"};

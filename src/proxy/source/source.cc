@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/gate.h"
+#include "base/json_text.h"
 #include "base/log.h"
 #include "http/io/grpc.h"
 #include "net/loop.h"
@@ -412,7 +413,7 @@ std::string status_json(const SourceStatus& status) {
                   {"control", status.control},       {"trouble", status.trouble},
                   {"world", status.world},           {"types", std::move(types)},
                   {"waitingFor", status.waiting_for}};
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json);
 }
 
 }  // namespace fairlead::proxy
