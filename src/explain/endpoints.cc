@@ -107,6 +107,37 @@ std::string why_no_port(const mesh::Service& service, std::uint16_t port) {
   return fmt::format("{} has no port {}, only {}", called(service), port, fmt::join(ports, ", "));
 }
 
+bool offered_by_a_service(const mesh::World& world, const SocketAddress& at) {
+  for (const mesh::Service& service : world.services) {
+    for (const mesh::Endpoint& endpoint : service.endpoints) {
+      if (endpoint.address != at.ip) continue;
+      const bool offered = std::any_of(
+          endpoint.ports.begin(), endpoint.ports.end(), [&](const mesh::EndpointPort& each) {
+            return each.port == at.port && each.transport == mesh::Transport::tcp;
+          });
+      if (offered) return true;
+    }
+  }
+  return false;
+}
+
+std::string why_not_translated(const mesh::World& world, const SocketAddress& at) {
+  if (offered_by_a_service(world, at)) return {};
+  for (const mesh::Service& service : world.services) {
+    if (service.kind != mesh::ServiceKind::headless) continue;
+    const mesh::ServicePort* port = port_numbered(service, at.port);
+    if (port == nullptr) continue;
+    for (const mesh::Endpoint& endpoint : service.endpoints) {
+      const mesh::EndpointPort* own =
+          endpoint.address == at.ip ? mesh::port_of(endpoint, *port) : nullptr;
+      if (own == nullptr) continue;
+      return fmt::format("{} is headless: nobody turns its port {} into the pod's own, {}",
+                         called(service), at.port, own->port);
+    }
+  }
+  return {};
+}
+
 const mesh::ServicePort* port_numbered(const mesh::Service& service, std::uint16_t port) {
   const auto found =
       std::find_if(service.ports.begin(), service.ports.end(), [&](const mesh::ServicePort& each) {

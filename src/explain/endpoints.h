@@ -25,6 +25,13 @@ namespace fairlead::explain {
 [[nodiscard]] std::string why_no_port(const mesh::Service& service, std::uint16_t port);
 // "Service default/reviews has no port 9081, only 9080 (http)".
 
+[[nodiscard]] bool offered_by_a_service(const mesh::World& world, const SocketAddress& at);
+// It is an endpoint of one, with that port.
+
+[[nodiscard]] std::string why_not_translated(const mesh::World& world, const SocketAddress& at);
+// "Service default/db is headless: nobody turns its port 80 into the pod's own, 9080": where the
+// port is that of a headless service and the endpoint's is another. Else empty.
+
 [[nodiscard]] const mesh::ServicePort* port_numbered(const mesh::Service& service,
                                                      std::uint16_t port);
 // Of TCP; null when there is none. Good as long as `service`.

@@ -88,7 +88,11 @@ class Laying {
       const bool by_node = mesh::find_node(world_, each.where) != nullptr;
       if (by_node && each.source == evidence_.exchange->local) return each.reply_source.text();
     }
-    return {};
+    const std::string dialled = evidence_.exchange->peer.text();
+    const bool is_an_end =
+        std::any_of(path_.branches.begin(), path_.branches.end(),
+                    [&](const Branch& branch) { return branch.address == dialled; });
+    return is_an_end ? dialled : std::string();
   }
 
   void take_branch() {
@@ -447,10 +451,13 @@ class Laying {
     } else {
       judgement_.arrived = true;
     }
-    if (!judgement_.arrived && !path_.failure.empty()) judgement_.cause = path_.failure;
-    if (judgement_.arrived && !path_.failure.empty() && judgement_.difference.empty()) {
+    const std::string& predicted = path_.certain_failure();
+    if (predicted.empty()) return;
+    if (!judgement_.arrived) {
+      judgement_.cause = predicted;
+    } else if (judgement_.difference.empty()) {
       ++judgement_.differs;
-      judgement_.difference = "it arrived, though predicted was: " + path_.failure;
+      judgement_.difference = "it arrived, though predicted was: " + predicted;
     }
   }
 

@@ -170,9 +170,18 @@ TEST(Evidence, SeenNotToArriveTellsWhy) {
   evidence.records.pop_back();
   const Laid found = laid(evidence);
   EXPECT_FALSE(found.judgement.arrived);
-  EXPECT_TRUE(
-      found.text().starts_with("did not arrive: 503 UH: no healthy upstream: nobody is ready\n"))
+  EXPECT_TRUE(found.text().starts_with(
+      "did not arrive, though predicted to: 503 UH: no healthy upstream: nobody is ready\n"))
       << found.text();
+}
+
+TEST(Evidence, ARefusedConnectionTellsWhoseBranchItWas) {
+  Evidence evidence;
+  evidence.exchange = Exchange{.error = "connecting: Connection refused (10.244.2.5:9080)",
+                               .peer = at("10.244.2.5:9080")};
+  const Laid found = laid(evidence, "outsider", "http://each:9080/");
+  ASSERT_EQ(found.path.branches.size(), 1U);
+  EXPECT_EQ(found.path.branches[0].workload, "default/reviews-v2");
 }
 
 TEST(Evidence, TheFarProxysTroubleCountsToo) {

@@ -78,6 +78,10 @@ void warn_of_losses(const std::vector<Leaf>& leaves, Path& path) {
 
 }  // namespace
 
+const std::string& Path::certain_failure() const {
+  return failure.empty() && branches.size() == 1 ? branches.front().failure : failure;
+}
+
 Path explain(Knowledge& knowledge, const Call& call) {
   Walk walk(knowledge, call);
   std::vector<Leaf> leaves = walk.from_the_caller();
@@ -92,8 +96,8 @@ Path explain(Knowledge& knowledge, const Call& call) {
   const std::size_t common = common_hops(leaves);
   path.hops.assign(leaves.front().hops.begin(),
                    leaves.front().hops.begin() + static_cast<std::ptrdiff_t>(common));
-  const bool ends_there = leaves.size() == 1 && !leaves.front().failure.empty();
-  if (ends_there) return path;
+  const bool ends_before = leaves.size() == 1 && leaves.front().address.empty();
+  if (ends_before) return path;
   if (path.failure.empty()) warn_of_losses(leaves, path);
   for (Leaf& leaf : leaves) {
     leaf.hops.erase(leaf.hops.begin(), leaf.hops.begin() + static_cast<std::ptrdiff_t>(common));

@@ -93,6 +93,8 @@ struct Path {
   std::vector<std::string> notes;  // what the reader should know beside
 
   [[nodiscard]] bool arrives() const { return failure.empty(); }
+  [[nodiscard]] const std::string& certain_failure() const LIFETIMEBOUND;
+  // The cause when no request arrives, or none of the one branch that is left.
 };
 
 [[nodiscard]] Path explain(Knowledge& knowledge, const Call& call);

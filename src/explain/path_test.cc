@@ -177,6 +177,45 @@ TEST(Path, AHeadlessNameGivesTheEndpointsThemselves) {
   EXPECT_EQ(hop_at(path, Stage::name)->choices.size(), 2U);
 }
 
+// A headless service whose port is another than its pods', and a name of one of them.
+std::string store() {
+  return R"(---
+apiVersion: v1
+kind: Service
+metadata: {name: store}
+spec: {clusterIP: None, selector: {app: reviews}, ports: [{name: http, port: 80, targetPort: 9080}]}
+---
+)" + slice("store", "{name: http, port: 9080}",
+           "{addresses: [10.244.1.5], hostname: store-0}, {addresses: [10.244.2.5]}");
+}
+
+TEST(Path, NobodyTranslatesThePortOfAHeadlessService) {
+  const auto world = world_from(shop() + store());
+  const std::string why =
+      "Service default/store is headless: nobody turns its port 80 into the pod's own, 9080";
+  for (const char* from : {"outsider", "productpage"}) {
+    const Path all = path_in(world, from, "http://store/");
+    EXPECT_EQ(all.failure, why) << from;
+    ASSERT_EQ(all.branches.size(), 2U) << from;
+    EXPECT_EQ(all.branches[0].workload, "default/reviews-v1");
+    EXPECT_EQ(path_in(world, from, "http://store-0.store/").failure, why) << from;
+    EXPECT_EQ(path_in(world, from, "http://store:9080/").failure, "") << from;
+    EXPECT_EQ(path_in(world, from, "http://each:9080/").failure, "") << from;
+  }
+  // Of an address, no service was asked.
+  EXPECT_TRUE(path_in(world, "outsider", "http://10.244.1.5/").arrives());
+}
+
+TEST(Path, APodOfAHeadlessServiceIsRoutedAsItsService) {
+  const auto world = world_from(shop() + store());
+  for (const char* host : {"store-0.store", "store-0.store.default", "store-0.store.default.svc",
+                           "store-0.store.default.svc.cluster.local"}) {
+    const Path path = path_in(world, "productpage", std::string("http://") + host + "/");
+    EXPECT_EQ(hop_at(path, Stage::cluster)->name, "outbound|80||store.default.svc.cluster.local")
+        << host;
+  }
+}
+
 TEST(Path, ItsOwnNamesAreInTheHostsFile) {
   const auto world = world_from(shop());
   for (const char* to : {"http://localhost:9080/", "http://LOCALHOST:9080/",

@@ -290,7 +290,9 @@ std::string ends_of(const Path& path) {
 void headline(Page& page, const Path& path, const Judgement* judgement) {
   if (judgement && !judgement->arrived) {
     const std::string& why = judgement->cause.empty() ? path.failure : judgement->cause;
-    return page.paragraph(0, "did not arrive: " + why, Ink::red);
+    const std::string_view expected =
+        path.certain_failure().empty() ? ", though predicted to" : ", as predicted";
+    return page.paragraph(0, fmt::format("did not arrive{}: {}", expected, why), Ink::red);
   }
   if (judgement && !judgement->difference.empty()) {
     return page.paragraph(0, "not as predicted: " + judgement->difference, Ink::red);

@@ -156,11 +156,14 @@ void Walk::fail(Way way, std::string failure) {
       {.share = way.share, .hops = std::move(way.hops), .failure = std::move(failure)});
 }
 
-void Walk::end(Way way, const mesh::Workload* workload, const SocketAddress& address) {
+void Walk::end(Way way, const mesh::Workload* workload, const SocketAddress& address,
+               std::string failure) {
+  way.hops.back().failure = failure;
   leaves_.push_back({.share = way.share,
                      .hops = std::move(way.hops),
                      .workload = workload ? pod_of(*workload) : std::string(),
-                     .address = address.text()});
+                     .address = address.text(),
+                     .failure = std::move(failure)});
 }
 
 void Walk::note(std::string text) {
@@ -601,7 +604,13 @@ void Walk::reach_app(Way way, const mesh::Workload& workload, const SocketAddres
   hop.says = fmt::format("the app answers on {}", says);
   hop.to = at.text();
   hop.origin = workload.origin;
-  if (!known && !workload.ports.empty()) {
+  const bool by_name = !IpAddress::parse(call_.to.host);
+  if (const std::string why = known || !by_name ? "" : why_not_translated(world_, at);
+      !why.empty()) {
+    hop.says = "nobody listens on " + says;
+    return end(std::move(way), &workload, at, why);
+  }
+  if (!known && (!workload.ports.empty() || !offered_by_a_service(world_, at))) {
     hop.says = fmt::format("whatever listens on {}", says);
     hop.details.push_back(
         fmt::format("no container declares port {}: only the request itself tells", at.port));

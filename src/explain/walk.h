@@ -62,7 +62,8 @@ class Walk {
 
   Hop& add(Way& way, Stage stage, std::string place, std::string says) const;
   void fail(Way way, std::string failure);
-  void end(Way way, const mesh::Workload* workload, const SocketAddress& address);
+  void end(Way way, const mesh::Workload* workload, const SocketAddress& address,
+           std::string failure = {});
   void note(std::string text);
 
   void resolve(Way way);

@@ -241,7 +241,9 @@ TEST(Compile, HeadlessPodsAreDestinationsOfTheirOwn) {
   EXPECT_EQ(cluster.balance, config::BalancePolicy::cluster_provided);
   EXPECT_TRUE(snapshot.endpoints.empty());
   EXPECT_THAT(snapshot.routes.at("80")->virtual_hosts.at(0).domains,
-              Contains("*.web.default.svc.cluster.local"));
+              IsSupersetOf({"*.web", "*.web.default", "*.web.default.svc",
+                            "*.web.default.svc.cluster.local", "*.web.default.svc.cluster.local."}))
+      << "however a pod's name is written";
 }
 
 TEST(Compile, EndpointsAreTheReadyOnesByZone) {

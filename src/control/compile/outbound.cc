@@ -243,7 +243,10 @@ std::vector<std::string> domains_of(const mesh::World& world, const Service& ser
     domains.push_back(qualified + ".svc");
     domains.push_back(qualified);
   }
-  if (service.kind == ServiceKind::headless) domains.push_back("*." + service.host);
+  if (service.kind == ServiceKind::headless) {
+    const std::size_t own = domains.size();
+    for (std::size_t i = 0; i < own; ++i) domains.push_back("*." + domains[i]);  // of its pods
+  }
   for (const IpAddress& address : service.addresses) domains.push_back(host_form(address));
   return domains;
 }

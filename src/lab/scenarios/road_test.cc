@@ -15,6 +15,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
+using testing::StartsWith;
 
 class Road : public testing::TestWithParam<Who> {
  protected:
@@ -100,6 +101,38 @@ TEST_P(Road, OverIPv6) {
   const Ran resolved = lab.exec("client", {"getent", "ahosts", "far"});
   EXPECT_THAT(resolved.out, HasSubstr("fd00:10:96:")) << resolved.error;
   expect_agreement("client", "http://far/");
+}
+
+TEST_P(Road, ToThePodsOfAHeadlessServiceWhosePortNobodyTranslates) {
+  ASSERT_TRUE(lab.up(deployment("client", 1, "node1") + R"(---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 2
+  serviceName: store
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: app, image: fairlead/sample-app, ports: [{name: http, containerPort: 9080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: store}
+spec: {clusterIP: None, selector: {app: db}, ports: [{name: http, port: 80, targetPort: http}]}
+)",
+                     {"--inject", "all"}))
+      << lab.said();
+  expect_agreement("client", "http://store:9080/");
+  expect_agreement("client", "http://db-1.store.default:9080/");
+  for (const char* url : {"http://store/", "http://db-1.store/"}) {
+    const Ran ran = lab.path("client", url, {"--live"});
+    EXPECT_EQ(ran.status, 3) << ran.out << ran.error;
+    EXPECT_THAT(ran.out,
+                AllOf(StartsWith("did not arrive, as predicted: Service default/store is headless"),
+                      HasSubstr("✓ its record says: outbound|80||store.default.svc.cluster.local"),
+                      Not(HasSubstr("✗"))));
+  }
 }
 
 // The service web means another app from now on, and nobody tells the proxies.
