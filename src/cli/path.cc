@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,9 +15,11 @@
 
 #include "cli/commands.h"
 #include "cli/live.h"
+#include "explain/near.h"
 #include "explain/path.h"
 #include "explain/render.h"
 #include "http/validate.h"
+#include "kube/read.h"
 #include "lab/fabric.h"
 #include "lab/places.h"
 #include "registry/files.h"
@@ -50,7 +53,46 @@ int complain(const Fault& fault) {
 struct Ground {
   mesh::WorldPointer world;
   std::optional<lab::Found> lab;
+  std::vector<std::string> notes;
 };
+
+// Of each directory, the folders in it that nobody enters.
+std::vector<std::string> inner_folders(const std::vector<std::string>& paths) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> folders;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    for (auto entry = fs::directory_iterator(path, error); !error && entry != fs::end(entry);
+         entry.increment(error)) {
+      const bool hidden = entry->path().filename().string().starts_with('.');
+      if (!hidden && entry->is_directory(error)) folders.push_back(entry->path().string());
+    }
+  }
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+std::vector<std::string> notes_of_files(const Wishes& wishes, const mesh::World& world) {
+  std::vector<std::string> notes;
+  for (const std::string& folder : inner_folders(wishes.files)) {
+    notes.push_back(fmt::format("{} is a folder in a folder, and was not read", folder));
+  }
+  for (const mesh::Ignored& each : world.ignored) {
+    const kube::Ignored ignored{.origin = each.origin, .field = each.field, .reason = each.reason};
+    notes.push_back("not honoured: " + ignored.describe());
+  }
+  return notes;
+}
+
+Result<> check_namespaces(const Wishes& wishes, const mesh::World& world) {
+  for (const std::string& name : wishes.inject) {
+    const auto& known = world.namespaces;
+    if (name == "all" || std::find(known.begin(), known.end(), name) != known.end()) continue;
+    return missing(fmt::format("--inject {}: these files have no such namespace{}", name,
+                               explain::did_you_mean(name, known)));
+  }
+  return done();
+}
 
 Result<Ground> world_of_files(const Wishes& wishes) {
   kube::ClusterSettings settings;
@@ -63,7 +105,8 @@ Result<Ground> world_of_files(const Wishes& wishes) {
   }
   Result<mesh::WorldPointer> world = registry::read_world_as_if_running(wishes.files, settings);
   if (!world) return std::move(world).fault();
-  return Ground{.world = std::move(*world)};
+  if (Result<> there = check_namespaces(wishes, **world); !there) return std::move(there).fault();
+  return Ground{.world = *world, .lab = {}, .notes = notes_of_files(wishes, **world)};
 }
 
 Result<Ground> world_of_lab(const Wishes& wishes) {
@@ -77,7 +120,7 @@ Result<Ground> world_of_lab(const Wishes& wishes) {
   }
   Result<mesh::WorldPointer> world = registry::read_world({found->places.objects()});
   if (!world) return std::move(world).fault();
-  return Ground{.world = std::move(*world), .lab = std::move(*found)};
+  return Ground{.world = std::move(*world), .lab = std::move(*found), .notes = {}};
 }
 
 // ── the question ────────────────────────────────────────────────────────────────────────────────
@@ -150,6 +193,7 @@ int status_of(const explain::Path& path, const explain::Judgement* judgement) {
 int answer(const Wishes& wishes, const Ground& ground, const explain::Call& call) {
   explain::Knowledge knowledge(ground.world);
   explain::Path path = explain::explain(knowledge, call);
+  path.notes.insert(path.notes.end(), ground.notes.begin(), ground.notes.end());
   std::optional<explain::Evidence> evidence;
   std::optional<explain::Judgement> judgement;
   const bool can_ask = call.from.workload == nullptr || call.from.workload->ended.empty();

@@ -1,16 +1,14 @@
 // `fairlead proxy` as people and pilot-agent call it: flags, refusals, exit status.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
 #include <string>
 #include <utility>
+
+#include "cli/test_program.h"
 
 namespace fairlead::cli {
 namespace {
@@ -19,23 +17,8 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-struct Ran {
-  int status = -1;
-  std::string said;  // on both streams
-};
-
-// A shell's line, `fairlead proxy` put before it.
 Ran run(const std::string& words) {
-  const std::string line = std::string(FAIRLEAD_PROGRAM) + " proxy " + words + " 2>&1";
-  std::FILE* pipe = ::popen(line.c_str(), "r");
-  Ran ran;
-  std::array<char, 4096> piece{};
-  while (const std::size_t count = std::fread(piece.data(), 1, piece.size(), pipe)) {
-    ran.said.append(piece.data(), count);
-  }
-  const int status = ::pclose(pipe);
-  if (WIFEXITED(status)) ran.status = WEXITSTATUS(status);
-  return ran;
+  return run_program("proxy " + words);
 }
 
 std::string listener(const std::string& name, const std::string& port, const std::string& filter) {
@@ -59,20 +42,7 @@ const std::string direct =
     "envoy.filters.http.router, typed_config: {\"@type\": "
     "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}]}}";
 
-class ProxyCommandTest : public testing::Test {
- protected:
-  ProxyCommandTest() {
-    std::string pattern = "/tmp/fairlead-proxy-test-XXXXXX";
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~ProxyCommandTest() override { fs::remove_all(folder_); }
-  std::string write(const std::string& name, const std::string& text) {
-    const std::string path = folder_ + "/" + name;
-    std::ofstream(path) << text;
-    return path;
-  }
-  std::string folder_;
-};
+using ProxyCommandTest = WithAFolder;
 
 TEST_F(ProxyCommandTest, ValidateReadsTheConfigurationAndEnds) {
   const std::string good = write("good.yaml", bootstrap(listener("web", "0", direct)));
