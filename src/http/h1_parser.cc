@@ -938,7 +938,8 @@ bool H1ResponseParser::understand_fields() {
   head_.keep_alive = gathered.persistent(head_.version);
   head_.upgrade = {};
   if (head_.status == 101) {
-    if (!asked_.upgrade || !gathered.upgrades || !gathered.upgrade) {
+    if (!asked_.upgrade || !gathered.upgrades || !gathered.upgrade ||
+        gathered.upgrade->value.empty()) {
       fail(asked_.upgrade ? "the server changes the protocol without naming it"
                           : "the server changes the protocol without having been asked");
       return false;

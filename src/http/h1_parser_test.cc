@@ -475,6 +475,8 @@ TEST(Responses, Tunnels) {
            "fields Connection='upgrade' Upgrade='websocket'\ndata '\\x81\\x05hello'\nend\n"},
           {"HTTP/1.1 101 Switching Protocols\r\n\r\n",
            "failed 502 the server changes the protocol without naming it"},
+          {"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: \r\n\r\n",
+           "failed 502 the server changes the protocol without naming it"},
           {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno",
            "head 200 'OK' HTTP/1.1 sized 2\nfields Content-Length='2'\ndata 'no'\nend\n"},
       },
