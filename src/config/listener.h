@@ -40,6 +40,7 @@ struct HttpConnectionManager {
   Milliseconds request_headers_timeout{0};   // 0: none
   Milliseconds drain_timeout{5000};
   std::uint32_t max_request_headers_kb = 60;
+  std::uint32_t max_headers_count = 100;
   bool operator==(const HttpConnectionManager&) const = default;
 };
 

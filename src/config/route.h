@@ -27,11 +27,27 @@ struct StringMatch {
   bool operator==(const StringMatch&) const = default;
 };
 
+// From `start`, up to and without `end`.
+struct Int64Range {
+  std::int64_t start = 0;
+  std::int64_t end = 0;
+  bool operator==(const Int64Range&) const = default;
+};
+
 struct HeaderMatch {
-  std::string name;                  // lower case
-  std::optional<StringMatch> value;  // absent: presence is asked
+  std::string name;  // lower case
+  std::optional<StringMatch> value;
+  std::optional<Int64Range> range;  // an integer in it, instead of `value`; neither: presence
   bool invert = false;
+  bool missing_is_empty = false;  // one that is not there counts as an empty one
   bool operator==(const HeaderMatch&) const = default;
+};
+
+struct QueryParameterMatch {
+  std::string name;
+  std::optional<StringMatch> value;  // absent: presence is asked
+  bool present = true;               // false: it must not be there
+  bool operator==(const QueryParameterMatch&) const = default;
 };
 
 struct PathMatch {
@@ -67,20 +83,32 @@ struct HeaderToAdd {
   bool operator==(const HeaderToAdd&) const = default;
 };
 
+struct RegexRewrite {
+  std::string pattern;
+  std::string substitution;  // \1 is what the first group of the pattern matched
+  bool operator==(const RegexRewrite&) const = default;
+};
+
 struct RouteAction {
   std::vector<WeightedCluster> clusters;  // at least one
   std::optional<Milliseconds> timeout;    // absent: Envoy's 15 s; 0: none
   std::optional<RetryPolicy> retry;
-  std::string prefix_rewrite;
+  std::optional<Milliseconds> idle_timeout;  // absent: the connection manager's; 0: none
+  std::string prefix_rewrite;                // of the path that was matched; empty: none
+  std::optional<RegexRewrite> regex_rewrite;
   std::string host_rewrite;
   bool operator==(const RouteAction&) const = default;
 };
 
 struct RedirectAction {
-  std::string host;
-  std::string path;
+  std::string scheme;      // empty: the request's
+  std::string host;        // empty: the request's
+  std::uint32_t port = 0;  // 0: the request's, or none with `host`
+  std::string path;        // the whole one; else one of the next two; else the request's
+  std::string prefix_rewrite;
+  std::optional<RegexRewrite> regex_rewrite;
+  bool strip_query = false;  // the request's; a query in `path` stays
   std::uint32_t status = 301;
-  bool https = false;
   bool operator==(const RedirectAction&) const = default;
 };
 
@@ -95,6 +123,7 @@ struct Route {
   std::string name;
   PathMatch path;
   std::vector<HeaderMatch> headers;
+  std::vector<QueryParameterMatch> query_parameters;
   Kind kind = Kind::forward;
   RouteAction forward;
   RedirectAction redirect;

@@ -364,6 +364,7 @@ ChainPointer Worker::chain_of(const std::shared_ptr<const config::Listener>& lis
     made.http_stats = stats_.http(number_, made.http->stat_prefix);
     made.logs = targets_of(made.http->access_logs);
     made.limits.head_bytes = std::size_t{made.http->max_request_headers_kb} * 1024;
+    made.limits.fields = made.http->max_headers_count;
   } else {
     made.tcp_stats = stats_.tcp(number_, made.tcp->stat_prefix);
     made.logs = targets_of(made.tcp->access_logs);

@@ -201,8 +201,8 @@ static_resources:
             - name: h
               domains: ["*"]
               routes:
-              - {match: {prefix: /, query_parameters: [{name: a}]}, direct_response: {status: 403}}
-              - {match: {prefix: /, headers: [{name: a, range_match: {end: 1}}]}, direct_response: {status: 404}}
+              - {match: {prefix: /, grpc: {}}, direct_response: {status: 403}}
+              - {match: {prefix: /, runtime_fraction: {}}, direct_response: {status: 404}}
               - {match: {connect_matcher: {}}, direct_response: {status: 405}}
               - {match: {prefix: /}, direct_response: {status: 200}}
 )";

@@ -79,6 +79,7 @@ Result<> read_common_options(config::Cluster& made, const wire::core::HttpProtoc
                              const Place& place) {
   set(made.max_requests_per_connection, options.has_max_requests_per_connection(),
       options.max_requests_per_connection());
+  if (options.has_max_headers_count()) place.in("max_headers_count").note();
   if (!options.has_idle_timeout()) return done();
   return take(made.idle_timeout, read_duration(options.idle_timeout(), place.in("idle_timeout")));
 }

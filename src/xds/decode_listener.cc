@@ -153,8 +153,15 @@ void read_header_handling(config::HttpConnectionManager& made, const HttpManager
 
 Result<> read_limits(config::HttpConnectionManager& made, const HttpManager& http,
                      const Place& place) {
-  if (http.common_http_protocol_options().has_max_requests_per_connection()) {
+  const auto& common = http.common_http_protocol_options();
+  if (common.has_max_requests_per_connection()) {
     place.in("common_http_protocol_options").in("max_requests_per_connection").note();
+  }
+  if (common.has_max_headers_count()) made.max_headers_count = common.max_headers_count().value();
+  if (made.max_headers_count == 0) {
+    return place.in("common_http_protocol_options")
+        .in("max_headers_count")
+        .refused("expected 1 or more");
   }
   if (!http.has_max_request_headers_kb()) return done();
   made.max_request_headers_kb = http.max_request_headers_kb().value();

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "base/address.h"
@@ -61,12 +62,30 @@ template <class Message>
   return message;
 }
 
-template <class T>
-[[nodiscard]] Result<> take(T& into, Result<T> from) {
+template <class Into, class Value>
+[[nodiscard]] Result<> take(Into& into, Result<Value> from) {
   if (!from.ok()) return std::move(from).fault();
   into = std::move(from).value();
   return done();
 }
 // into = from, or from's fault.
+
+template <class Value, class Message>
+using Reader = Result<Value> (*)(const Message& message, const Place& place);
+
+template <class Value, class Message>
+[[nodiscard]] Result<> read_each(std::vector<Value>& into,
+                                 const google::protobuf::RepeatedPtrField<Message>& messages,
+                                 const Place& place, std::string_view field,
+                                 std::type_identity_t<Reader<Value, Message>> read_one) {
+  into.reserve(static_cast<std::size_t>(messages.size()));
+  for (int i = 0; i < messages.size(); ++i) {
+    Result<Value> value = read_one(messages[i], place.in(field, i));
+    if (!value.ok()) return std::move(value).fault();
+    into.push_back(std::move(value).value());
+  }
+  return done();
+}
+// Each of the repeated field at `place`.
 
 }  // namespace fairlead::xds

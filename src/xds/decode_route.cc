@@ -57,13 +57,22 @@ Result<StringMatch> read(const wire::matcher::StringMatcher& matcher, const Plac
   return made;
 }
 
+Result<config::RegexRewrite> read(const wire::matcher::RegexMatchAndSubstitute& rewrite,
+                                  const Place& place) {
+  if (rewrite.pattern().regex().empty()) return place.in("pattern").in("regex").refused("is empty");
+  return config::RegexRewrite{.pattern = rewrite.pattern().regex(),
+                              .substitution = rewrite.substitution()};
+}
+
 StringMatch match_of(StringMatch::Kind kind, std::string value) {
   return {.kind = kind, .value = std::move(value)};
 }
 
 Result<config::HeaderMatch> read(const wire::route::HeaderMatcher& header, const Place& place) {
   using Message = wire::route::HeaderMatcher;
-  config::HeaderMatch made{.name = lower(header.name()), .invert = header.invert_match()};
+  config::HeaderMatch made{.name = lower(header.name()),
+                           .invert = header.invert_match(),
+                           .missing_is_empty = header.treat_missing_header_as_empty()};
   if (made.name.empty()) return place.in("name").refused("is needed");
   switch (header.header_match_specifier_case()) {
     case Message::kExactMatch:
@@ -89,10 +98,34 @@ Result<config::HeaderMatch> read(const wire::route::HeaderMatcher& header, const
       made.value = std::move(match).value();
       break;
     }
+    case Message::kRangeMatch:
+      made.range = {.start = header.range_match().start(), .end = header.range_match().end()};
+      break;
     case Message::kPresentMatch:
       if (!header.present_match()) made.invert = !made.invert;
       break;
     case Message::HEADER_MATCH_SPECIFIER_NOT_SET:
+      break;  // presence is asked
+  }
+  return made;
+}
+
+Result<config::QueryParameterMatch> read(const wire::route::QueryParameterMatcher& parameter,
+                                         const Place& place) {
+  using Message = wire::route::QueryParameterMatcher;
+  config::QueryParameterMatch made{.name = parameter.name()};
+  if (made.name.empty()) return place.in("name").refused("is needed");
+  switch (parameter.query_parameter_match_specifier_case()) {
+    case Message::kStringMatch: {
+      Result<StringMatch> match = read(parameter.string_match(), place.in("string_match"));
+      if (!match.ok()) return std::move(match).fault();
+      made.value = std::move(match).value();
+      break;
+    }
+    case Message::kPresentMatch:
+      made.present = parameter.present_match();
+      break;
+    case Message::QUERY_PARAMETER_MATCH_SPECIFIER_NOT_SET:
       break;  // presence is asked
   }
   return made;
@@ -131,12 +164,13 @@ Result<config::PathMatch> read_path(const wire::route::RouteMatch& match, const 
 }
 
 Result<> read_match(config::Route& made, const wire::route::RouteMatch& match, const Place& place) {
-  for (int i = 0; i < match.headers_size(); ++i) {
-    Result<config::HeaderMatch> header = read(match.headers(i), place.in("headers", i));
-    if (!header.ok()) return std::move(header).fault();
-    made.headers.push_back(std::move(header).value());
+  Result<> read_part = read_each(made.headers, match.headers(), place, "headers", read);
+  if (read_part.ok()) {
+    read_part =
+        read_each(made.query_parameters, match.query_parameters(), place, "query_parameters", read);
   }
-  return take(made.path, read_path(match, place));
+  if (read_part.ok()) read_part = take(made.path, read_path(match, place));
+  return read_part;
 }
 
 // ── What is done ─────────────────────────────────────────────────────────────────────────────────
@@ -172,12 +206,9 @@ Result<config::RetryPolicy> read(const wire::route::RetryPolicy& policy, const P
   // host_selection_retry_max_attempts is how hard Envoy looks for another host. We see them all.
   made.retriable_status_codes.assign(policy.retriable_status_codes().begin(),
                                      policy.retriable_status_codes().end());
-  for (int i = 0; i < policy.retriable_headers_size(); ++i) {
-    Result<config::HeaderMatch> header =
-        read(policy.retriable_headers(i), place.in("retriable_headers", i));
-    if (!header.ok()) return std::move(header).fault();
-    made.retriable_headers.push_back(std::move(header).value());
-  }
+  Result<> headers = read_each(made.retriable_headers, policy.retriable_headers(), place,
+                               "retriable_headers", read);
+  if (!headers.ok()) return std::move(headers).fault();
   return made;
 }
 
@@ -219,19 +250,33 @@ Result<> read_clusters(config::RouteAction& made, const wire::route::RouteAction
 Result<config::RouteAction> read(const wire::route::RouteAction& action, const Place& place) {
   config::RouteAction made{.prefix_rewrite = action.prefix_rewrite(),
                            .host_rewrite = action.host_rewrite_literal()};
+  if (action.has_regex_rewrite() && !made.prefix_rewrite.empty()) {
+    return place.in("regex_rewrite").refused("excludes prefix_rewrite");
+  }
   Result<> read_part = read_clusters(made, action, place);
   if (read_part.ok() && action.has_timeout()) {
-    Result<config::Milliseconds> timeout = read_duration(action.timeout(), place.in("timeout"));
-    if (!timeout.ok()) return std::move(timeout).fault();
-    made.timeout = *timeout;
+    read_part = take(made.timeout, read_duration(action.timeout(), place.in("timeout")));
+  }
+  if (read_part.ok() && action.has_idle_timeout()) {
+    read_part =
+        take(made.idle_timeout, read_duration(action.idle_timeout(), place.in("idle_timeout")));
+  }
+  if (read_part.ok() && action.has_regex_rewrite()) {
+    read_part = take(made.regex_rewrite, read(action.regex_rewrite(), place.in("regex_rewrite")));
   }
   if (read_part.ok() && action.has_retry_policy()) {
-    Result<config::RetryPolicy> retry = read(action.retry_policy(), place.in("retry_policy"));
-    if (!retry.ok()) return std::move(retry).fault();
-    made.retry = std::move(retry).value();
+    read_part = take(made.retry, read(action.retry_policy(), place.in("retry_policy")));
   }
   if (!read_part.ok()) return std::move(read_part).fault();
   return made;
+}
+
+Result<> read_path_rewrite(config::RedirectAction& made,
+                           const wire::route::RedirectAction& redirect, const Place& place) {
+  made.path = redirect.path_redirect();
+  made.prefix_rewrite = redirect.prefix_rewrite();
+  if (!redirect.has_regex_rewrite()) return done();
+  return take(made.regex_rewrite, read(redirect.regex_rewrite(), place.in("regex_rewrite")));
 }
 
 Result<config::RedirectAction> read(const wire::route::RedirectAction& redirect,
@@ -241,10 +286,19 @@ Result<config::RedirectAction> read(const wire::route::RedirectAction& redirect,
   if (code >= statuses.size()) {
     return place.in("response_code").refused(fmt::format("{} is none that we know", code));
   }
-  return config::RedirectAction{.host = redirect.host_redirect(),
-                                .path = redirect.path_redirect(),
-                                .status = statuses.at(code),
-                                .https = redirect.https_redirect()};
+  if (redirect.port_redirect() > std::numeric_limits<std::uint16_t>::max()) {
+    return place.in("port_redirect")
+        .refused(fmt::format("{} is no port", redirect.port_redirect()));
+  }
+  config::RedirectAction made{
+      .scheme = redirect.https_redirect() ? "https" : redirect.scheme_redirect(),
+      .host = redirect.host_redirect(),
+      .port = redirect.port_redirect(),
+      .strip_query = redirect.strip_query(),
+      .status = statuses.at(code)};
+  Result<> path = read_path_rewrite(made, redirect, place);
+  if (!path.ok()) return std::move(path).fault();
+  return made;
 }
 
 Result<config::DirectResponse> read(const wire::route::DirectResponseAction& direct,
@@ -386,12 +440,10 @@ Result<config::VirtualHost> read(const wire::route::VirtualHost& host, const Pla
   note_metadata(host.metadata(), place);
   if (made.name.empty()) return place.in("name").refused("is needed");
   if (made.domains.empty()) return place.in("domains").refused("expected at least one");
-  if (host.has_retry_policy()) {
-    Result<config::RetryPolicy> retry = read(host.retry_policy(), place.in("retry_policy"));
-    if (!retry.ok()) return std::move(retry).fault();
-    made.retry = std::move(retry).value();
-  }
   Result<> read_part = read_routes(made, host, place);
+  if (read_part.ok() && host.has_retry_policy()) {
+    read_part = take(made.retry, read(host.retry_policy(), place.in("retry_policy")));
+  }
   if (!read_part.ok()) return std::move(read_part).fault();
   return made;
 }
@@ -421,13 +473,10 @@ Result<config::RouteConfiguration> read(const wire::route::RouteConfiguration& r
   if (routes.validate_clusters().value()) {
     place.in("validate_clusters").note("a route to a missing cluster answers 503");
   }
-  for (int i = 0; i < routes.virtual_hosts_size(); ++i) {
-    Result<config::VirtualHost> host = read(routes.virtual_hosts(i), place.in("virtual_hosts", i));
-    if (!host.ok()) return std::move(host).fault();
-    made.virtual_hosts.push_back(std::move(host).value());
-  }
-  Result<> checked = check_domains(made, place);
-  if (!checked.ok()) return std::move(checked).fault();
+  Result<> read_part =
+      read_each(made.virtual_hosts, routes.virtual_hosts(), place, "virtual_hosts", read);
+  if (read_part.ok()) read_part = check_domains(made, place);
+  if (!read_part.ok()) return std::move(read_part).fault();
   return made;
 }
 

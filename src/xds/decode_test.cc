@@ -174,6 +174,20 @@ TEST(Decode, RoutesThatCannotBeAreRefused) {
                 r.mutable_virtual_hosts(0)->mutable_routes(0)->mutable_direct_response();
               }),
               HasSubstr("direct_response.status: 0 is no final status"));
+  static constexpr auto route_of = [](Routes& r) {
+    return r.mutable_virtual_hosts(0)->mutable_routes(0);
+  };
+  EXPECT_THAT(
+      route_refusal([](Routes& r) { route_of(r)->mutable_redirect()->set_port_redirect(65536); }),
+      HasSubstr("redirect.port_redirect: 65536 is no port"));
+  EXPECT_THAT(
+      route_refusal([](Routes& r) { route_of(r)->mutable_match()->add_query_parameters(); }),
+      HasSubstr("match.query_parameters[0].name: is needed"));
+  EXPECT_THAT(route_refusal([](Routes& r) {
+                route_of(r)->mutable_route()->set_prefix_rewrite("/a");
+                route_of(r)->mutable_route()->mutable_regex_rewrite();
+              }),
+              HasSubstr("route.regex_rewrite: excludes prefix_rewrite"));
 }
 
 TEST(Decode, WhatWouldBeReplacedForEachRequestIsListedAndNotSent) {
@@ -230,24 +244,65 @@ TEST(Decode, ARouteWithAConditionBeyondUsDoesNotTakeMoreThanItMay) {
   auto& host = *routes.add_virtual_hosts();
   host.set_name("h");
   host.add_domains("*");
-  auto& by_query = *host.add_routes();
-  by_query.mutable_match()->set_prefix("/");
-  add_unknown(*by_query.mutable_match(), 7);
-  by_query.mutable_route()->set_cluster("c");
-  auto& by_range = *host.add_routes();
-  by_range.mutable_match()->set_prefix("/");
-  auto& header = *by_range.mutable_match()->add_headers();
+  auto& grpc = *host.add_routes();
+  grpc.mutable_match()->set_prefix("/");
+  add_unknown(*grpc.mutable_match(), 8);
+  grpc.mutable_route()->set_cluster("c");
+  auto& by_header = *host.add_routes();
+  by_header.mutable_match()->set_prefix("/");
+  auto& header = *by_header.mutable_match()->add_headers();
   header.set_name("x-n");
-  add_unknown(header, 6);
-  by_range.mutable_route()->set_cluster("c");
+  add_unknown(*header.mutable_string_match(), 8);
+  header.mutable_string_match()->set_exact("a");
+  by_header.mutable_route()->set_cluster("c");
   const auto made = decode_route_configuration(routes.SerializeAsString());
   ASSERT_TRUE(made.ok()) << made.fault().describe();
   EXPECT_THAT(made->value.virtual_hosts[0].routes, SizeIs(0));
   EXPECT_THAT(fields_of(made->unhonoured),
-              ElementsAre(HasSubstr("routes[0].match.query_parameters"),
-                          HasSubstr("routes[1].match.headers[0].range_match"),
+              ElementsAre(HasSubstr("routes[0].match.grpc"),
+                          HasSubstr("routes[1].match.headers[0].string_match.custom"),
                           HasSubstr("routes[0]: the whole route is left out"),
                           HasSubstr("routes[1]: the whole route is left out")));
+}
+
+TEST(Decode, ConditionsAndRewritesOfARoute) {
+  const Result<Resources> made = decode_resources(R"(
+- "@type": type.googleapis.com/envoy.config.route.v3.RouteConfiguration
+  name: r
+  virtual_hosts:
+  - name: h
+    domains: ["*"]
+    routes:
+    - match:
+        prefix: /
+        headers:
+        - {name: X-N, range_match: {start: "-5", end: 10}, treat_missing_header_as_empty: true}
+        query_parameters:
+        - {name: a, string_match: {exact: "1"}}
+        - {name: b, present_match: false}
+        - {name: c}
+      route: {cluster: c, idle_timeout: 0s, regex_rewrite: {pattern: {regex: a}, substitution: b}}
+    - match: {prefix: /old}
+      redirect: {scheme_redirect: https, port_redirect: 8443, prefix_rewrite: /new, strip_query: true}
+)",
+                                                  "r.yaml");
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_THAT(made->unhonoured, IsEmpty());
+  const std::vector<config::Route>& routes = made->routes.at(0).virtual_hosts.at(0).routes;
+  const config::HeaderMatch by_header{
+      .name = "x-n", .range = config::Int64Range{-5, 10}, .missing_is_empty = true};
+  EXPECT_THAT(routes.at(0).headers, ElementsAre(by_header));
+  EXPECT_THAT(routes[0].query_parameters,
+              ElementsAre(config::QueryParameterMatch{.name = "a",
+                                                      .value = config::StringMatch{.value = "1"}},
+                          config::QueryParameterMatch{.name = "b", .present = false},
+                          config::QueryParameterMatch{.name = "c"}));
+  EXPECT_EQ(routes[0].forward.idle_timeout, config::Milliseconds{0});
+  EXPECT_EQ(routes[0].forward.regex_rewrite,
+            (config::RegexRewrite{.pattern = "a", .substitution = "b"}));
+  EXPECT_EQ(routes.at(1).redirect,
+            (config::RedirectAction{
+                .scheme = "https", .port = 8443, .prefix_rewrite = "/new", .strip_query = true}));
 }
 
 TEST(Decode, PortsThatNoInspectorLooksAt) {

@@ -39,6 +39,13 @@ void write_timeouts(const config::HttpConnectionManager& http, HttpManager& into
   write(http.drain_timeout, *into.mutable_drain_timeout());
 }
 
+void write_limits(const config::HttpConnectionManager& http, HttpManager& into) {
+  into.mutable_max_request_headers_kb()->set_value(http.max_request_headers_kb);
+  if (http.max_headers_count == config::HttpConnectionManager().max_headers_count) return;
+  into.mutable_common_http_protocol_options()->mutable_max_headers_count()->set_value(
+      http.max_headers_count);
+}
+
 void write_header_handling(const config::HttpConnectionManager& http, HttpManager& into) {
   into.set_server_name(http.server_name);
   if (http.server_header_pass_through) {
@@ -58,7 +65,7 @@ void write(const config::HttpConnectionManager& http, HttpManager& into) {
   write_access_logs(http.access_logs, *into.mutable_access_log());
   write_header_handling(http, into);
   write_timeouts(http, into);
-  into.mutable_max_request_headers_kb()->set_value(http.max_request_headers_kb);
+  write_limits(http, into);
   for (const std::string& upgrade : http.upgrades) {
     into.add_upgrade_configs()->set_upgrade_type(upgrade);
   }

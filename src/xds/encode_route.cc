@@ -28,10 +28,23 @@ void write(const config::StringMatch& match, wire::matcher::StringMatcher& into)
 void write(const config::HeaderMatch& header, wire::route::HeaderMatcher& into) {
   into.set_name(header.name);
   into.set_invert_match(header.invert);
+  into.set_treat_missing_header_as_empty(header.missing_is_empty);
   if (header.value) {
     write(*header.value, *into.mutable_string_match());
+  } else if (header.range) {
+    into.mutable_range_match()->set_start(header.range->start);
+    into.mutable_range_match()->set_end(header.range->end);
   } else {
     into.set_present_match(true);
+  }
+}
+
+void write(const config::QueryParameterMatch& parameter, wire::route::QueryParameterMatcher& into) {
+  into.set_name(parameter.name);
+  if (parameter.value) {
+    write(*parameter.value, *into.mutable_string_match());
+  } else {
+    into.set_present_match(parameter.present);
   }
 }
 
@@ -54,6 +67,9 @@ void write_match(const config::Route& route, wire::route::RouteMatch& into) {
   }
   if (!path.case_sensitive) into.mutable_case_sensitive()->set_value(false);
   for (const config::HeaderMatch& header : route.headers) write(header, *into.add_headers());
+  for (const config::QueryParameterMatch& parameter : route.query_parameters) {
+    write(parameter, *into.add_query_parameters());
+  }
 }
 
 void write(const config::RetryPolicy& policy, wire::route::RetryPolicy& into) {
@@ -89,10 +105,17 @@ void write_clusters(const std::vector<config::WeightedCluster>& clusters,
   }
 }
 
+void write(const config::RegexRewrite& rewrite, wire::matcher::RegexMatchAndSubstitute& into) {
+  into.mutable_pattern()->set_regex(rewrite.pattern);
+  into.set_substitution(rewrite.substitution);
+}
+
 void write(const config::RouteAction& action, wire::route::RouteAction& into) {
   write_clusters(action.clusters, into);
   if (action.timeout) write(*action.timeout, *into.mutable_timeout());
+  if (action.idle_timeout) write(*action.idle_timeout, *into.mutable_idle_timeout());
   if (action.retry) write(*action.retry, *into.mutable_retry_policy());
+  if (action.regex_rewrite) write(*action.regex_rewrite, *into.mutable_regex_rewrite());
   into.set_prefix_rewrite(action.prefix_rewrite);
   if (!action.host_rewrite.empty()) into.set_host_rewrite_literal(action.host_rewrite);
 }
@@ -114,10 +137,18 @@ wire::route::RedirectAction::RedirectResponseCode code_of(std::uint32_t status) 
 }
 
 void write(const config::RedirectAction& redirect, wire::route::RedirectAction& into) {
+  if (redirect.scheme == "https") {
+    into.set_https_redirect(true);
+  } else if (!redirect.scheme.empty()) {
+    into.set_scheme_redirect(redirect.scheme);
+  }
   into.set_host_redirect(redirect.host);
+  into.set_port_redirect(redirect.port);
   if (!redirect.path.empty()) into.set_path_redirect(redirect.path);
+  if (!redirect.prefix_rewrite.empty()) into.set_prefix_rewrite(redirect.prefix_rewrite);
+  if (redirect.regex_rewrite) write(*redirect.regex_rewrite, *into.mutable_regex_rewrite());
+  into.set_strip_query(redirect.strip_query);
   into.set_response_code(code_of(redirect.status));
-  if (redirect.https) into.set_https_redirect(true);
 }
 
 void write(const config::DirectResponse& direct, wire::route::DirectResponseAction& into) {

@@ -79,6 +79,8 @@ class Maker {
   config::LbEndpoint endpoint(bool names);
   config::StringMatch string_match();
   config::HeaderMatch header_match();
+  config::QueryParameterMatch query_match();
+  config::RedirectAction redirect();
   config::RetryPolicy retry();
   std::vector<config::HeaderToAdd> headers();
   config::Route route();
@@ -154,8 +156,42 @@ config::StringMatch Maker::string_match() {
 }
 
 config::HeaderMatch Maker::header_match() {
-  config::HeaderMatch made{.name = "x-" + std::to_string(counter_++), .invert = coin()};
-  if (coin()) made.value = string_match();
+  config::HeaderMatch made{
+      .name = "x-" + std::to_string(counter_++), .invert = coin(), .missing_is_empty = coin()};
+  if (coin()) {
+    made.value = string_match();
+  } else if (coin()) {
+    made.range = {.start = -1 - std::int64_t{number(0, 9)}, .end = std::int64_t{1} << 40};
+  }
+  return made;
+}
+
+config::QueryParameterMatch Maker::query_match() {
+  config::QueryParameterMatch made{.name = word()};
+  if (coin()) {
+    made.value = string_match();
+  } else {
+    made.present = coin();
+  }
+  return made;
+}
+
+config::RedirectAction Maker::redirect() {
+  config::RedirectAction made{.scheme = one_of<std::string>({"", "https", "ftp"}),
+                              .host = maybe_word(),
+                              .port = one_of<std::uint32_t>({0, 1, 65535}),
+                              .strip_query = coin(),
+                              .status = one_of<std::uint32_t>({301, 302, 303, 307, 308})};
+  switch (number(0, 2)) {
+    case 0:
+      made.path = maybe_word();
+      break;
+    case 1:
+      made.prefix_rewrite = maybe_word();
+      break;
+    default:
+      made.regex_rewrite = {.pattern = word(), .substitution = maybe_word()};
+  }
   return made;
 }
 
@@ -187,18 +223,21 @@ config::Route Maker::route() {
   made.path.value = "/p" + std::to_string(counter_++);
   made.path.case_sensitive = coin();
   if (coin()) made.headers = {header_match(), header_match()};
+  if (coin()) made.query_parameters = {query_match(), query_match()};
   made.kind = one_of({Kind::forward, Kind::forward, Kind::redirect, Kind::direct});
   if (made.kind == Kind::forward) {
     made.forward.clusters = weighted();
     if (coin()) made.forward.timeout = duration();
     if (coin()) made.forward.retry = retry();
-    made.forward.prefix_rewrite = maybe_word();
+    if (coin()) made.forward.idle_timeout = duration();
+    if (coin()) {
+      made.forward.prefix_rewrite = maybe_word();
+    } else {
+      made.forward.regex_rewrite = {.pattern = word(), .substitution = maybe_word()};
+    }
     made.forward.host_rewrite = maybe_word();
   } else if (made.kind == Kind::redirect) {
-    made.redirect = {.host = maybe_word(),
-                     .path = maybe_word(),
-                     .status = one_of<std::uint32_t>({301, 302, 303, 307, 308}),
-                     .https = coin()};
+    made.redirect = redirect();
   } else {
     made.direct = {.status = number(200, 599), .body = maybe_word()};
   }
@@ -248,6 +287,7 @@ config::HttpConnectionManager Maker::http() {
   made.request_headers_timeout = duration();
   made.drain_timeout = duration();
   made.max_request_headers_kb = number(1, 96);
+  made.max_headers_count = one_of<std::uint32_t>({1, 100, 4000});
   return made;
 }
 

@@ -2,33 +2,34 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "http/validate.h"
-#include "proxy/decide/text_match.h"
 
 namespace fairlead::proxy {
 namespace {
 
 using config::HeaderMatch;
-using config::StringMatch;
 
-bool value_matches(const StringMatch& match, const re2::RE2* pattern, std::string_view value) {
-  const bool with_case = !match.ignore_case;
-  switch (match.kind) {
-    case StringMatch::Kind::exact:
-      return equal(value, match.value, with_case);
-    case StringMatch::Kind::prefix:
-      return begins(value, match.value, with_case);
-    case StringMatch::Kind::suffix:
-      return finishes(value, match.value, with_case);
-    case StringMatch::Kind::contains:
-      return with_case ? value.find(match.value) != std::string_view::npos
-                       : lowered(value).find(lowered(match.value)) != std::string::npos;
-    case StringMatch::Kind::regex:
-      return pattern && matches_whole(*pattern, value);
-  }
-  return false;
+// As Envoy reads it: with a sign or without, white space around it.
+std::optional<std::int64_t> integer(std::string_view text) {
+  constexpr std::string_view space = " \t\n\v\f\r";
+  const std::size_t start = text.find_first_not_of(space);
+  if (start == std::string_view::npos) return {};
+  text = text.substr(start, text.find_last_not_of(space) + 1 - start);
+  if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) return {};
+  return value;
+}
+
+bool is_within(const config::Int64Range& range, std::string_view text) {
+  const std::optional<std::int64_t> value = integer(text);
+  return value && *value >= range.start && *value < range.end;
 }
 
 std::string_view pseudo_field(const http::RequestHead& head, std::string_view name) {
@@ -39,6 +40,11 @@ std::string_view pseudo_field(const http::RequestHead& head, std::string_view na
   return {};
 }
 
+bool value_matches(const HeaderRule& rule, std::string_view value) {
+  if (rule.value) return matches(*rule.value, value);
+  return !rule.match->range || is_within(*rule.match->range, value);
+}
+
 // What was seen of the values of one name.
 struct Seen {
   const HeaderRule& rule;
@@ -46,9 +52,8 @@ struct Seen {
   bool any = false;
 
   void look_at(std::string_view value) {
-    const auto& asked = rule.match->value;
     present = true;
-    any = any || !asked || value_matches(*asked, rule.pattern.get(), value);
+    any = any || value_matches(rule, value);
   }
 
   void look_at(const http::Fields& fields) {
@@ -59,37 +64,29 @@ struct Seen {
     }
   }
 
-  [[nodiscard]] bool verdict() const {
-    if (!rule.match->value) return present != rule.match->invert;
-    return present && any != rule.match->invert;
+  [[nodiscard]] bool verdict() {
+    const HeaderMatch& match = *rule.match;
+    if (!present && match.missing_is_empty) look_at("");
+    if (!match.value && !match.range) return present != match.invert;
+    return present && any != match.invert;
   }
 };
 
-const char* verb_of(StringMatch::Kind kind) {
-  switch (kind) {
-    case StringMatch::Kind::exact:
-      return "be";
-    case StringMatch::Kind::prefix:
-      return "begin with";
-    case StringMatch::Kind::suffix:
-      return "end with";
-    case StringMatch::Kind::contains:
-      return "contain";
-    case StringMatch::Kind::regex:
-      return "match the pattern";
-  }
-  return "be";
+std::string demand_of(const HeaderMatch& match) {
+  if (match.value) return demand(*match.value, match.invert);
+  return fmt::format("must {}be an integer from {} up to and without {}",
+                     match.invert ? "not " : "", match.range->start, match.range->end);
 }
 
 }  // namespace
 
 Result<HeaderRule> header_rule(const HeaderMatch& match LIFETIMEBOUND) {
-  HeaderRule rule{.match = &match, .known = http::field_name(match.name), .pattern = {}};
-  if (!match.value || match.value->kind != StringMatch::Kind::regex) return rule;
-  rule.pattern = compiled(match.value->value, !match.value->ignore_case);
-  if (rule.pattern->ok()) return rule;
-  return invalid(
-      fmt::format("the pattern {} is refused: {}", match.value->value, rule.pattern->error()));
+  HeaderRule rule{.match = &match, .known = http::field_name(match.name), .value = {}};
+  if (!match.value) return rule;
+  Result<StringRule> value = string_rule(*match.value);
+  if (!value) return std::move(value).fault();
+  rule.value = std::move(value).value();
+  return rule;
 }
 
 bool matches(const HeaderRule& rule, const http::RequestHead& head) {
@@ -116,18 +113,18 @@ bool matches(const HeaderRule& rule, const http::ResponseHead& head) {
 
 std::string why_not(const HeaderRule& rule, const http::RequestHead& head) {
   const HeaderMatch& match = *rule.match;
-  if (!match.value) {
+  if (!match.value && !match.range) {
     return fmt::format("the header {} is {}", match.name, match.invert ? "there" : "not there");
   }
-  const std::string wanted = fmt::format("must {}{} {}", match.invert ? "not " : "",
-                                         verb_of(match.value->kind), match.value->value);
   if (match.name.starts_with(':')) {
-    return fmt::format("{} is {}, and {}", match.name, pseudo_field(head, match.name), wanted);
+    return fmt::format("{} is {}, and {}", match.name, pseudo_field(head, match.name),
+                       demand_of(match));
   }
   const http::Field* field = head.fields.find(match.name);
-  if (!field) return fmt::format("the header {} is not there, and {}", match.name, wanted);
+  if (!field)
+    return fmt::format("the header {} is not there, and {}", match.name, demand_of(match));
   return fmt::format("the header {} is {}, and {}", match.name, http::printable(field->value),
-                     wanted);
+                     demand_of(match));
 }
 
 }  // namespace fairlead::proxy

@@ -1,17 +1,14 @@
 // Whether a message has the header that a rule asks for. Pure.
 #pragma once
 
-#include <memory>
+#include <optional>
 #include <string>
 
 #include "base/lifetime.h"
 #include "base/result.h"
 #include "config/route.h"
 #include "http/message.h"
-
-namespace re2 {
-class RE2;
-}
+#include "proxy/decide/text_match.h"
 
 namespace fairlead::proxy {
 
@@ -19,7 +16,7 @@ namespace fairlead::proxy {
 struct HeaderRule {
   const config::HeaderMatch* match = nullptr;  // never null
   http::FieldName known = http::FieldName::other;
-  std::shared_ptr<const re2::RE2> pattern;  // of a regex
+  std::optional<StringRule> value;  // of a match that asks for one
 };
 
 [[nodiscard]] Result<HeaderRule> header_rule(const config::HeaderMatch& match LIFETIMEBOUND);
@@ -27,7 +24,8 @@ struct HeaderRule {
 
 [[nodiscard]] bool matches(const HeaderRule& rule, const http::RequestHead& head);
 [[nodiscard]] bool matches(const HeaderRule& rule, const http::ResponseHead& head);
-// As Envoy: a value that is asked for is not found in a field that is not there, inverted or not.
+// As Envoy: a value that is asked for is not found in a field that is not there, inverted or not,
+// unless such a field counts as an empty one.
 // Each of repeated values counts for itself, so that none can hide behind another. Names with a
 // colon are HTTP/2's: ":method", ":path", ":authority" and ":scheme" of a request, ":status" of a
 // response.

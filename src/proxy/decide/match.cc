@@ -8,7 +8,7 @@
 #include <unordered_map>
 #include <utility>
 
-#include "proxy/decide/text_match.h"
+#include "proxy/decide/query_match.h"
 
 namespace fairlead::proxy {
 namespace {
@@ -19,8 +19,9 @@ using config::PathMatch;
 
 struct ReadyRoute {
   Rule rule;
-  std::shared_ptr<const re2::RE2> path;  // of a regex
+  Pattern path;  // of a regex
   std::vector<HeaderRule> headers;
+  std::vector<QueryRule> query_parameters;
 };
 
 struct ReadyHost {
@@ -37,13 +38,6 @@ struct Hash {
 using HostsByName = std::unordered_map<std::string, std::size_t, Hash, std::equal_to<>>;
 using HostsByLength = std::map<std::size_t, HostsByName, std::greater<>>;  // longest first
 
-std::string_view without_port(std::string_view authority) {
-  const std::size_t colon = authority.rfind(':');
-  if (colon == std::string_view::npos) return authority;
-  if (authority.find(']', colon) != std::string_view::npos) return authority;  // inside an IPv6
-  return authority.substr(0, colon);
-}
-
 bool path_matches(const ReadyRoute& ready, std::string_view path) {
   const PathMatch& match = ready.rule.route->path;
   switch (match.kind) {
@@ -58,6 +52,24 @@ bool path_matches(const ReadyRoute& ready, std::string_view path) {
              (path.size() == match.value.size() || path[match.value.size()] == '/');
   }
   return false;
+}
+
+const HeaderRule* failing_header(const ReadyRoute& ready, const http::RequestHead& head) {
+  const auto fails = std::find_if(ready.headers.begin(), ready.headers.end(),
+                                  [&](const HeaderRule& rule) { return !matches(rule, head); });
+  return fails == ready.headers.end() ? nullptr : &*fails;
+}
+
+const QueryRule* failing_parameter(const ReadyRoute& ready, const http::RequestHead& head) {
+  const auto& rules = ready.query_parameters;
+  const auto fails = std::find_if(rules.begin(), rules.end(),
+                                  [&](const QueryRule& rule) { return !matches(rule, head); });
+  return fails == rules.end() ? nullptr : &*fails;
+}
+
+bool accepts(const ReadyRoute& ready, const http::RequestHead& head) {
+  return path_matches(ready, head.path_without_query()) && !failing_header(ready, head) &&
+         !failing_parameter(ready, head);
 }
 
 // ── Why not ──────────────────────────────────────────────────────────────────────────────────────
@@ -76,6 +88,14 @@ std::string why_path(const PathMatch& match, std::string_view path) {
   return {};
 }
 
+std::string why_not(const ReadyRoute& ready, const http::RequestHead& head) {
+  const std::string_view path = head.path_without_query();
+  if (!path_matches(ready, path)) return why_path(ready.rule.route->path, path);
+  if (const HeaderRule* const header = failing_header(ready, head)) return why_not(*header, head);
+  const QueryRule* const parameter = failing_parameter(ready, head);
+  return parameter ? why_not(*parameter, head) : std::string();
+}
+
 std::string name_of(const config::Route& route, std::size_t position) {
   return route.name.empty() ? fmt::format("route {}", position + 1) : "route " + route.name;
 }
@@ -87,14 +107,22 @@ std::string place_of(const config::VirtualHost& host, std::size_t position) {
 }
 
 bool changes_request(const config::Route& route) {
-  return !route.forward.prefix_rewrite.empty() || !route.forward.host_rewrite.empty() ||
-         !route.request_headers_to_add.empty() || !route.request_headers_to_remove.empty();
+  return !route.forward.prefix_rewrite.empty() || route.forward.regex_rewrite ||
+         !route.forward.host_rewrite.empty() || !route.request_headers_to_add.empty() ||
+         !route.request_headers_to_remove.empty();
 }
 
-Result<std::shared_ptr<const re2::RE2>> path_pattern(const PathMatch& path) {
-  std::shared_ptr<const re2::RE2> pattern = compiled(path.value, path.case_sensitive);
-  if (pattern->ok()) return pattern;
-  return invalid(fmt::format("the pattern {} is refused: {}", path.value, pattern->error()));
+Result<Pattern> rewritten_pattern(const config::RegexRewrite& rewrite) {
+  Result<Pattern> pattern = compiled(rewrite.pattern);
+  if (!pattern) return pattern;
+  std::string why;
+  if ((*pattern)->CheckRewriteString(rewrite.substitution, &why)) return pattern;
+  return invalid(fmt::format("the substitution {} is refused: {}", rewrite.substitution, why));
+}
+
+const std::optional<config::RegexRewrite>& regex_rewrite_of(const config::Route& route) {
+  return route.kind == config::Route::Kind::redirect ? route.redirect.regex_rewrite
+                                                     : route.forward.regex_rewrite;
 }
 
 Result<ReadyRoute> ready_route(const config::VirtualHost& host, const config::Route& route) {
@@ -110,14 +138,24 @@ Result<ReadyRoute> ready_route(const config::VirtualHost& host, const config::Ro
   ready.rule.changes_response =
       !route.response_headers_to_add.empty() || !route.response_headers_to_remove.empty();
   if (route.path.kind == PathMatch::Kind::regex) {
-    Result<std::shared_ptr<const re2::RE2>> pattern = path_pattern(route.path);
+    Result<Pattern> pattern = compiled(route.path.value, route.path.case_sensitive);
     if (!pattern.ok()) return std::move(pattern).fault();
     ready.path = std::move(pattern).value();
+  }
+  if (const auto& rewrite = regex_rewrite_of(route)) {
+    Result<Pattern> pattern = rewritten_pattern(*rewrite);
+    if (!pattern.ok()) return std::move(pattern).fault();
+    ready.rule.rewritten = std::move(pattern).value();
   }
   for (const config::HeaderMatch& match : route.headers) {
     Result<HeaderRule> rule = header_rule(match);
     if (!rule.ok()) return std::move(rule).fault();
     ready.headers.push_back(std::move(rule).value());
+  }
+  for (const config::QueryParameterMatch& match : route.query_parameters) {
+    Result<QueryRule> rule = query_rule(match);
+    if (!rule.ok()) return std::move(rule).fault();
+    ready.query_parameters.push_back(std::move(rule).value());
   }
   return ready;
 }
@@ -221,22 +259,12 @@ const Rule* match(const RouteTable& table LIFETIMEBOUND, const http::RequestHead
   }
   if (!host) return nullptr;
 
-  const std::string_view path = head.path_without_query();
   for (const ReadyRoute& ready : host->routes) {
+    if (accepts(ready, head)) return &ready.rule;
+    if (!refused) continue;
     const auto position = static_cast<std::size_t>(&ready - host->routes.data());
     const config::Route& route = *ready.rule.route;
-    if (!path_matches(ready, path)) {
-      if (refused) {
-        refused->push_back({name_of(route, position), why_path(route.path, path), route.origin});
-      }
-      continue;
-    }
-    const auto fails = std::find_if(ready.headers.begin(), ready.headers.end(),
-                                    [&](const HeaderRule& rule) { return !matches(rule, head); });
-    if (fails == ready.headers.end()) return &ready.rule;
-    if (refused) {
-      refused->push_back({name_of(route, position), why_not(*fails, head), route.origin});
-    }
+    refused->push_back({name_of(route, position), why_not(ready, head), route.origin});
   }
   return nullptr;
 }

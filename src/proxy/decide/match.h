@@ -15,6 +15,7 @@
 #include "http/message.h"
 #include "proxy/decide/refusal.h"
 #include "proxy/decide/retry.h"
+#include "proxy/decide/text_match.h"
 
 namespace fairlead::proxy {
 
@@ -23,6 +24,7 @@ struct Rule {
   const config::VirtualHost* host = nullptr;  // never null
   const config::Route* route = nullptr;       // never null; route->origin names the resource
   RetryRules retry;                           // the route's, else its virtual host's, else none
+  Pattern rewritten;                          // what regex_rewrite replaces; null without one
   bool changes_request = false;               // rewrite_request() would do something
   bool changes_response = false;
 };

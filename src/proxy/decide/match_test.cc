@@ -152,6 +152,97 @@ TEST(Headers, EachKindAndItsInverse) {
   EXPECT_TRUE(takes(*one(loose), {{"x", "xxaBcx"}}));
 }
 
+TEST(Headers, ANumberInARangeAsEnvoyReadsIt) {
+  const auto takes = [](HeaderMatch match, const std::vector<std::string>& values) {
+    const auto table = table_of({host("h", {"*"}, {route("r", {}, {std::move(match)})})});
+    http::RequestHead head = request("h");
+    for (const std::string& value : values) head.fields.add("x-n", value);
+    return match_host(*table, "h") && fairlead::proxy::match(*table, head) != nullptr;
+  };
+  const HeaderMatch small{.name = "x-n", .range = config::Int64Range{-10, 10}};
+  HeaderMatch not_small = small;
+  not_small.invert = true;
+  for (const char* value : {"5", "-10", "9", "+5", "05", " 5\t"}) {
+    EXPECT_TRUE(takes(small, {value})) << value;
+    EXPECT_FALSE(takes(not_small, {value})) << value;
+  }
+  for (const char* value :
+       {"10", "-11", "", " ", "0x5", "5.0", "5a", "1,2", "+-5", "+", "99999999999999999999"}) {
+    EXPECT_FALSE(takes(small, {value})) << value;
+    EXPECT_TRUE(takes(not_small, {value})) << value;
+  }
+  EXPECT_TRUE(takes(small, {"50", "7"}));
+  EXPECT_FALSE(takes(small, {}));
+  EXPECT_FALSE(takes(not_small, {}));
+  EXPECT_FALSE(takes({.name = "x-n", .range = config::Int64Range{10, 1}}, {"5"}));
+}
+
+TEST(Headers, OneThatIsMissingCountsAsEmptyWhenAsked) {
+  using Kind = StringMatch::Kind;
+  const auto takes_none = [](HeaderMatch match) {
+    match.missing_is_empty = true;
+    const auto table = table_of({host("h", {"*"}, {route("r", {}, {std::move(match)})})});
+    return fairlead::proxy::match(*table, request("h")) != nullptr;
+  };
+  EXPECT_TRUE(takes_none(wants("x", Kind::exact, "a", true)));
+  EXPECT_FALSE(takes_none(wants("x", Kind::exact, "a")));
+  EXPECT_TRUE(takes_none(wants("x", Kind::regex, "a*")));
+  EXPECT_TRUE(takes_none({.name = "x"}));
+  EXPECT_TRUE(takes_none({.name = "x", .range = config::Int64Range{0, 5}, .invert = true}));
+}
+
+TEST(QueryParameters, TheFirstOfTheNameCountsAsItCame) {
+  using Kind = StringMatch::Kind;
+  const auto takes = [](config::QueryParameterMatch match, std::string_view path) {
+    config::Route one = route("r", {});
+    one.query_parameters = {std::move(match)};
+    const auto table = table_of({host("h", {"*"}, {one})});
+    return fairlead::proxy::match(*table, request("h", path)) != nullptr;
+  };
+  const config::QueryParameterMatch is_1{.name = "a", .value = StringMatch{.value = "1"}};
+  for (const char* path : {"/?a=1", "/?a=1&a=2", "/?b=1&a=1", "/?&&a=1", "/?a=1&"}) {
+    EXPECT_TRUE(takes(is_1, path)) << path;
+  }
+  for (const char* path : {"/?a=2", "/?a=2&a=1", "/?a=1=2", "/", "/?", "/?a", "/?A=1", "/?xa=1",
+                           "/?a=1;b", "/?a=1?", "/??a=1", "/?%61=1", "/?a=%31", "/a=1"}) {
+    EXPECT_FALSE(takes(is_1, path)) << path;
+  }
+  const config::QueryParameterMatch is_empty{.name = "a", .value = StringMatch{}};
+  EXPECT_TRUE(takes(is_empty, "/?a"));
+  EXPECT_TRUE(takes(is_empty, "/?a="));
+  EXPECT_FALSE(takes(is_empty, "/?b"));
+  const config::QueryParameterMatch digits{
+      .name = "a", .value = StringMatch{.kind = Kind::regex, .value = "[0-9]+"}};
+  EXPECT_TRUE(takes(digits, "/?a=12"));
+  EXPECT_FALSE(takes(digits, "/?a=12x"));
+  EXPECT_TRUE(takes({.name = "a"}, "/?a"));
+  EXPECT_FALSE(takes({.name = "a"}, "/?ab"));
+  EXPECT_FALSE(takes({.name = "a", .present = false}, "/?a"));
+  EXPECT_TRUE(takes({.name = "a", .present = false}, "/?b"));
+}
+
+TEST(Refusals, AConditionSaysWhatWasExpectedAndWhatCame) {
+  config::Route picky = route("r", {}, {{.name = "x-n", .range = config::Int64Range{1, 5}}});
+  picky.query_parameters = {
+      {.name = "a", .value = StringMatch{.kind = StringMatch::Kind::prefix, .value = "v"}},
+      {.name = "b", .present = false}};
+  const auto table = table_of({host("h", {"*"}, {picky})});
+  const auto why = [&](std::string_view path, std::string_view number) {
+    http::RequestHead head = request("h", path);
+    if (!number.empty()) head.fields.add("x-n", number);
+    Refusals refused;
+    EXPECT_EQ(match(*table, head, &refused), nullptr);
+    return refused.at(0).why;
+  };
+  EXPECT_EQ(why("/", ""),
+            "the header x-n is not there, and must be an integer from 1 up to and without 5");
+  EXPECT_EQ(why("/", "5"),
+            "the header x-n is '5', and must be an integer from 1 up to and without 5");
+  EXPECT_EQ(why("/", "2"), "the query parameter a is not there, and must begin with v");
+  EXPECT_EQ(why("/?a=w", "2"), "the query parameter a is 'w', and must begin with v");
+  EXPECT_EQ(why("/?a=v&b", "2"), "the query parameter b is there");
+}
+
 TEST(Refusals, EachHostAndEachEarlierRouteSaysWhy) {
   const auto table =
       table_of({host("other", {"other"}),
@@ -182,6 +273,13 @@ TEST(RouteTable, WhatCannotBeMadeReadyIsNamed) {
   auto made = RouteTable::make(routes);
   ASSERT_FALSE(made.ok());
   EXPECT_THAT(made.fault().message, HasSubstr("virtual host h, route bad: the pattern ("));
+  routes->virtual_hosts[0].routes[0].path = {};
+  config::RouteAction& action = routes->virtual_hosts[0].routes[0].forward;
+  action.regex_rewrite = {.pattern = "[", .substitution = ""};
+  EXPECT_THAT(RouteTable::make(routes).fault().message, HasSubstr("the pattern [ is refused"));
+  action.regex_rewrite = {.pattern = "(a)", .substitution = "\\2"};
+  EXPECT_THAT(RouteTable::make(routes).fault().message,
+              HasSubstr("the substitution \\2 is refused"));
   auto policy = std::make_shared<config::RouteConfiguration>();
   policy->virtual_hosts = {host("h", {"*"}, {route("bad", {})})};
   policy->virtual_hosts[0].retry = config::RetryPolicy{
@@ -289,18 +387,59 @@ TEST(Rewrite, PrefixHostAndFields) {
   EXPECT_FALSE(match(*table, request("h", "/x"))->changes_request);
 }
 
+TEST(Rewrite, ByPattern) {
+  config::Route changed = route("r", {.value = "/"});
+  changed.forward.regex_rewrite = {.pattern = "/(\\w+)/(\\w+)", .substitution = "/\\2/\\1"};
+  const auto table = table_of({host("h", {"*"}, {changed})});
+  http::RequestHead head = request("h", "/a/b/c/d?x=/e/f");
+  const Rule* rule = match(*table, head);
+  ASSERT_TRUE(rule && rule->changes_request);
+  rewrite_request(*rule, head);
+  EXPECT_EQ(head.path, "/b/a/d/c?x=/e/f");
+  EXPECT_EQ(head.fields.value("x-envoy-original-path"), "/a/b/c/d?x=/e/f");
+}
+
+// What Envoy 1.40 answers to the same.
 TEST(Rewrite, Redirects) {
-  config::Route moved = route("r", {});
-  moved.kind = config::Route::Kind::redirect;
-  const auto location = [&](config::RedirectAction action) {
+  const auto location = [](PathMatch path, config::RedirectAction action, std::string_view target,
+                           std::string_view authority = "h:80") {
+    config::Route moved = route("r", std::move(path));
+    moved.kind = config::Route::Kind::redirect;
     moved.redirect = std::move(action);
     const auto table = table_of({host("h", {"*"}, {moved})});
-    const http::RequestHead head = request("h:80", "/a?b");
+    const http::RequestHead head = request(authority, target);
     return redirect_location(*match(*table, head), head);
   };
-  EXPECT_EQ(location({.host = "new", .path = ""}), "http://new/a?b");
-  EXPECT_EQ(location({.host = "", .path = "/x", .https = true}), "https://h/x?b");
-  EXPECT_EQ(location({.host = "", .path = "/x?y"}), "http://h:80/x?y");
+  const auto any = [&](config::RedirectAction action, std::string_view authority = "h:80") {
+    return location({}, std::move(action), "/a?b", authority);
+  };
+  EXPECT_EQ(any({.host = "new"}), "http://new/a?b");
+  EXPECT_EQ(any({.scheme = "https", .path = "/x"}), "https://h/x?b");
+  EXPECT_EQ(any({.path = "/x?y"}), "http://h:80/x?y");
+  EXPECT_EQ(any({.port = 8443}), "http://h:8443/a?b");
+  EXPECT_EQ(any({.host = "new:1", .port = 8443}), "http://new:1:8443/a?b");
+  EXPECT_EQ(any({.scheme = "https", .port = 8443}, "h"), "https://h:8443/a?b");
+  EXPECT_EQ(any({.scheme = "ftp"}), "ftp://h/a?b");
+  EXPECT_EQ(any({.scheme = "https"}, "h:81"), "https://h:81/a?b");
+  EXPECT_EQ(any({.scheme = "https"}, "h:443"), "https://h:443/a?b");
+  EXPECT_EQ(any({.scheme = "https"}, "[fd00::1]:80"), "https://[fd00::1]/a?b");
+  EXPECT_EQ(any({.port = 8443}, "[fd00::1]"), "http://[fd00::1]:8443/a?b");
+  EXPECT_EQ(any({.strip_query = true}), "http://h:80/a");
+  EXPECT_EQ(any({.path = "/new", .strip_query = true}), "http://h:80/new");
+  EXPECT_EQ(any({.path = "/new?z=1", .strip_query = true}), "http://h:80/new?z=1");
+
+  const auto moved = [&](PathMatch path, std::string_view target, bool strip = false) {
+    return location(std::move(path), {.prefix_rewrite = "/new", .strip_query = strip}, target);
+  };
+  using Kind = PathMatch::Kind;
+  EXPECT_EQ(moved({.value = "/pre/fix"}, "/pre/fix/more?q=1"), "http://h:80/new/more?q=1");
+  EXPECT_EQ(moved({.value = "/pre/fix"}, "/pre/fixed"), "http://h:80/newed");
+  EXPECT_EQ(moved({.value = "/pre"}, "/pre/x?q", true), "http://h:80/new/x");
+  EXPECT_EQ(moved({Kind::exact, "/a"}, "/a?q"), "http://h:80/new?q");
+  EXPECT_EQ(moved({Kind::regex, "/a/.*"}, "/a/b?q"), "http://h:80/new?q");
+  EXPECT_EQ(moved({Kind::path_separated_prefix, "/a"}, "/a/b"), "http://h:80/new/b");
+  EXPECT_EQ(location({}, {.regex_rewrite = config::RegexRewrite{"a", "bb\\0"}}, "/regexall/aa?a"),
+            "http://h:80/regexbball/bbabba?a");
 }
 
 }  // namespace

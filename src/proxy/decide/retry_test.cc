@@ -125,6 +125,11 @@ TEST(Timeouts, AsEnvoyCountsThem) {
   EXPECT_FALSE(timeouts_of(action, manager).whole.has_value());
   EXPECT_EQ(timeouts_of(action, manager).attempt, std::chrono::milliseconds(250));
   EXPECT_FALSE(timeouts_of(action, manager).idle.has_value());
+  action.idle_timeout = config::Milliseconds{40};
+  EXPECT_EQ(timeouts_of(action, manager).idle, std::chrono::milliseconds(40));
+  manager.stream_idle_timeout = config::Milliseconds{100};
+  action.idle_timeout = config::Milliseconds{0};
+  EXPECT_FALSE(timeouts_of(action, manager).idle.has_value());
 }
 
 }  // namespace

@@ -115,17 +115,70 @@ void tell_original(http::Fields& fields, std::string_view name, std::string_view
   fields.add(name, original);
 }
 
-std::string_view rewritten_path(const config::Route& route, http::RequestHead& head) {
+// The part of the path (without the query) that prefix_rewrite leaves.
+std::string_view unmatched(const config::Route& route, std::string_view path) {
   const bool by_prefix = route.path.kind == config::PathMatch::Kind::prefix ||
                          route.path.kind == config::PathMatch::Kind::path_separated_prefix;
-  const std::size_t replaced =
-      by_prefix ? route.path.value.size() : head.path_without_query().size();
-  const std::string_view rest = head.path.substr(std::min(replaced, head.path.size()));
-  const std::string& start = route.forward.prefix_rewrite;
-  char* const text = head.fields.keep_space(start.size() + rest.size());
-  std::memcpy(text, start.data(), start.size());
+  return by_prefix ? path.substr(std::min(route.path.value.size(), path.size())) : "";
+}
+
+std::string substituted(const Rule& rule, const config::RegexRewrite& rewrite,
+                        std::string_view path) {
+  std::string made(path);
+  re2::RE2::GlobalReplace(&made, *rule.rewritten, rewrite.substitution);
+  return made;
+}
+
+std::string_view joined(http::Fields& fields LIFETIMEBOUND, std::string_view start,
+                        std::string_view rest) {
+  char* const text = fields.keep_space(start.size() + rest.size());
+  if (!start.empty()) std::memcpy(text, start.data(), start.size());
   if (!rest.empty()) std::memcpy(text + start.size(), rest.data(), rest.size());
   return {text, start.size() + rest.size()};
+}
+
+void rewrite_path(const Rule& rule, http::RequestHead& head) {
+  const config::RouteAction& action = rule.route->forward;
+  const std::string_view before = head.path;
+  const std::string_view path = head.path_without_query();
+  const std::string_view query = before.substr(path.size());
+  if (action.regex_rewrite) {
+    head.path = joined(head.fields, substituted(rule, *action.regex_rewrite, path), query);
+  } else if (!action.prefix_rewrite.empty()) {
+    const std::size_t kept = unmatched(*rule.route, path).size() + query.size();
+    head.path = joined(head.fields, action.prefix_rewrite, before.substr(before.size() - kept));
+  } else {
+    return;
+  }
+  tell_original(head.fields, "x-envoy-original-path", before);
+}
+
+// ── Redirects ────────────────────────────────────────────────────────────────────────────────────
+
+// Of the request, less the port that another scheme or port makes wrong.
+std::string_view authority_for(const config::RedirectAction& redirect, std::string_view authority,
+                               std::string_view before, std::string_view after) {
+  const std::string_view usual = before == "https" ? ":443" : ":80";
+  const bool other_scheme = before != after && authority.ends_with(usual);
+  return redirect.port != 0 || other_scheme ? without_port(authority) : authority;
+}
+
+std::string rewritten_path(const Rule& rule, std::string_view path) {
+  const config::RedirectAction& redirect = rule.route->redirect;
+  if (!redirect.path.empty()) return redirect.path;
+  if (redirect.regex_rewrite) return substituted(rule, *redirect.regex_rewrite, path);
+  if (redirect.prefix_rewrite.empty()) return std::string(path);
+  return redirect.prefix_rewrite + std::string(unmatched(*rule.route, path));
+}
+
+std::string path_for(const Rule& rule, const http::RequestHead& head) {
+  const config::RedirectAction& redirect = rule.route->redirect;
+  if (redirect.path.find('?') != std::string::npos) return redirect.path;
+  const std::string_view path = head.path_without_query();
+  std::string made = rewritten_path(rule, path);
+  made += head.path.substr(path.size());
+  if (redirect.strip_query) made.resize(std::min(made.find('?'), made.size()));
+  return made;
 }
 
 }  // namespace
@@ -146,10 +199,7 @@ Result<> normalise_path(http::RequestHead& head) {
 void rewrite_request(const Rule& rule, http::RequestHead& head) {
   if (!rule.changes_request) return;
   const config::Route& route = *rule.route;
-  if (!route.forward.prefix_rewrite.empty()) {
-    const std::string_view before = std::exchange(head.path, rewritten_path(route, head));
-    tell_original(head.fields, "x-envoy-original-path", before);
-  }
+  rewrite_path(rule, head);
   if (!route.forward.host_rewrite.empty()) {
     const std::string_view before = std::exchange(head.authority, route.forward.host_rewrite);
     tell_original(head.fields, "x-envoy-original-host", before);
@@ -166,21 +216,11 @@ void rewrite_response(const Rule& rule, http::ResponseHead& head) {
 std::string redirect_location(const Rule& rule, const http::RequestHead& head,
                               std::string_view scheme) {
   const config::RedirectAction& redirect = rule.route->redirect;
-  std::string_view authority = redirect.host.empty() ? head.authority : redirect.host;
-  if (redirect.https) {
-    scheme = "https";
-    if (authority.ends_with(":80")) authority.remove_suffix(3);
-  }
-  std::string location = fmt::format("{}://{}", scheme, authority);
-  if (redirect.path.empty()) {
-    location += head.path;
-    return location;
-  }
-  location += redirect.path;
-  if (redirect.path.find('?') == std::string::npos) {
-    location += head.path.substr(head.path_without_query().size());
-  }
-  return location;
+  const std::string_view to = redirect.scheme.empty() ? scheme : redirect.scheme;
+  const std::string_view authority =
+      redirect.host.empty() ? authority_for(redirect, head.authority, scheme, to) : redirect.host;
+  const std::string port = redirect.port == 0 ? "" : fmt::format(":{}", redirect.port);
+  return fmt::format("{}://{}{}{}", to, authority, port, path_for(rule, head));
 }
 
 }  // namespace fairlead::proxy

@@ -15,7 +15,7 @@ Timeouts timeouts_of(const config::RouteAction& action,
   constexpr config::Milliseconds unsaid{15000};
   return {.whole = unless_zero(action.timeout.value_or(unsaid)),
           .attempt = action.retry ? unless_zero(action.retry->per_try_timeout) : std::nullopt,
-          .idle = unless_zero(manager.stream_idle_timeout)};
+          .idle = unless_zero(action.idle_timeout.value_or(manager.stream_idle_timeout))};
 }
 
 }  // namespace fairlead::proxy
