@@ -92,6 +92,7 @@ TEST(Lines, BreakAtBlanksAndHang) {
   EXPECT_EQ(columns_of("→ ✗"), 3U);
   EXPECT_EQ(hanging("one two three four", 9, 2), "one two\n  three\n  four\n");
   EXPECT_EQ(hanging("one", 9), "one\n");
+  EXPECT_EQ(counted(0, "pod") + counted(1, "pod") + counted(2, "pod"), "0 pods1 pod2 pods");
 }
 
 TEST(SeededRandom, RepeatsItselfAndStaysBelow) {

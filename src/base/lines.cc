@@ -1,5 +1,7 @@
 #include "base/lines.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace fairlead {
@@ -43,6 +45,10 @@ std::string hanging(std::string_view text, std::size_t width, std::size_t indent
     all += std::string(indentation, ' ') + next_line(text, width - indentation) + '\n';
   }
   return all;
+}
+
+std::string counted(std::size_t number, std::string_view thing) {
+  return fmt::format("{} {}{}", number, thing, number == 1 ? "" : "s");
 }
 
 }  // namespace fairlead

@@ -18,4 +18,7 @@ namespace fairlead {
                                   std::size_t indentation = 2);
 // The same as one text that ends each line; lines after the first begin with blanks.
 
+[[nodiscard]] std::string counted(std::size_t number, std::string_view thing);
+// "1 pod", "2 pods".
+
 }  // namespace fairlead

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/lines.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "control/control.h"
@@ -69,8 +70,8 @@ class Teller {
     const mesh::WorldPointer& world = worlds.world();
     if (world == nullptr || world->version == version_) return;
     version_ = world->version;
-    log::info(fmt::format("world {}: {} services, {} workloads", version_, world->services.size(),
-                          world->workloads.size()));
+    log::info(fmt::format("world {}: {}, {}", version_, counted(world->services.size(), "service"),
+                          counted(world->workloads.size(), "workload")));
     tell_ignored(*world);
   }
 

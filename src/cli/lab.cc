@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/json_text.h"
+#include "base/lines.h"
 #include "cli/commands.h"
 #include "lab/client.h"
 #include "lab/guardian.h"
@@ -149,8 +150,9 @@ int list(const Wishes& wishes) {
   for (const lab::Found& one : *labs) {
     std::string files;
     for (const std::string& file : one.record.manifests) files += " " + file;
-    std::printf("%-16s %zu nodes  since %s %s\n", one.places.name.c_str(), one.record.nodes.size(),
-                one.record.started.c_str(), files.c_str());
+    std::printf("%-16s %s  since %s %s\n", one.places.name.c_str(),
+                counted(one.record.nodes.size(), "node").c_str(), one.record.started.c_str(),
+                files.c_str());
   }
   return 0;
 }

@@ -17,8 +17,8 @@ std::string describe(const StringMap& labels) {
   return text;
 }
 
-Fault does_not_fit(const Pod& pod, const std::string& why) {
-  return missing(fmt::format("pod {} fits no node: {}", pod.metadata.full_name(), why));
+Fault fits_none(const std::string& why) {
+  return missing("it fits no node: " + why);
 }
 
 struct Load {
@@ -33,7 +33,7 @@ Result<std::string> choose_node(const Pod& pod, const std::vector<Node>& nodes,
                                 const std::vector<Pod>& pods) {
   if (!pod.spec.node_name.empty()) {
     if (find(nodes, "", pod.spec.node_name) == nullptr) {
-      return does_not_fit(pod, fmt::format("there is no node {}", pod.spec.node_name));
+      return fits_none(fmt::format("there is no node {}", pod.spec.node_name));
     }
     return pod.spec.node_name;
   }
@@ -54,10 +54,10 @@ Result<std::string> choose_node(const Pod& pod, const std::vector<Node>& nodes,
   }
   if (best != nullptr) return best->metadata.name;
   if (!pod.spec.node_selector.empty()) {
-    return does_not_fit(pod, fmt::format("none that takes pods has the labels {}",
-                                         describe(pod.spec.node_selector)));
+    return fits_none(
+        fmt::format("none that takes pods has the labels {}", describe(pod.spec.node_selector)));
   }
-  return does_not_fit(pod, "there is none that takes pods");
+  return fits_none("there is none that takes pods");
 }
 
 // ── status ──────────────────────────────────────────────────────────────────────────────────────

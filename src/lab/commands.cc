@@ -234,51 +234,58 @@ Task<Result<Line>> do_kill(Caller& caller, const Line& wish) {
   co_return Line{{"status", 0}, {"pod", pod.runner->pod().metadata.full_name()}};
 }
 
-Task<Result<>> until_replaced(Lab& lab) {
-  // The change is noticed at the end of this turn.
-  if (Result<> slept = co_await lab.loop().sleep(milliseconds(20)); !slept) co_return slept;
+// Until no pod goes and none is waited for any more: what is lacking then.
+Task<Result<Lacks>> until_replaced(Lab& lab) {
   for (;;) {
+    // The change is noticed at the end of this turn.
+    if (Result<> slept = co_await lab.loop().sleep(milliseconds(20)); !slept) {
+      co_return std::move(slept).fault();
+    }
     const bool retiring = std::any_of(lab.pods().begin(), lab.pods().end(),
                                       [](const auto& pod) { return pod.second.retiring; });
-    if (!retiring) {
-      if (Result<> settled = co_await lab.until_settled(milliseconds(1)); settled) {
-        co_return settled;
-      }
-    }
-    if (Result<> slept = co_await lab.loop().sleep(milliseconds(20)); !slept) co_return slept;
+    if (retiring) continue;
+    Result<Lacks> left = co_await lab.until_settled(Duration::zero());
+    if (!left || left->waiting.empty()) co_return left;
   }
 }
 
-Task<Result<Line>> wait_until_replaced(Caller& caller) {
+// What has been without hope `before` is no news.
+Task<Result<Line>> wait_until_replaced(Caller& caller, Lacks before) {
   Lab& lab = caller.lab;
-  const Result<> replaced = co_await net::within(lab.loop(), replace_patience, until_replaced(lab));
-  if (replaced) co_return Line{{"status", 0}};
-  const std::string still = lab.whats_missing();
+  const Result<Lacks> replaced =
+      co_await net::within(lab.loop(), replace_patience, until_replaced(lab));
+  Lacks left = replaced ? *replaced : lab.lacks();
+  std::erase_if(left.hopeless, [&before](const Lack& one) {
+    return std::find(before.hopeless.begin(), before.hopeless.end(), one) != before.hopeless.end();
+  });
+  if (replaced && left.none()) co_return Line{{"status", 0}};
   co_return Fault{.kind = FaultKind::timed_out,
-                  .message = still.empty() ? replaced.fault().describe() : still};
+                  .message = left.none() ? replaced.fault().describe() : left.describe()};
 }
 
 Task<Result<Line>> do_restart(Caller& caller, const Line& wish) {
   const std::string target = text_in(wish, "target");
+  const Lacks before = caller.lab.lacks();
   const std::vector<Daemon*> daemons = daemons_of(caller.lab, target);
   for (Daemon* daemon : daemons) {
     daemon->is_held() ? daemon->resume() : daemon->kill(SIGTERM, false);
   }
-  if (!daemons.empty()) co_return co_await wait_until_replaced(caller);
+  if (!daemons.empty()) co_return co_await wait_until_replaced(caller, before);
   if (Result<> restarted = caller.lab.restart_workload(target); restarted) {
-    co_return co_await wait_until_replaced(caller);
+    co_return co_await wait_until_replaced(caller, before);
   }
   Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target);
   if (!pods) co_return std::move(pods).fault();
   caller.lab.restart_pod(*pods->front());
-  co_return co_await wait_until_replaced(caller);
+  co_return co_await wait_until_replaced(caller, before);
 }
 
 Task<Result<Line>> do_apply(Caller& caller, const Line& wish) {
+  const Lacks before = caller.lab.lacks();
   if (Result<> added = caller.lab.add_manifests(words_in(wish, "files")); !added) {
     co_return std::move(added).fault();
   }
-  co_return co_await wait_until_replaced(caller);
+  co_return co_await wait_until_replaced(caller, before);
 }
 
 Result<SocketAddress> address_of_service(Lab& lab, const Line& wish) {

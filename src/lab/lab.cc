@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <csignal>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "kube/controllers.h"
 #include "kube/inject.h"
@@ -14,6 +15,7 @@
 #include "lab/container.h"
 #include "lab/manifests.h"
 #include "lab/probe.h"
+#include "lab/standing.h"
 #include "net/tcp.h"
 #include "net/unix.h"
 
@@ -345,6 +347,7 @@ kube::Objects Lab::running_objects() const {
     pod.status.host_ips = running.node->machine.addresses.all();
     objects.pods.push_back(std::move(pod));
   }
+  for (const auto& [name, pod] : unplaced_) objects.pods.push_back(pod);
   return objects;
 }
 
@@ -379,19 +382,41 @@ void Lab::touch() {
 
 void Lab::reconcile() {
   if (!going_down_) {
+    place_again();
     follow_controllers();
     follow_virtual_machines();
+    tell_of_failures();
   }
   write_objects(present_objects());
+}
+
+// Once for each, when it turns out: nobody has to wait to the end to hear of it.
+void Lab::tell_of_failures() {
+  for (const auto& [name, running] : pods_) {
+    const Standing standing = standing_of(running.runner->status());
+    const bool worth = standing.kind == Standing::Kind::hopeless || !standing.container.empty();
+    if (!worth || running.retiring) continue;
+    const std::string more = standing.container.empty()
+                                 ? ""
+                                 : fmt::format("; `{} {} -c {}` tells more",
+                                               places_.command("logs"), name, standing.container);
+    surroundings_.tell(
+        fmt::format("the {} {} {}{}", running.is_vm ? "VM" : "pod", name, standing.why, more));
+  }
+  for (const auto& [name, pod] : unplaced_) {
+    surroundings_.tell(fmt::format("the pod {} {}", name, standing_of(pod.status).why));
+  }
 }
 
 void Lab::follow_controllers() {
   kube::Step step = kube::next_step(wanted(), running_objects(), random_);
   replica_sets_ = std::move(step.replica_sets);
   revisions_ = std::move(step.revisions);
-  for (kube::Pod& pod : step.create) start_pod(std::move(pod));
+  for (kube::Pod& pod : step.create) place(std::move(pod));
   for (const kube::Removal& removal : step.remove) {
-    const auto found = pods_.find(removal.name_space + "/" + removal.name);
+    const std::string key = removal.name_space + "/" + removal.name;
+    unplaced_.erase(key);
+    const auto found = pods_.find(key);
     if (found == pods_.end()) continue;
     begin_retiring(found->second,
                    seconds(found->second.runner->pod().spec.termination_grace_seconds));
@@ -439,28 +464,40 @@ std::optional<int> Lab::take_pod_number(Node& node) const {
   return std::nullopt;
 }
 
-void Lab::start_pod(kube::Pod pod) {
-  if (Result<> admitted = admit(pod); !admitted) {
-    surroundings_.tell(fmt::format("the pod {} is not started: {}", pod.metadata.full_name(),
-                                   admitted.fault().describe()));
-    return;
+void Lab::place(kube::Pod pod) {
+  const Result<> started = start_pod(pod);
+  if (started) return;
+  pod.status.phase = kube::PodPhase::pending;
+  pod.status.message = started.fault().describe();
+  pod.status.conditions = {{.type = "PodScheduled",
+                            .status = "False",
+                            .reason = "Unschedulable",
+                            .message = pod.status.message}};
+  const std::string key = key_of(pod.metadata);
+  unplaced_.emplace(key, std::move(pod));
+}
+
+void Lab::place_again() {
+  for (auto& [key, pod] : std::exchange(unplaced_, {})) {
+    pod.status = {};
+    place(std::move(pod));
   }
+}
+
+Result<> Lab::start_pod(kube::Pod pod) {
+  if (Result<> admitted = admit(pod); !admitted) return admitted;
   const auto node = std::find_if(nodes_.begin(), nodes_.end(),
                                  [&](const Node& one) { return one.name == pod.spec.node_name; });
-  if (node == nodes_.end()) return;
+  if (node == nodes_.end()) return missing("there is no node " + pod.spec.node_name);
   const std::string key = key_of(pod.metadata);
   const std::optional<int> number = take_pod_number(*node);
   if (!number) {
-    surroundings_.tell(fmt::format("the pod {} is not started: {} has no address left for it",
-                                   pod.metadata.full_name(), node->name));
-    return;
+    return Fault{.kind = FaultKind::exhausted,
+                 .message = node->name + " has no address left for it"};
   }
   const Addresses addresses = pod_addresses(node->number, *number);
   Result<Machine> machine = fabric_->add_pod(node->machine, key, addresses);
-  if (!machine) {
-    surroundings_.tell(machine.fault().describe());
-    return;
-  }
+  if (!machine) return std::move(machine).fault();
   pod.metadata.creation_time = time_text(SystemClock().wall());
   pod.status.pod_ips = addresses.all();
   pod.status.host_ips = node->machine.addresses.all();
@@ -469,6 +506,7 @@ void Lab::start_pod(kube::Pod pod) {
   PodRunner& started = *runner;
   pods_.emplace(key, RunningPod{.runner = std::move(runner), .node = &*node, .number = *number});
   started.start();
+  return done();
 }
 
 void Lab::start_vm(const kube::WorkloadEntry& entry) {
@@ -518,36 +556,59 @@ Task<> Lab::until_acknowledged(std::uint64_t generation, Duration patience) {
   }
 }
 
-std::string Lab::whats_missing() const {
+std::string Lacks::describe() const {
   std::vector<std::string> words;
-  for (const auto& [name, running] : pods_) {
-    const kube::PodStatus status = running.runner->status();
-    const auto* ready = kube::find_condition(status.conditions, "Ready");
-    const bool over = status.phase == kube::PodPhase::succeeded;
-    if (!over && (ready == nullptr || ready->status != "True")) {
-      words.push_back((running.is_vm ? "VM " : "pod ") + name);
-    }
+  for (const auto* list : {&hopeless, &waiting}) {
+    for (const Lack& one : *list) words.push_back(fmt::format("{} {}", one.who, one.why));
   }
-  if (options_.mesh) {
-    for (const Node& node : nodes_) {
-      if (number_of(node.progress.applied) < generation_) words.push_back(node.name);
-    }
-    if (number_of(progress_.applied) < generation_) words.emplace_back("control");
-  }
-  if (words.empty()) return "";
-  return fmt::format("not ready: {}", fmt::join(words, ", "));
+  return fmt::format("{}", fmt::join(words, ", "));
 }
 
-Task<Result<>> Lab::until_settled(Duration patience) {
+std::string Lacks::names(bool with_hopeless) const {
+  std::vector<std::string> names;
+  for (const Lack& one : waiting) names.push_back(one.who);
+  for (const Lack& one : hopeless) {
+    if (with_hopeless) names.push_back(one.who);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+Lacks Lab::lacks() const {
+  Lacks lacks{.pods = pods_.size() + unplaced_.size()};
+  const auto add = [&lacks](std::string who, const std::string& uid,
+                            const kube::PodStatus& status) {
+    Standing standing = standing_of(status);
+    const Lack lack{.who = std::move(who), .why = std::move(standing.why), .uid = uid};
+    if (standing.kind == Standing::Kind::hopeless) lacks.hopeless.push_back(lack);
+    if (standing.kind == Standing::Kind::waiting) lacks.waiting.push_back(lack);
+  };
+  for (const auto& [name, running] : pods_) {
+    add((running.is_vm ? "VM " : "pod ") + name, running.runner->pod().metadata.uid,
+        running.runner->status());
+  }
+  for (const auto& [name, pod] : unplaced_) add("pod " + name, pod.metadata.uid, pod.status);
+  if (!options_.mesh) return lacks;
+  const auto behind = [&](const std::string& who, const Progress& progress) {
+    if (number_of(progress.applied) >= generation_) return;
+    lacks.waiting.push_back(
+        {.who = who, .why = progress.answered ? "is not up to date" : "does not answer"});
+  };
+  for (const Node& node : nodes_) behind(node.name, node.progress);
+  behind("control", progress_);
+  return lacks;
+}
+
+Task<Result<Lacks>> Lab::until_settled(Duration patience, std::function<void(const Lacks&)> look) {
   const Instant began = loop_.now();
   for (;;) {
     co_await ask_progress();
-    const std::string missing_ones = whats_missing();
-    if (missing_ones.empty() && !dirty_) co_return done();
-    if (loop_.now() - began >= patience) {
-      co_return Fault{.kind = FaultKind::timed_out, .message = missing_ones};
+    Lacks left = lacks();
+    if (look) look(left);
+    if (left.waiting.empty() && !dirty_) co_return left;
+    if (loop_.now() - began >= patience) co_return left;
+    if (Result<> slept = co_await loop_.sleep(look_again); !slept) {
+      co_return std::move(slept).fault();
     }
-    if (Result<> slept = co_await loop_.sleep(look_again); !slept) co_return slept;
   }
 }
 
@@ -660,7 +721,7 @@ Result<> Lab::reread() {
   if (!sound) return sound;
   take(std::move(*reading));
   reconcile();
-  for (auto& [name, running] : pods_) running.runner->refresh_volumes();
+  for (auto& [name, running] : pods_) running.runner->refresh();
   return done();
 }
 

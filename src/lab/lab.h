@@ -54,6 +54,26 @@ struct RunningPod {
   bool retiring = false;
 };
 
+// What keeps a lab from being ready.
+struct Lack {
+  std::string who;  // "pod default/web", "VM shop/stock", "node1"
+  std::string why;  // "is not ready"
+  std::string uid;  // of the pod
+  bool operator==(const Lack&) const = default;
+};
+
+struct Lacks {
+  std::vector<Lack> waiting;   // may be there in a moment
+  std::vector<Lack> hopeless;  // only a change of the manifests helps
+  std::size_t pods = 0;        // of how many
+  [[nodiscard]] bool none() const { return waiting.empty() && hopeless.empty(); }
+  [[nodiscard]] std::string describe() const;
+  // A sentence; empty when nothing is lacking.
+  [[nodiscard]] std::string names(bool with_hopeless) const;
+  // Of those that wait, and of the others when asked for.
+  bool operator==(const Lacks&) const = default;
+};
+
 class Lab {
  public:
   Lab(net::Loop& loop, Children& children, Options options, Places places,
@@ -63,11 +83,11 @@ class Lab {
   [[nodiscard]] Result<> build();
   // Namespaces, agents, control, and the pods that the manifests ask for: all begun, none waited
   // for. Fault: a manifest that is broken, a command that is missing.
-  [[nodiscard]] Task<Result<>> until_settled(Duration patience);
-  // All pods ready (or over), and everyone speaks the newest world. Fault: timed_out, naming who is
-  // not.
-  [[nodiscard]] std::string whats_missing() const;
-  // The same as a sentence; empty when nothing is.
+  [[nodiscard]] Task<Result<Lacks>> until_settled(Duration patience,
+                                                  std::function<void(const Lacks&)> look = {});
+  // All pods ready, over or without hope, and everyone speaks the newest world; or the patience is
+  // over: then someone is still waiting. `look` sees each step.
+  [[nodiscard]] Lacks lacks() const;
   [[nodiscard]] Task<> take_down();
 
   // ── manifests ──
@@ -85,6 +105,11 @@ class Lab {
   [[nodiscard]] const std::map<std::string, RunningPod>& pods() const LIFETIMEBOUND {
     return pods_;
   }
+  [[nodiscard]] const std::map<std::string, kube::Pod>& unplaced() const LIFETIMEBOUND {
+    return unplaced_;
+  }
+  // Those that fit no node, or whose node has no room: their status.message says it. They are tried
+  // again whenever something changes.
   [[nodiscard]] std::vector<Node>& nodes() LIFETIMEBOUND { return nodes_; }
   [[nodiscard]] Daemon* control() LIFETIMEBOUND { return control_agent_.get(); }
   [[nodiscard]] const Machine& control_machine() const LIFETIMEBOUND { return *control_; }
@@ -126,13 +151,16 @@ class Lab {
   [[nodiscard]] kube::Objects wanted() const;
   [[nodiscard]] kube::Objects running_objects() const;
   [[nodiscard]] std::optional<int> take_pod_number(Node& node) const;
-  void start_pod(kube::Pod pod);
+  void place(kube::Pod pod);
+  void place_again();
+  [[nodiscard]] Result<> start_pod(kube::Pod pod);
   [[nodiscard]] Result<> admit(kube::Pod& pod);
   void start_vm(const kube::WorkloadEntry& entry);
   void begin_retiring(RunningPod& pod, Duration grace);
   [[nodiscard]] Task<> retire(std::string name, Duration grace);
   [[nodiscard]] kube::Objects present_objects() const;
   void write_objects(kube::Objects objects);
+  void tell_of_failures();
   [[nodiscard]] Result<> build_machines();
   void start_agents();
   void take(kube::Reading reading);
@@ -162,7 +190,8 @@ class Lab {
   Progress progress_;
   Surroundings surroundings_;
   std::map<std::string, RunningPod> pods_;  // by "namespace/name"; a VM's too
-  std::set<std::string> told_;              // what was said once is not said again
+  std::map<std::string, kube::Pod> unplaced_;
+  std::set<std::string> told_;  // what was said once is not said again
   Gate retiring_;
   bool dirty_ = false;
   bool going_down_ = false;

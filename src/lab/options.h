@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "base/result.h"
+#include "lab/places.h"
 
 namespace fairlead::lab {
 
 struct Options {
-  std::string name = "lab";
+  std::string name = usual_name;
   int nodes = 2;
   std::vector<std::string> manifests;  // files and folders, as written
   std::vector<std::string> images;     // "IMAGE=COMMAND"

@@ -123,6 +123,11 @@ std::string Places::log_of(std::string_view program) const {
   return fmt::format("{}/{}.log", logs(), program);
 }
 
+std::string Places::command(std::string_view verb) const {
+  const std::string named = name == usual_name ? "" : " --name " + name;
+  return fmt::format("fairlead lab {}{}", verb, named);
+}
+
 std::string to_json(const Record& record) {
   json value = {{"name", record.name},
                 {"rootless", record.rootless},

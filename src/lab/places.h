@@ -44,7 +44,11 @@ struct Places {
   [[nodiscard]] std::string log_of(std::string_view name_space, std::string_view pod,
                                    std::string_view container) const;
   [[nodiscard]] std::string log_of(std::string_view program) const;
+  [[nodiscard]] std::string command(std::string_view verb) const;
+  // What a person may type: "fairlead lab logs", with --name when it is not the usual one.
 };
+
+inline constexpr const char* usual_name = "lab";
 
 // One machine of the lab that is no pod: a node, a VM, or control's own.
 struct MachineRecord {

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "kube/inject.h"
 #include "lab/probe.h"
+#include "lab/standing.h"
 #include "lab/volumes.h"
 #include "xds/bootstrap.h"
 
@@ -125,9 +126,6 @@ void ContainerRunner::record_ending() {
     ended.exit_code = never_started;
     ended.reason = "StartError: " + report.trouble;
     write_log(report.trouble);
-    pod_.surroundings_.tell(
-        fmt::format("the container {} (image {}) of the pod {} cannot start: {}", spec_.name,
-                    spec_.image, pod_.pod_.metadata.full_name(), report.trouble));
   }
   status_.state = ended;
   status_.started = false;
@@ -147,9 +145,6 @@ Task<> ContainerRunner::run_once() {
     status_.state = kube::Terminated{
         .exit_code = never_started, .reason = "StartError: " + why, .finished_at = now_text()};
     write_log(why);
-    pod_.surroundings_.tell(
-        fmt::format("the container {} (image {}) of the pod {} cannot start: {}", spec_.name,
-                    spec_.image, pod_.pod_.metadata.full_name(), why));
     pod_.changed_();
     co_return;
   }
@@ -178,8 +173,8 @@ bool ContainerRunner::should_restart() const {
   return false;
 }
 
-Task<Result<>> ContainerRunner::until_stopping() {
-  co_return co_await stopping_.after(0);
+Task<Result<>> ContainerRunner::until_hurried() {
+  co_return co_await hurry_.after(hurry_.number());
 }
 
 Task<> ContainerRunner::pause_before_restart() {
@@ -193,11 +188,18 @@ Task<> ContainerRunner::pause_before_restart() {
   ++quick_ends_;
   ++status_.restart_count;
   if (pause == Duration::zero()) co_return;
-  const auto* ended = std::get_if<kube::Terminated>(&status_.state);
-  status_.state =
-      kube::Waiting{.reason = "CrashLoopBackOff", .message = ended == nullptr ? "" : ended->reason};
+  if (const auto* ended = std::get_if<kube::Terminated>(&status_.state)) {
+    const bool began = ended->exit_code != never_started;
+    status_.state = kube::Waiting{.reason = began ? "CrashLoopBackOff" : cannot_be_created,
+                                  .message = describe_ending(*ended)};
+  }
   pod_.changed_();
-  static_cast<void>((co_await net::within(pod_.surroundings_.loop, pause, until_stopping())).ok());
+  static_cast<void>((co_await net::within(pod_.surroundings_.loop, pause, until_hurried())).ok());
+}
+
+void ContainerRunner::try_again() {
+  const auto* waiting = std::get_if<kube::Waiting>(&status_.state);
+  if (waiting != nullptr && waiting->reason == cannot_be_created) hurry_.set(true);
 }
 
 Task<> ContainerRunner::keep() {
@@ -218,6 +220,7 @@ Task<> ContainerRunner::until_ready() {
 Task<> ContainerRunner::stop(Duration grace) {
   const bool was_running = is_running();
   stopping_.set(true);
+  hurry_.set(true);
   readiness_.set(status_.ready);  // whoever waits for readiness waits no more
   if (!was_running) co_return;
   const ChildPointer child = child_;
@@ -449,8 +452,10 @@ Result<> PodRunner::fill_volumes() {
   return write_volumes(folder() + "/volumes", pod_, surroundings_.objects);
 }
 
-void PodRunner::refresh_volumes() {
-  if (!trouble_.empty()) return;  // it has not begun, and is prepared again by itself
+void PodRunner::refresh() {
+  hurry_.set(true);
+  for (const auto& container : containers_) container->try_again();
+  if (!trouble_.empty()) return;  // it has not begun
   const Result<> filled = fill_volumes();
   const std::string why = filled ? std::string() : filled.fault().describe();
   if (!why.empty() && why != stale_) {
@@ -570,13 +575,16 @@ Task<> PodRunner::prepare_until_it_can_begin() {
     if (why != trouble_) {
       trouble_ = why;
       changed_();
-      if (!why.empty()) {
-        surroundings_.tell(
-            fmt::format("the pod {} cannot start: {}", pod_.metadata.full_name(), why));
-      }
     }
-    if (prepared || !(co_await surroundings_.loop.sleep(prepare_again)).ok()) co_return;
+    if (prepared) co_return;
+    const Result<> hurried =
+        co_await net::within(surroundings_.loop, prepare_again, until_hurried());
+    if (!hurried && hurried.fault().kind == FaultKind::cancelled) co_return;
   }
+}
+
+Task<Result<>> PodRunner::until_hurried() {
+  co_return co_await hurry_.after(hurry_.number());
 }
 
 Task<> PodRunner::live() {
@@ -601,6 +609,7 @@ Task<> PodRunner::live() {
 
 Task<> PodRunner::stop(Duration grace) {
   stopping_ = true;
+  hurry_.set(true);
   Gate apps;
   for (const auto& container : containers_) {
     if (!is_sidecar(*container)) surroundings_.loop.start(apps, container->stop(grace));

@@ -67,6 +67,8 @@ class ContainerRunner {
   [[nodiscard]] Task<> pause_before_restart();
   void kill(int signal);
   // As a fault would: nothing is told beforehand, and it is started again by its policy.
+  void try_again();
+  // Now, if it waits because it could not even be started.
 
  private:
   [[nodiscard]] Result<> start();
@@ -79,7 +81,7 @@ class ContainerRunner {
   [[nodiscard]] Task<Result<>> probe(const kube::Probe& probe);
   [[nodiscard]] Task<Result<>> run_hook(const kube::Hook& hook);
   [[nodiscard]] Task<Result<>> run_inside(std::vector<std::string> words);
-  [[nodiscard]] Task<Result<>> until_stopping();
+  [[nodiscard]] Task<Result<>> until_hurried();
   void set_ready(bool ready);
   void record_ending();
   void write_log(const std::string& line);
@@ -94,6 +96,7 @@ class ContainerRunner {
   Launched launched_;
   Descriptor mounts_;  // of the process, while it may have left others behind
   Latest<bool> stopping_;
+  Latest<bool> hurry_;  // what it pauses for may be over
   Latest<bool> readiness_;
   Instant started_;
   int quick_ends_ = 0;
@@ -118,13 +121,15 @@ class PodRunner {
   }
   [[nodiscard]] ContainerRunner* find(std::string_view container);
   // Null when there is none. An empty name: the first app.
-  void refresh_volumes();
-  // As the objects are now. What cannot be filled any more stays as it was, and that is said once.
+  void refresh();
+  // The objects have changed: its volumes are filled as they are now, and what could not begin is
+  // tried again. What cannot be filled any more stays as it was, and that is said once.
 
  private:
   friend class ContainerRunner;
   [[nodiscard]] Task<> live();
   [[nodiscard]] Task<> prepare_until_it_can_begin();
+  [[nodiscard]] Task<Result<>> until_hurried();
   [[nodiscard]] Task<bool> run_init(ContainerRunner& container);
   [[nodiscard]] Task<> run_apps();
   [[nodiscard]] Result<> prepare();
@@ -145,6 +150,7 @@ class PodRunner {
   std::string stale_;  // why the files of its volumes are not the newest
   std::string start_time_;
   Gate gate_;
+  Latest<bool> hurry_;
   bool initialized_ = false;
   bool stopping_ = false;
 };

@@ -39,21 +39,26 @@ json container_json(const ContainerRunner& container) {
           {"restarts", status.restart_count}};
 }
 
-json pod_json(const RunningPod& running) {
-  const kube::Pod& pod = running.runner->pod();
-  const kube::PodStatus status = running.runner->status();
+json pod_json(const kube::Pod& pod, const kube::PodStatus& status) {
   const kube::Condition* ready = kube::find_condition(status.conditions, "Ready");
-  json value = {{"namespace", pod.metadata.name_space},
-                {"name", pod.metadata.name},
-                {"kind", running.is_vm ? "VM" : "Pod"},
-                {"node", running.is_vm ? "" : running.node->name},
-                {"addresses", running.runner->machine().addresses.texts()},
-                {"ready", ready != nullptr && ready->status == "True"},
-                {"phase", name_of(status.phase)},
-                {"terminating", running.retiring},
-                {"message", status.message},
-                {"origin", pod.metadata.origin.describe()},
-                {"containers", json::array()}};
+  return {{"namespace", pod.metadata.name_space},
+          {"name", pod.metadata.name},
+          {"kind", "Pod"},
+          {"node", pod.spec.node_name},
+          {"addresses", json::array()},
+          {"ready", ready != nullptr && ready->status == "True"},
+          {"phase", name_of(status.phase)},
+          {"terminating", false},
+          {"message", status.message},
+          {"origin", pod.metadata.origin.describe()},
+          {"containers", json::array()}};
+}
+
+json pod_json(const RunningPod& running) {
+  json value = pod_json(running.runner->pod(), running.runner->status());
+  if (running.is_vm) value["kind"] = "VM";
+  value["addresses"] = running.runner->machine().addresses.texts();
+  value["terminating"] = running.retiring;
   for (const auto& container : running.runner->containers()) {
     value["containers"].push_back(container_json(*container));
   }
@@ -158,10 +163,14 @@ std::string describe_state(
 
 json status_of(Lab& lab) {
   const std::string world = std::to_string(lab.generation());
-  json status = {{"name", lab.places().name},      {"world", world},
-                 {"manifests", lab.manifests()},   {"broken", lab.broken()},
-                 {"missing", lab.whats_missing()}, {"ignored", json::array()},
-                 {"nodes", json::array()},         {"pods", json::array()}};
+  json status = {{"name", lab.places().name},
+                 {"world", world},
+                 {"manifests", lab.manifests()},
+                 {"broken", lab.broken()},
+                 {"missing", lab.lacks().describe()},
+                 {"ignored", json::array()},
+                 {"nodes", json::array()},
+                 {"pods", json::array()}};
   for (const kube::Ignored& ignored : lab.ignored())
     status["ignored"].push_back(ignored.describe());
   if (lab.control() != nullptr) {
@@ -174,6 +183,9 @@ json status_of(Lab& lab) {
     for (const Node& node : lab.nodes()) status["nodes"].push_back(node_json(node, world));
   }
   for (const auto& [name, running] : lab.pods()) status["pods"].push_back(pod_json(running));
+  for (const auto& [name, pod] : lab.unplaced()) {
+    status["pods"].push_back(pod_json(pod, pod.status));
+  }
   return status;
 }
 

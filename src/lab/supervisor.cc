@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/lines.h"
 #include "base/log.h"
 #include "lab/cage.h"
 #include "lab/commands.h"
@@ -146,21 +147,27 @@ class Supervisor {
 
   Task<> tell_when_ready() {
     const Instant began = loop_.now();
-    const Result<> settled = co_await lab_.until_settled(patience);
-    if (stop_.number() > 0) co_return;
+    std::string shown;
+    const Result<Lacks> left = co_await lab_.until_settled(patience, [&](const Lacks& now) {
+      std::string progress = "waiting for " + now.names(false);
+      if (progress != shown) send({{"progress", progress}});
+      shown = std::move(progress);
+    });
+    if (!left || stop_.number() > 0) co_return;
     const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(loop_.now() - began);
-    if (settled) {
-      say(fmt::format("lab {} is ready: {} nodes, {} pods, in {:.1f} s", places_.name,
-                      lab_.nodes().size(), lab_.pods().size(),
-                      static_cast<double>(took.count()) / 1000));
-      send({{"ready", true}});
-    } else {
-      say(
-          fmt::format("lab {} is up, but after {} s {}; `fairlead lab status` and `fairlead "
-                      "lab logs` tell more",
-                      places_.name, patience / seconds(1), settled.fault().describe()));
-      send({{"unready", true}});
-    }
+    say(describe(*left, static_cast<double>(took.count()) / 1000));
+    send({{left->none() ? "ready" : "unready", true}});
+  }
+
+  // What there is after `took` seconds.
+  [[nodiscard]] std::string describe(const Lacks& left, double took) {
+    const std::string all =
+        fmt::format("{}, {}", counted(lab_.nodes().size(), "node"), counted(left.pods, "pod"));
+    if (left.none())
+      return fmt::format("lab {} is ready: {}, in {:.1f} s", places_.name, all, took);
+    return fmt::format(
+        "lab {} is up, but after {:.1f} s not ready: {}; `{}` tells more, `{}` ends it",
+        places_.name, took, left.names(true), places_.command("status"), places_.command("down"));
   }
 
   Task<> watch_manifests() {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
+#include "base/lines.h"
 #include "base/log.h"
 #include "node/plan/names.h"
 #include "node/services_view.h"
@@ -110,8 +111,8 @@ void Agent::apply_rules() {
   applied_ = world_;
   ++changes_;
   last_change_ms_ = milliseconds_since(start);
-  log::info(fmt::format("world {} applied in {:.1f} ms: {} services", world_->version,
-                        last_change_ms_, zone_.size()));
+  log::info(fmt::format("world {} applied in {:.1f} ms: {}", world_->version, last_change_ms_,
+                        counted(zone_.size(), "service")));
 }
 
 Task<> Agent::keep_watch() {

@@ -83,6 +83,89 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{name: http, port: 80, targ
   EXPECT_THAT(ask(store, "A"), HasSubstr(first));
 }
 
+// ── those that never become ready ───────────────────────────────────────────────────────────────
+
+std::string pod_that_runs(const std::string& name, const std::string& command,
+                          const std::string& more = "") {
+  return "---\napiVersion: v1\nkind: Pod\nmetadata: {name: " + name +
+         "}\nspec:\n  restartPolicy: Never\n  " + more +
+         "\n  containers:\n  - {name: app, image: x, command: [sh, -c, \"" + command + "\"]}\n";
+}
+
+// The wait ends when only they are left: long before its minute is over, and with a word on each.
+TEST_P(Pods, ThatHaveFailedForGoodAreNotWaitedFor) {
+  const Ran ran = lab.try_up(
+      pod_that_runs("job", "exit 3") + pod_that_runs("well", "sleep 1000") +
+      pod_that_runs("early", "true",
+                    "initContainers: [{name: migrate, image: x, command: [sh, -c, exit 4]}]") +
+      pod_that_runs("bare", "true", "volumes: [{name: v, configMap: {name: nowhere}}]"));
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(
+      ran.out,
+      AllOf(HasSubstr("the pod default/job has failed: its container app ended with 3; `fairlead "
+                      "lab logs --name " +
+                      lab.name() + " default/job -c app` tells more"),
+            HasSubstr("the pod default/early has failed: its init container migrate ended with 4"),
+            HasSubstr("the pod default/bare cannot start"), HasSubstr("nowhere"),
+            HasSubstr("not ready: pod default/bare, pod default/early, pod default/job; "),
+            Not(HasSubstr("after 6"))));
+  // What is added waits for what it adds alone, and mends what lacked only that.
+  lab.write_manifest(
+      pod_that_runs("bare", "sleep 1000", "volumes: [{name: v, configMap: {name: nowhere}}]") +
+      "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: nowhere}\n");
+  const Ran applied = lab.lab("apply", {lab.manifest_path()});
+  EXPECT_EQ(applied.status, 0) << applied.error;
+  EXPECT_TRUE(lab.pod("bare").value("ready", false)) << lab.lab("status").out;
+}
+
+TEST_P(Pods, ThatLackAVariableStartAtOnceWhenItComes) {
+  const std::string web = deployment("web", 1);
+  std::string lacking = web;
+  const std::string known = "{name: APP_NAME, value: web}";
+  lacking.replace(lacking.find(known), known.size(),
+                  "{name: APP_NAME, valueFrom: {configMapKeyRef: {name: settings, key: name}}}");
+  const Ran ran = lab.try_up(lacking);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("cannot start: its container app"), HasSubstr("settings"),
+                             Not(HasSubstr("after 6"))));
+  lab.write_manifest(lacking +
+                     "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"
+                     "data: {name: web}\n");
+  const Ran applied = lab.lab("apply", {lab.manifest_path()});
+  EXPECT_EQ(applied.status, 0) << applied.error;
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) { return now["missing"] == ""; }));
+}
+
+TEST_P(Pods, ThatFitNoNodeStayPendingUntilTheyFit) {
+  const std::string web = deployment("web", 2, "node7");
+  const Ran ran = lab.try_up(web);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.out, HasSubstr("cannot start: it fits no node: there is no node node7"));
+  EXPECT_EQ(lab.status()["pods"].size(), 2U) << "none is made again and again";
+  EXPECT_THAT(lab.lab("status").out, AllOf(HasSubstr("no (Pending)"), HasSubstr("fits no node")));
+  lab.write_manifest(deployment("web", 2, "node1"));
+  EXPECT_TRUE(lab.wait_for_status(
+      [](const nlohmann::json& now) { return now["missing"] == "" && now["pods"].size() == 2; }));
+}
+
+TEST_P(Pods, ThatCrashAreNamedWhileTheyAreWaitedFor) {
+  lab.write_manifest(R"(
+apiVersion: v1
+kind: Pod
+metadata: {name: weak}
+spec: {containers: [{name: app, image: x, command: [sh, -c, exit 1]}]}
+)");
+  const std::unique_ptr<Beside> up =
+      lab.start({"lab", "up", "--name", lab.name(), lab.manifest_path()}, true);
+  EXPECT_TRUE(up->says("waiting for pod default/weak")) << up->output();
+  EXPECT_TRUE(
+      up->says("the pod default/weak is not ready: its container app crashes again and "
+               "again; `fairlead lab logs --name " +
+               lab.name() + " default/weak -c app` tells more"))
+      << up->output();
+  EXPECT_THAT(up->output(), Not(HasSubstr("is up")));
+}
+
 // ── probes ──────────────────────────────────────────────────────────────────────────────────────
 
 TEST_P(Pods, ThatAreNotReadyAreNoEndpoints) {
