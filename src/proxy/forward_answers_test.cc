@@ -70,7 +70,7 @@ TEST_F(AnswersTest, ARedirectNamesItsTarget) {
   config::Route secure;
   secure.kind = config::Route::Kind::redirect;
   secure.path.value = "/secure";
-  secure.redirect = {.https = true};
+  secure.redirect = {.scheme = "https"};
   config::Route moved;
   moved.kind = config::Route::Kind::redirect;
   moved.redirect = {.host = "new.example:81", .path = "/there", .status = 307};
