@@ -233,18 +233,35 @@ std::vector<std::string> nodes_of(const explain::Path& path) {
 
 // ── who answered ────────────────────────────────────────────────────────────────────────────────
 
+// The connection that left the caller's pod, as a node tracks it.
+const explain::TrackedConnection* through_a_node(const explain::Evidence& evidence,
+                                                 const SocketAddress& source,
+                                                 const mesh::World& world) {
+  for (const explain::TrackedConnection& connection : evidence.connections) {
+    const bool by_node = mesh::find_node(world, connection.where) != nullptr;
+    if (by_node && connection.source == source) return &connection;
+  }
+  return nullptr;
+}
+
+const explain::TrackedConnection* through_a_node(const explain::Evidence& evidence,
+                                                 const mesh::World& world) {
+  for (const explain::ProxyRecord& record : evidence.records) {
+    if (record.direction == "outbound" && record.upstream_local) {
+      return through_a_node(evidence, *record.upstream_local, world);
+    }
+  }
+  return evidence.exchange ? through_a_node(evidence, evidence.exchange->local, world) : nullptr;
+}
+
 const mesh::Workload* workload_reached(const explain::Evidence& evidence, const explain::Path& path,
                                        const mesh::World& world) {
+  if (const explain::TrackedConnection* connection = through_a_node(evidence, world)) {
+    return mesh::find_workload_by_address(world, connection->reply_source.ip);
+  }
   for (const explain::ProxyRecord& record : evidence.records) {
     if (record.direction == "outbound" && record.upstream_remote) {
       return mesh::find_workload_by_address(world, record.upstream_remote->ip);
-    }
-  }
-  for (const explain::TrackedConnection& connection : evidence.connections) {
-    const bool by_node = mesh::find_node(world, connection.where) != nullptr;
-    const bool very = evidence.exchange && connection.source == evidence.exchange->local;
-    if (by_node && very) {
-      return mesh::find_workload_by_address(world, connection.reply_source.ip);
     }
   }
   if (path.branches.size() != 1) return nullptr;
@@ -252,8 +269,13 @@ const mesh::Workload* workload_reached(const explain::Evidence& evidence, const 
   return address ? mesh::find_workload_by_address(world, address->ip) : nullptr;
 }
 
-std::vector<SocketAddress> client_ends(const explain::Evidence& evidence) {
+// Of all connections on the way; a node may have given one another source.
+std::vector<SocketAddress> client_ends(const explain::Evidence& evidence,
+                                       const mesh::World& world) {
   std::vector<SocketAddress> ends;
+  if (const explain::TrackedConnection* connection = through_a_node(evidence, world)) {
+    ends.push_back(connection->reply_destination);
+  }
   if (evidence.exchange) ends.push_back(evidence.exchange->local);
   for (const explain::ProxyRecord& record : evidence.records) {
     if (record.upstream_local) ends.push_back(*record.upstream_local);
@@ -313,24 +335,26 @@ Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::
   }
 
   for (const std::string& node : nodes) {
-    look_in(lab,
-            {.where = node, .sources = client_ends(evidence), .tables = {node::services_table}},
-            evidence);
+    look_in(
+        lab,
+        {.where = node, .sources = client_ends(evidence, world), .tables = {node::services_table}},
+        evidence);
     evidence.worlds.push_back(witness::node_status(node, lab.places.node_socket(node)));
   }
   put_earlier(earlier.counts, evidence.counts);
 
   const mesh::Workload* reached = workload_reached(evidence, path, world);
-  if (reached && reached != from) {
+  const bool came_back = reached == from && through_a_node(evidence, world) != nullptr;
+  if (reached && (reached != from || came_back)) {
     look_in(lab,
             {.where = reached->name_space + '/' + reached->name,
              .proxy = keeps_records(reached),
              .id = order.id,
-             .sources = client_ends(evidence),
-             .tables = capture_tables(reached)},
+             .sources = client_ends(evidence, world),
+             .tables = came_back ? std::vector<std::string>() : capture_tables(reached)},
             evidence);
     if (is_envoy(reached)) {
-      read_access_log(lab, *reached, order.id, client_ends(evidence), evidence);
+      read_access_log(lab, *reached, order.id, client_ends(evidence, world), evidence);
     }
   }
   return evidence;

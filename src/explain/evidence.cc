@@ -81,18 +81,44 @@ class Laying {
 
   // ── which of the branches it was ────────────────────────────────────────────────────────────
 
-  std::string address_taken() const {
-    if (client_ && client_->upstream_remote) return client_->upstream_remote->text();
+  // A connection's two ends, the client's first.
+  struct Ends {
+    SocketAddress source;
+    SocketAddress destination;
+  };
+
+  // Of what left the caller's pod: its proxy's connection, or its own.
+  std::optional<Ends> ends_when_sent() const {
+    if (client_ && client_->upstream_local && client_->upstream_remote) {
+      return Ends{*client_->upstream_local, *client_->upstream_remote};
+    }
     if (!evidence_.exchange) return {};
+    return Ends{evidence_.exchange->local, evidence_.exchange->peer};
+  }
+
+  // The same connection where it arrives: a node may have changed both ends on the way.
+  std::optional<Ends> ends_on_arrival() const {
+    const std::optional<Ends> sent = ends_when_sent();
+    if (!sent) return {};
     for (const TrackedConnection& each : evidence_.connections) {
       const bool by_node = mesh::find_node(world_, each.where) != nullptr;
-      if (by_node && each.source == evidence_.exchange->local) return each.reply_source.text();
+      if (by_node && each.source == sent->source && each.destination == sent->destination) {
+        return Ends{each.reply_destination, each.reply_source};
+      }
     }
-    const std::string dialled = evidence_.exchange->peer.text();
+    return sent;
+  }
+
+  std::string address_taken() const {
+    const std::optional<Ends> ends = ends_on_arrival();
+    const std::string address = client_ && client_->upstream_remote && !client_->upstream_local
+                                    ? client_->upstream_remote->text()
+                                : ends ? ends->destination.text()
+                                       : std::string();
     const bool is_an_end =
         std::any_of(path_.branches.begin(), path_.branches.end(),
-                    [&](const Branch& branch) { return branch.address == dialled; });
-    return is_an_end ? dialled : std::string();
+                    [&](const Branch& branch) { return branch.address == address; });
+    return is_an_end ? address : std::string();
   }
 
   void take_branch() {
@@ -227,12 +253,8 @@ class Laying {
     const TrackedConnection* connection = nullptr;
     if (inbound_) {
       const std::string& where = path_.branches.empty() ? path_.from : path_.branches[0].workload;
-      if (client_ && client_->upstream_local && client_->upstream_remote) {
-        connection = tracked(where, *client_->upstream_local, *client_->upstream_remote);
-      } else if (evidence_.exchange && path_.branches.size() == 1) {
-        const auto at = SocketAddress::parse(path_.branches[0].address);
-        if (at) connection = tracked(where, evidence_.exchange->local, *at);
-      }
+      const std::optional<Ends> ends = ends_on_arrival();
+      if (ends) connection = tracked(where, ends->source, ends->destination);
     } else if (evidence_.exchange) {
       connection = tracked(path_.from, evidence_.exchange->local, evidence_.exchange->peer);
     }
@@ -339,15 +361,7 @@ class Laying {
 
   void lay_kernel(Hop& hop) {
     const std::string node = hop.place.substr(hop.place.find(' ') + 1);
-    const SocketAddress* source = nullptr;
-    const SocketAddress* destination = nullptr;
-    if (client_ && client_->upstream_local && client_->upstream_remote) {
-      source = &*client_->upstream_local;
-      destination = &*client_->upstream_remote;
-    } else if (evidence_.exchange) {
-      source = &evidence_.exchange->local;
-      destination = &evidence_.exchange->peer;
-    }
+    const std::optional<Ends> sent = ends_when_sent();
     for (const Speaks& speaks : evidence_.worlds) {
       if (speaks.who != node) continue;
       if (speaks.world.empty()) {
@@ -356,7 +370,8 @@ class Laying {
         say(hop, Seen::Verdict::shown, fmt::format("it speaks world {}", speaks.world));
       }
     }
-    const TrackedConnection* connection = source ? tracked(node, *source, *destination) : nullptr;
+    const TrackedConnection* connection =
+        sent ? tracked(node, sent->source, sent->destination) : nullptr;
     if (connection) {
       const bool agrees = is_member(hop, connection->reply_source.text());
       say(hop, agrees ? Seen::Verdict::agrees : Seen::Verdict::differs,
@@ -366,7 +381,7 @@ class Laying {
       say(hop, Seen::Verdict::missing, "conntrack: no entry of this connection");
     }
     show_counts(hop);
-    if (destination) show_service_count(hop, node, *destination);
+    if (sent) show_service_count(hop, node, sent->destination);
   }
 
   // The service's own: an element of a set, with the address that was dialled in its key.

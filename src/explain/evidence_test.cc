@@ -184,6 +184,34 @@ TEST(Evidence, ARefusedConnectionTellsWhoseBranchItWas) {
   EXPECT_EQ(found.path.branches[0].workload, "default/reviews-v2");
 }
 
+TEST(Evidence, ANodeTellsWhereTheProxysConnectionWentThatItTranslated) {
+  Evidence evidence = seen_through_proxies();
+  evidence.exchange->status = 0;
+  evidence.records[0].upstream_remote = at("10.96.0.12:9080");
+  evidence.records[1].downstream_remote = at("10.244.1.1:51000");
+  const TrackedConnection by_node{.where = "node1",
+                                  .source = at("10.244.1.3:51000"),
+                                  .destination = at("10.96.0.12:9080"),
+                                  .reply_source = at("10.244.2.5:9080"),
+                                  .reply_destination = at("10.244.1.1:51000"),
+                                  .state = "ESTABLISHED"};
+  const TrackedConnection on_arrival{.where = "default/reviews-v2",
+                                     .source = at("10.244.1.1:51000"),
+                                     .destination = at("10.244.2.5:9080"),
+                                     .reply_source = at("10.244.2.5:15006"),
+                                     .reply_destination = at("10.244.1.1:51000"),
+                                     .state = "ESTABLISHED"};
+  evidence.connections.push_back(by_node);
+  evidence.connections.push_back(on_arrival);
+  const Laid found = laid(evidence, "productpage", "tcp://reviews:9080");
+  ASSERT_EQ(found.path.branches.size(), 1U);
+  EXPECT_EQ(found.path.branches[0].workload, "default/reviews-v2");
+  EXPECT_NE(found.text().find("✓ conntrack: 10.244.1.1:51000 to 10.244.2.5:9080, turned to "
+                              "10.244.2.5:15006, ESTABLISHED\n"),
+            std::string::npos)
+      << found.text();
+}
+
 TEST(Evidence, TheFarProxysTroubleCountsToo) {
   Evidence evidence = seen_through_proxies();
   evidence.exchange->status = 503;

@@ -135,6 +135,16 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{name: http, port: 80, targ
   }
 }
 
+TEST_P(Road, ThroughAProxyThatKnowsNoBetterAndTheNodesRules) {
+  ASSERT_TRUE(lab.up(two_nodes() + service("client"), {"--inject", "all"})) << lab.said();
+  expect_agreement("client", "tcp://far:80");
+  // The node leads it back to where it came from, under another address.
+  const Ran ran = lab.path("client", "tcp://client:80", {"--live"});
+  EXPECT_EQ(ran.status, 0) << ran.out << ran.error;
+  EXPECT_THAT(ran.out, AllOf(HasSubstr("as predicted"), HasSubstr("✓ its record says: inbound|"),
+                             Not(HasSubstr("✗")), Not(HasSubstr("?  "))));
+}
+
 // The service web means another app from now on, and nobody tells the proxies.
 void change_behind_the_proxies(LabUnderTest& lab) {
   const std::string pods =
