@@ -109,6 +109,20 @@ Result<Ground> world_of_files(const Wishes& wishes) {
   return Ground{.world = *world, .lab = {}, .notes = notes_of_files(wishes, **world)};
 }
 
+// A lab's machines have a second address, of which no manifest knows.
+mesh::WorldPointer with_all_addresses_of_machines(const mesh::WorldPointer& world) {
+  auto complete = std::make_shared<mesh::World>(*world);
+  for (std::size_t i = 0; i < complete->workloads.size(); ++i) {
+    const mesh::Workload& workload = complete->workloads[i];
+    if (workload.kind != mesh::WorkloadKind::vm || workload.addresses.size() != 1) continue;
+    const lab::Addresses both = lab::vm_addresses(workload.addresses.front().bytes()[3]);
+    if (workload.addresses.front() != both.v4) continue;
+    complete->workloads.edit(
+        i, [&](mesh::Workload& machine) { machine.addresses.push_back(both.v6); });
+  }
+  return complete;
+}
+
 Result<Ground> world_of_lab(const Wishes& wishes) {
   Result<std::string> base = lab::base_directory();
   if (!base) return std::move(base).fault();
@@ -120,7 +134,8 @@ Result<Ground> world_of_lab(const Wishes& wishes) {
   }
   Result<mesh::WorldPointer> world = registry::read_world({found->places.objects()});
   if (!world) return std::move(world).fault();
-  return Ground{.world = std::move(*world), .lab = std::move(*found), .notes = {}};
+  return Ground{
+      .world = with_all_addresses_of_machines(*world), .lab = std::move(*found), .notes = {}};
 }
 
 // ── the question ────────────────────────────────────────────────────────────────────────────────

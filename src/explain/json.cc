@@ -83,11 +83,9 @@ Json json_of(const Hop& hop) {
 }
 
 Json json_of(const Branch& branch) {
-  return {{"share", branch.share},
-          {"workload", branch.workload},
-          {"address", branch.address},
-          {"failure", branch.failure},
-          {"hops", list_of(branch.hops)}};
+  return {{"share", branch.share},         {"workload", branch.workload},
+          {"address", branch.address},     {"failure", branch.failure},
+          {"condition", branch.condition}, {"hops", list_of(branch.hops)}};
 }
 
 // ── evidence ────────────────────────────────────────────────────────────────────────────────────

@@ -105,7 +105,8 @@ Path explain(Knowledge& knowledge, const Call& call) {
                              .workload = std::move(leaf.workload),
                              .address = std::move(leaf.address),
                              .hops = std::move(leaf.hops),
-                             .failure = std::move(leaf.failure)});
+                             .failure = std::move(leaf.failure),
+                             .condition = std::move(leaf.condition)});
   }
   return path;
 }

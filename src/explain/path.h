@@ -80,6 +80,7 @@ struct Branch {
   std::string address;    // "10.244.1.5:9080"
   std::vector<Hop> hops;  // from the arrival to the app
   std::string failure;    // of its hops; empty: arrives
+  std::string condition;  // "something listens on port 9999": what nobody declares; empty: none
 };
 
 struct Path {

@@ -216,6 +216,41 @@ TEST(Path, APodOfAHeadlessServiceIsRoutedAsItsService) {
   }
 }
 
+TEST(Path, APortThatNobodyDeclaresIsTakenWithACondition) {
+  const auto world = world_from(shop());
+  const auto condition = [&](const char* from, const char* to) {
+    const Path path = path_in(world, from, to);
+    EXPECT_TRUE(path.arrives()) << to << ": " << path.failure;
+    return path.branches.empty() ? "no branch" : path.branches.front().condition;
+  };
+  EXPECT_EQ(condition("outsider", "http://reviews:9080/"), "");
+  EXPECT_EQ(condition("outsider", "http://10.244.1.7:9080/"), "");
+  EXPECT_EQ(condition("outsider", "http://10.244.1.7:9999/"), "something listens on port 9999");
+  EXPECT_EQ(condition("productpage", "tcp://10.244.1.7:9999"), "something listens on port 9999");
+  EXPECT_EQ(condition("outsider", "http://172.30.0.2/"), "something listens on port 80");
+  EXPECT_EQ(condition("node1", "http://localhost/"), "something listens on port 80");
+  EXPECT_EQ(condition("outsider", "tcp://10.96.0.10:53"), "");
+}
+
+TEST(Path, PortsOnWhichAProxyListensItself) {
+  const auto world = world_from(shop());
+  for (const char* to : {"http://10.244.1.5:15021/healthz/ready", "http://10.244.1.5:15090/"}) {
+    const Path path = path_in(world, "outsider", to);
+    EXPECT_EQ(path.failure, "") << to;
+    EXPECT_EQ(hop_at(path, Stage::app)->place, "default/reviews-v1, its proxy");
+    EXPECT_EQ(path.branches.front().condition, "");
+  }
+  const Path admin = path_in(world, "productpage", "http://localhost:15000/");
+  EXPECT_EQ(hop_at(admin, Stage::app)->says, "the proxy itself answers on port 15000");
+  EXPECT_EQ(path_in(world, "productpage", "http://127.0.0.1:15001/").failure,
+            "port 15001 of default/productpage is its proxy's, for captured connections alone");
+  EXPECT_EQ(path_in(world, "outsider", "http://10.244.1.5:15006/").failure,
+            "port 15006 of default/reviews-v1 is its proxy's, for captured connections alone");
+  // Without a sidecar they are ports like others.
+  EXPECT_EQ(path_in(world, "outsider", "http://10.244.1.7:15021/").branches.front().condition,
+            "something listens on port 15021");
+}
+
 TEST(Path, ItsOwnNamesAreInTheHostsFile) {
   const auto world = world_from(shop());
   for (const char* to : {"http://localhost:9080/", "http://LOCALHOST:9080/",
@@ -324,6 +359,7 @@ TEST(Failure, WithinALabNoWayLeadsOut) {
             "192.0.2.1 is outside of the lab, from which no way leads out");
   EXPECT_EQ(cause("http://10.200.0.9/"), "nobody in the lab has the address 10.200.0.9");
   EXPECT_EQ(cause("tcp://10.96.0.10:53"), "");
+  EXPECT_EQ(cause("http://10.96.0.10/"), "the name server 10.96.0.10 listens on port 53 alone");
   EXPECT_TRUE(path_in(world, "outsider", "http://192.0.2.1/").arrives());
 }
 

@@ -287,11 +287,23 @@ std::string ends_of(const Path& path) {
   return text;
 }
 
+// ", if something listens on port 9999": where that is all that is not certain.
+std::string condition_of(const Path& path) {
+  std::string condition;
+  for (const Branch& branch : path.branches) {
+    if (!branch.failure.empty()) continue;
+    if (branch.condition.empty()) return {};
+    condition = ", if " + branch.condition;
+  }
+  return condition;
+}
+
 void headline(Page& page, const Path& path, const Judgement* judgement) {
   if (judgement && !judgement->arrived) {
     const std::string& why = judgement->cause.empty() ? path.failure : judgement->cause;
-    const std::string_view expected =
-        path.certain_failure().empty() ? ", though predicted to" : ", as predicted";
+    const std::string_view expected = !path.certain_failure().empty() ? ", as predicted"
+                                      : condition_of(path).empty()    ? ", though predicted to"
+                                                                      : "";
     return page.paragraph(0, fmt::format("did not arrive{}: {}", expected, why), Ink::red);
   }
   if (judgement && !judgement->difference.empty()) {
@@ -305,7 +317,7 @@ void headline(Page& page, const Path& path, const Judgement* judgement) {
     return page.paragraph(0, fmt::format("arrived at {}, as predicted{}", ends_of(path), chance),
                           Ink::green);
   }
-  page.paragraph(0, "arrives at " + ends_of(path), Ink::green);
+  page.paragraph(0, "arrives at " + ends_of(path) + condition_of(path), Ink::green);
 }
 
 void question_line(Page& page, const Path& path) {

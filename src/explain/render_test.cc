@@ -83,7 +83,7 @@ and in the same way at default/reviews-v2 (1/2)
 
 TEST(Render, WithoutSidecars) {
   EXPECT_EQ(shown("outsider", "http://plain:8000/"), R"(
-arrives at default/loner
+arrives at default/loner, if something listens on port 8000
 default/outsider → http://plain:8000/                                                       world 42
 
 default/outsider

@@ -16,6 +16,11 @@ namespace {
 
 constexpr std::uint32_t app_user = 0;  // any but the proxy's
 
+// Where a sidecar answers itself.
+constexpr std::uint16_t admin_port = 15000;  // on loopback alone
+constexpr std::uint16_t health_port = 15021;
+constexpr std::uint16_t metrics_port = 15090;
+
 std::string ordinal(std::size_t number) {
   switch (number) {
     case 1:
@@ -164,6 +169,12 @@ void Walk::end(Way way, const mesh::Workload* workload, const SocketAddress& add
                      .workload = workload ? pod_of(*workload) : std::string(),
                      .address = address.text(),
                      .failure = std::move(failure)});
+}
+
+void Walk::end_if_somebody_listens(Way way, const mesh::Workload* workload,
+                                   const SocketAddress& address) {
+  end(std::move(way), workload, address);
+  leaves_.back().condition = fmt::format("something listens on port {}", address.port);
 }
 
 void Walk::note(std::string text) {
@@ -531,11 +542,7 @@ bool Walk::out_of_reach(const IpAddress& address) const {
 
 void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
   if (to.ip.is_loopback() && !call_.from.workload) {
-    const mesh::Node& node = *call_.from.node;
-    add(way, Stage::app, "node " + node.name,
-        fmt::format("{} is the node's own: whatever listens there answers", to.text()))
-        .origin = node.origin;
-    return end(std::move(way), nullptr, to);
+    return reach_node(std::move(way), *call_.from.node, to);
   }
   for (const mesh::Workload& workload : world_.ended) {
     if (!holds(workload.addresses, to.ip)) continue;
@@ -544,12 +551,7 @@ void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
                 fmt::format("{}: it runs no more, and answers nobody", has_ended(workload)));
   }
   for (const mesh::Node& node : world_.nodes) {
-    if (holds(node.addresses, to.ip)) {
-      add(way, Stage::app, "node " + node.name,
-          fmt::format("{} is the node's own: whatever listens there answers", to.text()))
-          .origin = node.origin;
-      return end(std::move(way), nullptr, to);
-    }
+    if (holds(node.addresses, to.ip)) return reach_node(std::move(way), node, to);
     for (const std::string& range : node.pod_ranges) {
       const Result<nft::Prefix> prefix = nft::parse_prefix(range);
       if (prefix && to.ip.within(prefix->address, prefix->length)) {
@@ -559,9 +561,11 @@ void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
     }
   }
   for (const SocketAddress& server : cluster_dns()) {
-    if (server != to) continue;
+    if (server.ip != to.ip) continue;
     add(way, Stage::app, to.ip.text(), "the name server that each node has");
-    return end(std::move(way), nullptr, to);
+    if (server == to) return end(std::move(way), nullptr, to);
+    return fail(std::move(way), fmt::format("the name server {} listens on port {} alone",
+                                            to.ip.text(), server.port));
   }
   if (out_of_reach(to.ip)) {
     add(way, Stage::app, to.ip.text(), "outside of the lab");
@@ -592,32 +596,63 @@ void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
   end(std::move(way), nullptr, to);
 }
 
+void Walk::reach_node(Way way, const mesh::Node& node, const SocketAddress& at) {
+  add(way, Stage::app, "node " + node.name,
+      fmt::format("{} is the node's own: whatever listens there answers", at.text()))
+      .origin = node.origin;
+  end_if_somebody_listens(std::move(way), nullptr, at);
+}
+
+// Ports on which its proxy listens. Those of its capture are nobody's to dial.
+bool Walk::reach_proxy_itself(Way& way, const mesh::Workload& workload, const SocketAddress& at) {
+  if (workload.sidecar == mesh::Sidecar::none) return false;
+  const bool captures =
+      at.port == control::outbound_capture_port || at.port == control::inbound_capture_port;
+  if (captures) {
+    const SocketAddress source{address_of(&workload, at.ip.family()), some_port};
+    enter_proxy(std::move(way), workload, at.port, source, at);
+    return true;
+  }
+  const bool answers = (at.port == admin_port && at.ip.is_loopback()) || at.port == health_port ||
+                       at.port == metrics_port;
+  if (!answers) return false;
+  Hop& hop = add(way, Stage::app, proxy_of(workload),
+                 fmt::format("the proxy itself answers on port {}", at.port));
+  hop.to = at.text();
+  hop.origin = workload.origin;
+  end(std::move(way), &workload, at);
+  return true;
+}
+
 void Walk::reach_app(Way way, const mesh::Workload& workload, const SocketAddress& at) {
+  if (reach_proxy_itself(way, workload, at)) return;
   const auto declared =
       std::find_if(workload.ports.begin(), workload.ports.end(), [&](const auto& port) {
         return port.port == at.port && port.transport == mesh::Transport::tcp;
       });
   const bool known = declared != workload.ports.end();
-  std::string says = fmt::format("port {}", at.port);
-  if (known && !declared->name.empty()) says += fmt::format(" ({})", declared->name);
-  Hop& hop = add(way, Stage::app, pod_of(workload), "");
-  hop.says = fmt::format("the app answers on {}", says);
+  std::string port = fmt::format("port {}", at.port);
+  if (known && !declared->name.empty()) port += fmt::format(" ({})", declared->name);
+  Hop& hop = add(way, Stage::app, pod_of(workload), "the app answers on " + port);
   hop.to = at.text();
   hop.origin = workload.origin;
+  if (!workload.ready) hop.details.emplace_back("it is not ready");
+  if (workload.terminating) hop.details.emplace_back("it is going away");
+  if (known) return end(std::move(way), &workload, at);
+
   const bool by_name = !IpAddress::parse(call_.to.host);
-  if (const std::string why = known || !by_name ? "" : why_not_translated(world_, at);
-      !why.empty()) {
-    hop.says = "nobody listens on " + says;
+  if (const std::string why = by_name ? why_not_translated(world_, at) : ""; !why.empty()) {
+    hop.says = "nobody listens on " + port;
     return end(std::move(way), &workload, at, why);
   }
-  if (!known && (!workload.ports.empty() || !offered_by_a_service(world_, at))) {
-    hop.says = fmt::format("whatever listens on {}", says);
-    hop.details.push_back(
-        fmt::format("no container declares port {}: only the request itself tells", at.port));
-  }
-  if (!workload.ready) hop.details.push_back("it is not ready");
-  if (workload.terminating) hop.details.push_back("it is going away");
-  end(std::move(way), &workload, at);
+  // Many a container declares no port at all, and its service knows it all the same.
+  const bool offered = offered_by_a_service(world_, at);
+  if (offered && workload.ports.empty()) return end(std::move(way), &workload, at);
+  hop.says = "whatever listens on " + port;
+  hop.details.push_back(fmt::format("{} declares port {}: only the request itself tells",
+                                    offered ? "no container" : "neither a container nor a service",
+                                    at.port));
+  end_if_somebody_listens(std::move(way), &workload, at);
 }
 
 }  // namespace fairlead::explain

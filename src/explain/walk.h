@@ -22,6 +22,7 @@ struct Leaf {
   std::string workload;
   std::string address;
   std::string failure;
+  std::string condition;
 };
 
 inline constexpr std::uint32_t proxy_user = 1337;
@@ -64,6 +65,8 @@ class Walk {
   void fail(Way way, std::string failure);
   void end(Way way, const mesh::Workload* workload, const SocketAddress& address,
            std::string failure = {});
+  void end_if_somebody_listens(Way way, const mesh::Workload* workload,
+                               const SocketAddress& address);
   void note(std::string text);
 
   void resolve(Way way);
@@ -83,6 +86,8 @@ class Walk {
   [[nodiscard]] bool out_of_reach(const IpAddress& address) const;
   void arrive_nowhere(Way way, const SocketAddress& to);
   void reach_app(Way way, const mesh::Workload& workload, const SocketAddress& at);
+  bool reach_proxy_itself(Way& way, const mesh::Workload& workload, const SocketAddress& at);
+  void reach_node(Way way, const mesh::Node& node, const SocketAddress& at);
 
   void enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t capture_port,
                    const SocketAddress& source, const SocketAddress& dialled);

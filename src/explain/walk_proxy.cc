@@ -5,6 +5,7 @@
 #include <memory>
 #include <variant>
 
+#include "control/compile/compile.h"
 #include "explain/endpoints.h"
 #include "explain/walk.h"
 #include "proxy/decide/balance.h"
@@ -269,6 +270,12 @@ void Walk::to_endpoints(Way way, const AtProxy& at, const config::Cluster& clust
     for (Refusal& each : left_out(*named.service, *named.port, hop.choices)) {
       hop.refused.push_back(std::move(each));
     }
+  }
+  if (cluster.name == control::black_hole_cluster) {
+    hop.says = "nowhere: it lets no connection through";
+    return fail(std::move(way),
+                fmt::format("port {} of {} is its proxy's, for captured connections alone",
+                            at.dialled.port, pod_of(*at.workload)));
   }
   if (eligible.empty()) {
     hop.says = "nobody";

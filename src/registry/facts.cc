@@ -253,6 +253,13 @@ void Maker::add_pods() {
   }
 }
 
+// What selectors see: those of its metadata stand above those of its spec, as with Istio.
+kube::StringMap labels_of(const kube::WorkloadEntry& entry) {
+  kube::StringMap labels = entry.metadata.labels;
+  labels.insert(entry.spec.labels.begin(), entry.spec.labels.end());
+  return labels;
+}
+
 void Maker::add_virtual_machines() {
   for (const kube::WorkloadEntry& entry : objects_.workload_entries) {
     const Result<IpAddress> address = IpAddress::parse(entry.spec.address);
@@ -268,7 +275,7 @@ void Maker::add_virtual_machines() {
         .owner = entry.metadata.name,
         .addresses = {*address},
         .service_account = entry.spec.service_account,
-        .labels = entry.spec.labels,
+        .labels = labels_of(entry),
         .sidecar = sidecar_named(find_or_empty(entry.metadata.annotations, proxy_annotation)),
         .ready = find_or_empty(entry.metadata.annotations, ready_annotation) != "false",
         .terminating = !entry.metadata.deletion_time.empty(),
@@ -476,7 +483,7 @@ void Maker::add_selected_machines(mesh::Service& service, const kube::StringMap&
   if (selector.empty()) return;
   for (const kube::WorkloadEntry& entry : objects_.workload_entries) {
     if (entry.metadata.name_space != service.name_space ||
-        !kube::selects(selector, entry.spec.labels)) {
+        !kube::selects(selector, labels_of(entry))) {
       continue;
     }
     const mesh::Workload* machine = workload_named(entry.metadata.full_name());
@@ -604,7 +611,7 @@ void Maker::add_entry_endpoints(mesh::Service& service, const kube::ServiceEntry
   if (!entry.workload_selector.empty()) {
     for (const kube::WorkloadEntry& machine : objects_.workload_entries) {
       if (machine.metadata.name_space == entry.metadata.name_space &&
-          kube::selects(entry.workload_selector, machine.spec.labels)) {
+          kube::selects(entry.workload_selector, labels_of(machine))) {
         add_entry_endpoint(service, machine.spec, machine.metadata.origin,
                            machine.metadata.full_name());
       }

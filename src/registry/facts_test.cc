@@ -298,6 +298,18 @@ TEST(Facts, AServiceSelectsVirtualMachinesToo) {
   EXPECT_TRUE(world.ignored.empty());
 }
 
+TEST(Facts, AMachinesLabelsAreThoseOfItsMetadataAboveThoseOfItsSpec) {
+  std::string labelled = machine;
+  const std::string annotations = "annotations: {fairlead/vm: \"true\"}";
+  labelled.replace(labelled.find(annotations), annotations.size(),
+                   "labels: {app: reviews, tier: front}");
+  labelled.replace(labelled.find("labels: {app: reviews},"), 23, "labels: {app: other, at: home},");
+  const mesh::World world = world_from(std::string(service) + labelled);
+  EXPECT_EQ(words_of(world.services[0]), "10.200.0.2 http=8080 metrics=15014 ready serving\n");
+  EXPECT_EQ(world.workloads[0].labels, (std::map<std::string, std::string>{
+                                           {"app", "reviews"}, {"at", "home"}, {"tier", "front"}}));
+}
+
 TEST(Facts, AServiceEntryIsAServiceForEachHost) {
   const mesh::World world = world_from(R"(
 apiVersion: networking.istio.io/v1
