@@ -18,7 +18,7 @@ using Messages = std::vector<std::string>;
 
 struct Stream {
   std::string peer;
-  xds::AdsServer server;
+  xds::AdsServer server;             // shares the publisher's encodings
   std::optional<Audience> audience;  // known once the node is
   std::array<std::string, 4> refusals;
 };
@@ -59,6 +59,7 @@ ProxyStatus status_of(const Stream& stream, const mesh::WorldPointer& world) {
 
 struct Publisher::State {
   Compiler compiler;
+  std::shared_ptr<xds::Encodings> encodings = std::make_shared<xds::Encodings>();
   mesh::WorldPointer world;
   std::map<Proxy, Stream> streams;
   Proxy last = 0;
@@ -74,7 +75,8 @@ Publisher::~Publisher() = default;
 
 Publisher::Proxy Publisher::opened(std::string peer) {
   const Proxy proxy = ++state_->last;
-  state_->streams[proxy].peer = std::move(peer);
+  state_->streams.try_emplace(
+      proxy, Stream{.peer = std::move(peer), .server = xds::AdsServer(state_->encodings)});
   return proxy;
 }
 

@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "config/snapshot.h"
 #include "xds/bootstrap.h"
+#include "xds/encodings.h"
 #include "xds/resource.h"
 
 namespace fairlead::xds {
@@ -96,7 +97,8 @@ struct TypeStatus {
 
 class AdsServer {
  public:
-  AdsServer();
+  explicit AdsServer(std::shared_ptr<Encodings> encodings = std::make_shared<Encodings>());
+  // Streams that are told the same share `encodings`.
   ~AdsServer();
   AdsServer(AdsServer&&) noexcept;
   AdsServer& operator=(AdsServer&&) noexcept;

@@ -5,7 +5,6 @@
 #include <set>
 #include <utility>
 
-#include "xds/encode.h"
 #include "xds/encode_parts.h"
 #include "xds/references.h"
 #include "xds/session.h"
@@ -157,6 +156,7 @@ bool stands_as(const Table<T>& told, const Table<T>& now, const Table<T>& wanted
 }  // namespace
 
 struct AdsServer::State {
+  std::shared_ptr<Encodings> encodings;
   std::optional<Node> node;
   std::array<Lane, 4> lanes;
   config::SnapshotPointer target;
@@ -218,7 +218,8 @@ struct AdsServer::State {
   [[nodiscard]] bool settled() const;
 };
 
-AdsServer::AdsServer() : state_(std::make_unique<State>()) {}
+AdsServer::AdsServer(std::shared_ptr<Encodings> encodings)
+    : state_(std::make_unique<State>(State{.encodings = std::move(encodings)})) {}
 AdsServer::~AdsServer() = default;
 AdsServer::AdsServer(AdsServer&&) noexcept = default;
 AdsServer& AdsServer::operator=(AdsServer&&) noexcept = default;
@@ -334,12 +335,11 @@ void AdsServer::State::send(Messages& out, ResourceType type, const Resources& r
   response.set_nonce(to.nonce);
   response.set_type_url(std::string(type_url(type)));
   response.mutable_control_plane()->set_identifier("fairlead");
-  for (const auto& [name, resource] : resources) {
-    wire::Any& any = *response.add_resources();
-    any.set_type_url(response.type_url());
-    any.set_value(encode(*resource));
-  }
-  out.push_back(bytes_of(response));
+  std::string& message = out.emplace_back(bytes_of(response));
+  std::size_t size = message.size();
+  for (const auto& [name, resource] : resources) size += encodings->of(resource).size();
+  message.reserve(size);
+  for (const auto& [name, resource] : resources) message += encodings->of(resource);
 }
 
 // A type of which a response is always the whole set. True when the proxy was told all and has

@@ -723,5 +723,50 @@ TEST(SessionServer, IgnoresAnswersToOlderResponsesAndAnswersWhoAsksAgain) {
   EXPECT_NE(again.nonce(), first.nonce());
 }
 
+std::vector<std::string> values_of(const DiscoveryResponse& response) {
+  std::vector<std::string> values;
+  for (const auto& resource : response.resources()) values.push_back(resource.value());
+  return values;
+}
+
+TEST(SessionServer, StreamsShareTheBytesOfWhatTheyAreBothToldAndOfNothingElse) {
+  const auto encodings = std::make_shared<Encodings>();
+  AdsServer one(encodings);
+  AdsServer other(encodings);
+  AdsServer alone;
+  const auto world = World("1").service("a", 1, true).service("b", 2, true).done();
+  const auto view = World("1").service("a", 1, true).service("b", 3, true).after(*world);
+  static_cast<void>(one.publish(world));
+  static_cast<void>(other.publish(view));
+  static_cast<void>(alone.publish(view));
+  const std::string ask = request(ResourceType::endpoint, {cluster_name("a"), cluster_name("b")});
+  const DiscoveryResponse first = only(one.received(ask));
+  EXPECT_EQ(encodings->size(), 2U);
+  const DiscoveryResponse second = only(other.received(ask));
+  EXPECT_EQ(encodings->size(), 3U) << "the endpoints of a are the same";
+  EXPECT_EQ(first.resources(0).value(), second.resources(0).value());
+  EXPECT_NE(first.resources(1).value(), second.resources(1).value());
+  EXPECT_EQ(values_of(second), values_of(only(alone.received(ask))));
+  EXPECT_EQ(second.type_url(), first.type_url());
+  EXPECT_EQ(second.control_plane().identifier(), "fairlead");
+}
+
+TEST(SessionServer, BytesOfWhatNobodyHasAnyMoreAreForgotten) {
+  const auto encodings = std::make_shared<Encodings>();
+  AdsServer server(encodings);
+  auto world = World("0").service("a", 0, true).done();
+  static_cast<void>(server.publish(world));
+  const std::vector<std::string> names{cluster_name("a")};
+  DiscoveryResponse response = only(server.received(request(ResourceType::endpoint, names)));
+  for (int version = 1; version < 1000; ++version) {
+    const auto address = static_cast<std::uint8_t>(version % 250);
+    world = World(std::to_string(version)).service("a", address, true).after(*world);
+    static_cast<void>(server.received(request(ResourceType::endpoint, names, response.nonce())));
+    response = only(server.publish(world));
+    EXPECT_EQ(values_of(response).at(0), encode(*world->endpoints.at(cluster_name("a"))));
+  }
+  EXPECT_LT(encodings->size(), 100U);
+}
+
 }  // namespace
 }  // namespace fairlead::xds

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "control/compile/inbound.h"
@@ -42,29 +43,40 @@ void number_and_date(config::Snapshot& made, const mesh::World& world,
                                        before.endpoints, world.version);
 }
 
-// What a snapshot is put together from; the first three are shared between audiences.
-struct Layers {
-  const Destinations& destinations;
-  const Resources<config::Listener>& outbound;
-  const Resources<config::RouteConfiguration>& routes;
-  const InboundPorts& inbound;
-  bool ipv6;
+// What a snapshot is put together from. These are shared between audiences,
+struct Common {
+  Destinations destinations;
+  Resources<config::Listener> listeners;
+  Resources<config::RouteConfiguration> routes;
 };
 
-config::Snapshot join(const mesh::World& world, const Layers& layers,
+// and this is of one alone.
+struct Own {
+  Gathered<config::Listener> listeners;
+  Gathered<config::Cluster> clusters;
+};
+
+Own own_of(const InboundPorts& ports, bool ipv6, const config::Snapshot* previous) {
+  Own own;
+  place(own.listeners, previous ? &previous->listeners : nullptr, std::string(virtual_inbound),
+        inbound_listener(ports, ipv6));
+  own.clusters = inbound_clusters(ports, previous ? &previous->clusters : nullptr);
+  return own;
+}
+
+template <class T>
+Resources<T> both(Resources<T> common, const Gathered<T>& own) {
+  for (const auto& [name, value] : own) common.add(name, value);
+  return common;
+}
+
+config::Snapshot join(const mesh::World& world, const Common& common, const Own& own,
                       const config::Snapshot* previous) {
   config::Snapshot made;
-  const std::string inbound(virtual_inbound);
-  made.listeners = layers.outbound;
-  made.listeners.add(inbound, shared_with(previous ? &previous->listeners : nullptr, inbound,
-                                          inbound_listener(layers.inbound, layers.ipv6)));
-  made.routes = layers.routes;
-  made.clusters = layers.destinations.clusters;
-  for (const auto& [name, cluster] :
-       inbound_clusters(layers.inbound, previous ? &previous->clusters : nullptr)) {
-    made.clusters.add(name, cluster);
-  }
-  made.endpoints = layers.destinations.endpoints;
+  made.listeners = both(common.listeners, own.listeners);
+  made.routes = common.routes;
+  made.clusters = both(common.destinations.clusters, own.clusters);
+  made.endpoints = common.destinations.endpoints;
   number_and_date(made, world, previous);
   return made;
 }
@@ -82,12 +94,15 @@ config::Snapshot compile(const mesh::World& world, const Audience& audience,
   std::optional<Destinations> before;
   if (previous) before = Destinations{previous->clusters, previous->endpoints};
   const bool ipv6 = has_ipv6(audience);
-  const Destinations destinations = destinations_of(world, before ? &*before : nullptr);
-  const auto outbound = outbound_listeners(world, ipv6, previous ? &previous->listeners : nullptr);
-  const auto routes =
-      outbound_routes(world, reader_of(audience), previous ? &previous->routes : nullptr);
-  const InboundPorts inbound = InboundIndex(world).ports_of(audience.addresses);
-  return join(world, {destinations, outbound, routes, inbound, ipv6}, previous);
+  const Common common{
+      .destinations = destinations_of(world, before ? &*before : nullptr),
+      .listeners = outbound_listeners(world, ipv6, previous ? &previous->listeners : nullptr),
+      .routes =
+          outbound_routes(world, reader_of(audience), previous ? &previous->routes : nullptr)};
+  InboundIndex inbound;
+  inbound.use(world);
+  return join(world, common, own_of(inbound.ports_of(audience.addresses), ipv6, previous),
+              previous);
 }
 
 // ── Many audiences ───────────────────────────────────────────────────────────────────────────────
@@ -106,11 +121,13 @@ struct Shape {
   RouteReader reader;
   bool ipv6 = false;
   InboundPorts inbound;
-  bool operator==(const Shape&) const = default;
+  bool operator<(const Shape& other) const {
+    return std::tie(reader, ipv6, inbound) < std::tie(other.reader, other.ipv6, other.inbound);
+  }
 };
 
 struct Compiled {
-  Shape shape;
+  Own own;
   config::SnapshotPointer snapshot;
   const mesh::World* world = nullptr;
 };
@@ -136,26 +153,22 @@ bool same_faces(const mesh::World& left, const mesh::World& right) {
 
 struct Compiler::State {
   mesh::WorldPointer world;
-  std::optional<InboundIndex> inbound;
+  InboundIndex inbound;
   Destinations destinations;
   std::map<bool, Remembered<Resources<config::Listener>>> listeners;  // by ipv6
   std::map<RouteReader, Remembered<Resources<config::RouteConfiguration>>> routes;
-  std::map<RouteReader, std::vector<Compiled>> snapshots;
+  std::map<Shape, Compiled> snapshots;
 
   void forget_unused();
   const Resources<config::Listener>& listeners_for(bool ipv6);
   const Resources<config::RouteConfiguration>& routes_for(const RouteReader& reader);
-  Compiled& compiled_for(const Shape& shape);
 };
 
 void Compiler::State::forget_unused() {
   const auto unused = [this](const auto& entry) { return entry.second.world != world.get(); };
   std::erase_if(listeners, unused);
   std::erase_if(routes, unused);
-  for (auto& [reader, compiled] : snapshots) {
-    std::erase_if(compiled, [this](const Compiled& one) { return one.world != world.get(); });
-  }
-  std::erase_if(snapshots, [](const auto& entry) { return entry.second.empty(); });
+  std::erase_if(snapshots, unused);
 }
 
 const Resources<config::Listener>& Compiler::State::listeners_for(bool ipv6) {
@@ -177,15 +190,6 @@ const Resources<config::RouteConfiguration>& Compiler::State::routes_for(
   return made.value;
 }
 
-Compiled& Compiler::State::compiled_for(const Shape& shape) {
-  std::vector<Compiled>& candidates = snapshots[shape.reader];
-  const auto found =
-      std::find_if(candidates.begin(), candidates.end(),
-                   [&](const Compiled& compiled) { return compiled.shape == shape; });
-  if (found != candidates.end()) return *found;
-  return candidates.emplace_back(Compiled{.shape = shape});
-}
-
 Compiler::Compiler() : state_(std::make_unique<State>()) {}
 Compiler::~Compiler() = default;
 Compiler::Compiler(Compiler&&) noexcept = default;
@@ -197,7 +201,7 @@ void Compiler::use(mesh::WorldPointer world) {
   state.forget_unused();
   const mesh::WorldPointer before = std::exchange(state.world, std::move(world));
   state.destinations = destinations_of(*state.world, &state.destinations, before.get());
-  state.inbound.emplace(*state.world);
+  state.inbound.use(*state.world, before.get());
   if (before && same_faces(*before, *state.world)) {
     for (auto& [ipv6, made] : state.listeners) made.world = state.world.get();
     for (auto& [reader, made] : state.routes) made.world = state.world.get();
@@ -206,15 +210,18 @@ void Compiler::use(mesh::WorldPointer world) {
 
 config::SnapshotPointer Compiler::snapshot_for(const Audience& audience) {
   State& state = *state_;
-  const Shape shape{.reader = reader_of(audience),
-                    .ipv6 = has_ipv6(audience),
-                    .inbound = state.inbound->ports_of(audience.addresses)};
-  Compiled& compiled = state.compiled_for(shape);
+  Shape shape{.reader = reader_of(audience),
+              .ipv6 = has_ipv6(audience),
+              .inbound = state.inbound.ports_of(audience.addresses)};
+  const auto [found, fresh] = state.snapshots.try_emplace(std::move(shape));
+  auto& [of, compiled] = *found;
+  if (fresh) compiled.own = own_of(of.inbound, of.ipv6, nullptr);
   if (compiled.world != state.world.get()) {
-    const Layers layers{state.destinations, state.listeners_for(shape.ipv6),
-                        state.routes_for(shape.reader), shape.inbound, shape.ipv6};
+    const Common common{.destinations = state.destinations,
+                        .listeners = state.listeners_for(of.ipv6),
+                        .routes = state.routes_for(of.reader)};
     compiled.snapshot = std::make_shared<const config::Snapshot>(
-        join(*state.world, layers, compiled.snapshot.get()));
+        join(*state.world, common, compiled.own, compiled.snapshot.get()));
     compiled.world = state.world.get();
   }
   return compiled.snapshot;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <set>
 #include <tuple>
 
 #include "control/compile/compile.h"
@@ -74,25 +76,57 @@ bool declares_more(const InboundPort& left, const InboundPort& right) {
 
 }  // namespace
 
-InboundIndex::InboundIndex(const mesh::World& world) {
-  for (const mesh::Service& service : world.services) {
-    for (const mesh::Endpoint& endpoint : service.endpoints) {
-      for (std::size_t place = 0; place < service.ports.size(); ++place) {
-        const mesh::ServicePort& service_port = service.ports[place];
-        if (service_port.transport != mesh::Transport::tcp) continue;
-        const mesh::EndpointPort* port = mesh::port_of(endpoint, service_port);
-        if (!port) continue;
-        leads_.push_back({&endpoint, &service, static_cast<std::uint16_t>(place), port->port});
-      }
+bool operator<(const InboundPort& left, const InboundPort& right) {
+  const auto key = [](const InboundPort& port) {
+    const Origin& origin = port.origin;
+    return std::tie(port.port, port.service_port, port.treatment, port.host, origin.kind,
+                    origin.name_space, origin.name, origin.file, origin.line);
+  };
+  return key(left) < key(right);
+}
+
+bool InboundIndex::goes_before(const Lead& left, const Lead& right) {
+  const auto key = [](const Lead& lead) {
+    return std::tie(lead.endpoint->address, lead.service->name_space, lead.service->name,
+                    lead.service_port, lead.port);
+  };
+  return key(left) < key(right);
+}
+
+void InboundIndex::add_leads(const mesh::Service& service, std::vector<Lead>& leads) {
+  for (const mesh::Endpoint& endpoint : service.endpoints) {
+    for (std::size_t place = 0; place < service.ports.size(); ++place) {
+      const mesh::ServicePort& service_port = service.ports[place];
+      if (service_port.transport != mesh::Transport::tcp) continue;
+      const mesh::EndpointPort* port = mesh::port_of(endpoint, service_port);
+      if (!port) continue;
+      leads.push_back({&endpoint, &service, static_cast<std::uint16_t>(place), port->port});
     }
   }
-  std::sort(leads_.begin(), leads_.end(), [](const Lead& left, const Lead& right) {
-    const auto key = [](const Lead& lead) {
-      return std::tie(lead.endpoint->address, lead.service->name_space, lead.service->name,
-                      lead.service_port, lead.port);
-    };
-    return key(left) < key(right);
-  });
+}
+
+void InboundIndex::use(const mesh::World& world, const mesh::World* previous) {
+  static const mesh::World nothing;
+  std::set<const mesh::Service*> gone;
+  std::vector<const mesh::Service*> fresh;
+  mesh::for_each_difference(previous ? previous->services : nothing.services, world.services,
+                            mesh::ByName(), [&](const auto* before, const auto* now) {
+                              if (before) gone.insert(before);
+                              if (now) fresh.push_back(now);
+                            });
+  if (!previous) leads_.clear();
+  if (!gone.empty()) {
+    std::erase_if(leads_, [&](const Lead& lead) { return gone.contains(lead.service); });
+  }
+  std::vector<Lead> more;
+  for (const mesh::Service* service : fresh) add_leads(*service, more);
+  if (more.empty()) return;
+  std::sort(more.begin(), more.end(), goes_before);
+  std::vector<Lead> all;
+  all.reserve(leads_.size() + more.size());
+  std::merge(leads_.begin(), leads_.end(), more.begin(), more.end(), std::back_inserter(all),
+             goes_before);
+  leads_ = std::move(all);
 }
 
 InboundPorts InboundIndex::ports_of(const std::vector<IpAddress>& addresses) const {

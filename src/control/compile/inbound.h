@@ -19,13 +19,17 @@ struct InboundPort {
   Origin origin;
   bool operator==(const InboundPort&) const = default;
 };
+[[nodiscard]] bool operator<(const InboundPort& left, const InboundPort& right);
+// Some order, for looking up.
 
 using InboundPorts = std::vector<InboundPort>;  // sorted by port, one each
 
 // All workloads' ports, by address.
 class InboundIndex {
  public:
-  explicit InboundIndex(const mesh::World& world);
+  void use(const mesh::World& world, const mesh::World* previous = nullptr);
+  // From now on the ports are those of `world`. With `previous`, of which they were until now, only
+  // services that are not the very same are looked at.
   [[nodiscard]] InboundPorts ports_of(const std::vector<IpAddress>& addresses) const;
   // When services disagree about a port, what declares something wins over what does not, and then
   // the first in the world's order.
@@ -37,6 +41,9 @@ class InboundIndex {
     std::uint16_t service_port;  // its place in the service's list
     std::uint16_t port;
   };
+  static bool goes_before(const Lead& left, const Lead& right);
+  static void add_leads(const mesh::Service& service, std::vector<Lead>& leads);
+
   std::vector<Lead> leads_;  // by the endpoint's address; for one address in the world's order
 };
 // Holds pointers into the world: good as long as it.
