@@ -21,6 +21,12 @@ inline constexpr int wrong_use = 2;
 // Reads the arguments. With a value, the command ends with this status: help was asked for and
 // given, or the use was wrong and that has been said.
 
+inline constexpr const char* recursive_help = "with the folders inside folders, too";
+[[nodiscard]] std::vector<std::string> manifests_of(bool recursive,
+                                                    const std::vector<std::string>& paths);
+// What was named, as kubectl takes it: the folders inside too when that is asked for, else a word
+// (on standard error) that they are not read.
+
 struct Command {
   const char* name;
   const char* summary;  // one line of help; null: not told to people

@@ -26,6 +26,7 @@ constexpr int failed = 1;
 
 struct Wishes {
   std::vector<std::string> files;
+  bool recursive = false;
   std::string http_address = "127.0.0.1:8080";
   std::string grpc_address = "127.0.0.1:15010";
   std::string status_socket;
@@ -164,9 +165,7 @@ int serve(const Wishes& wishes) {
 // ── status ──────────────────────────────────────────────────────────────────────────────────────
 
 Result<http::Endpoint> control_of_lab(const std::string& name) {
-  const Result<std::string> base = lab::base_directory();
-  if (!base.ok()) return base.fault();
-  const Result<lab::Found> found = lab::find_lab(*base, name);
+  const Result<lab::Found> found = lab::find_lab(name);
   if (!found.ok()) return found.fault();
   return http::Endpoint(found->places.directory() + "/control.sock");
 }
@@ -217,6 +216,7 @@ int run_control(const Arguments& arguments) {
   Wishes wishes;
   app.add_option("--files", wishes.files, "files, and directories of *.yaml, *.yml and *.json")
       ->type_name("PATH...");
+  app.add_flag("-R,--recursive", wishes.recursive, recursive_help);
   app.add_option("--http-address", wishes.http_address, "of the registry, status and readiness")
       ->capture_default_str()
       ->type_name("IP:PORT");
@@ -243,6 +243,7 @@ int run_control(const Arguments& arguments) {
   if (wishes.files.empty()) {
     return complain(invalid("--files is missing: files or directories of manifests"), wrong_use);
   }
+  wishes.files = manifests_of(wishes.recursive, wishes.files);
   return serve(wishes);
 }
 

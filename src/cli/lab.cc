@@ -1,10 +1,12 @@
 // fairlead lab: a small cluster on this machine, made of namespaces, from ordinary Kubernetes
 // manifests.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -42,16 +44,18 @@ struct Wishes {
   bool detach = false;
   bool json = false;
   std::string target;
+  std::string name_space;  // of the target
   std::vector<std::string> containers;
   std::vector<std::string> words;  // after --
   std::vector<std::string> files;
+  bool recursive = false;
   bool interactive = false;
   bool terminal = false;
   bool follow = false;
   int tail = -1;
   std::string signal = "KILL";
   bool hold = false;
-  std::uint16_t port = 0;
+  std::string port;  // PORT, or LOCAL:PORT
   std::uint16_t local_port = 0;
 };
 
@@ -61,9 +65,11 @@ int complain(const std::string& action, const Fault& fault, int status = failed)
 }
 
 Result<lab::Found> find(const Wishes& wishes) {
-  const Result<std::string> base = lab::base_directory();
-  if (!base) return base.fault();
-  return lab::find_lab(*base, wishes.name);
+  return lab::find_lab(wishes.name);
+}
+
+std::string target_of(const Wishes& wishes) {
+  return wishes.name_space.empty() ? wishes.target : wishes.name_space + "/" + wishes.target;
 }
 
 void say(const std::string& line) {
@@ -106,6 +112,7 @@ int up(const Wishes& wishes) {
     if (!program) return complain("up", std::move(program).fault().during("reading --envoy"));
     options.envoy = *program;
   }
+  options.manifests = manifests_of(wishes.recursive, options.manifests);
   if (const Result<kube::Reading> reading = lab::read_manifests(options.manifests); !reading) {
     return complain("up", reading.fault());
   }
@@ -135,9 +142,7 @@ int down(const Wishes& wishes) {
 }
 
 int list(const Wishes& wishes) {
-  const Result<std::string> base = lab::base_directory();
-  if (!base) return complain("list", base.fault());
-  const Result<std::vector<lab::Found>> labs = lab::living_labs(*base);
+  const Result<std::vector<lab::Found>> labs = lab::living_labs();
   if (!labs) return complain("list", labs.fault());
   if (wishes.json) {
     lab::Line all = lab::Line::array();
@@ -147,13 +152,16 @@ int list(const Wishes& wishes) {
     std::printf("%s\n", json_text(all, 1).c_str());
     return 0;
   }
-  for (const lab::Found& one : *labs) {
-    std::string files;
-    for (const std::string& file : one.record.manifests) files += " " + file;
-    std::printf("%-16s %s  since %s %s\n", one.places.name.c_str(),
-                counted(one.record.nodes.size(), "node").c_str(), one.record.started.c_str(),
-                files.c_str());
+  if (labs->empty()) {
+    say("no lab is up");
+    return 0;
   }
+  std::vector<std::vector<std::string>> rows{{"LAB", "NODES", "SINCE", "FROM"}};
+  for (const lab::Found& one : *labs) {
+    rows.push_back({one.places.name, std::to_string(one.record.nodes.size()), one.record.started,
+                    fmt::format("{}", fmt::join(one.record.manifests, " "))});
+  }
+  std::fputs(lab::table(rows).c_str(), stdout);
   return 0;
 }
 
@@ -167,7 +175,8 @@ int status(const Wishes& wishes) {
 }
 
 int apply(const Wishes& wishes) {
-  return report(wishes, ask(wishes, {{"command", "apply"}, {"files", wishes.files}}));
+  const std::vector<std::string> files = manifests_of(wishes.recursive, wishes.files);
+  return report(wishes, ask(wishes, {{"command", "apply"}, {"files", files}}));
 }
 
 int exec(const Wishes& wishes) {
@@ -178,7 +187,7 @@ int exec(const Wishes& wishes) {
   const Result<lab::Found> found = find(wishes);
   if (!found) return complain("exec", found.fault());
   const Result<int> ended = lab::execute(
-      found->places, {.target = wishes.target,
+      found->places, {.target = target_of(wishes),
                       .container = wishes.containers.empty() ? "" : wishes.containers[0],
                       .words = wishes.words,
                       .interactive = wishes.interactive,
@@ -191,8 +200,13 @@ int logs(const Wishes& wishes) {
   if (!found) return complain("logs", found.fault());
   const std::string container = wishes.containers.empty() ? "" : wishes.containers[0];
   const Result<lab::Line> answer =
-      ask(wishes, {{"command", "find"}, {"target", wishes.target}, {"container", container}});
+      ask(wishes, {{"command", "find"}, {"target", target_of(wishes)}, {"container", container}});
   if (!answer) return complain("logs", answer.fault());
+  if (answer->value("pods", 1) > 1) {
+    std::fprintf(stderr, "%s is %s; this is %s/%s\n", wishes.target.c_str(),
+                 counted(answer->value("pods", std::size_t{1}), "pod").c_str(),
+                 answer->value("namespace", "").c_str(), answer->value("pod", "").c_str());
+  }
   const Result<> printed =
       lab::print_log(found->places, answer->value("log", ""), wishes.follow, wishes.tail);
   return printed ? 0 : complain("logs", printed.fault());
@@ -217,21 +231,54 @@ int kill(const Wishes& wishes) {
   const Result<int> number = signal_number(wishes.signal);
   if (!number) return complain("kill", number.fault(), wrong_use);
   return report(wishes, ask(wishes, {{"command", "kill"},
-                                     {"target", wishes.target},
+                                     {"target", target_of(wishes)},
                                      {"containers", wishes.containers},
                                      {"signal", *number},
                                      {"hold", wishes.hold}}));
 }
 
 int restart(const Wishes& wishes) {
-  return report(wishes, ask(wishes, {{"command", "restart"}, {"target", wishes.target}}));
+  return report(wishes, ask(wishes, {{"command", "restart"}, {"target", target_of(wishes)}}));
+}
+
+Result<std::uint16_t> port_number(const std::string& text) {
+  std::uint16_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error == std::errc() && rest == end && number > 0) return number;
+  return invalid(
+      fmt::format("'{}' is no port: expected PORT or LOCAL:PORT, from 1 to 65535", text));
+}
+
+struct Ports {
+  std::uint16_t of_service = 0;  // its first
+  std::uint16_t local = 0;       // a free one
+};
+
+// "80", or "8080:80" as kubectl's users write it.
+Result<Ports> ports_of(const Wishes& wishes) {
+  Ports ports{.local = wishes.local_port};
+  if (wishes.port.empty()) return ports;
+  const std::size_t colon = wishes.port.find(':');
+  if (colon != std::string::npos) {
+    const Result<std::uint16_t> local = port_number(wishes.port.substr(0, colon));
+    if (!local) return local.fault();
+    ports.local = *local;
+  }
+  const Result<std::uint16_t> port =
+      port_number(wishes.port.substr(colon == std::string::npos ? 0 : colon + 1));
+  if (!port) return port.fault();
+  ports.of_service = *port;
+  return ports;
 }
 
 int forward(const Wishes& wishes) {
+  const Result<Ports> ports = ports_of(wishes);
+  if (!ports) return complain("forward", ports.fault(), wrong_use);
   const Result<lab::Found> found = find(wishes);
   if (!found) return complain("forward", found.fault());
   const Result<> forwarded =
-      lab::forward(found->places, wishes.target, wishes.port, wishes.local_port);
+      lab::forward(found->places, target_of(wishes), ports->of_service, ports->local);
   if (forwarded) return 0;
   const bool unknown = forwarded.fault().kind == FaultKind::missing;
   return complain("forward", forwarded.fault(), unknown ? wrong_use : failed);
@@ -245,15 +292,15 @@ class Flags {
 
   void add_all() {
     add_up();
-    add("down", "end a lab: every process, namespace and rule of it");
+    add_with_name("down", "end a lab: every process, namespace and rule of it");
     CLI::App* lists = app_.add_subcommand("list", "the labs that are up");
     lists->callback([this] { wishes_.action = "list"; });
     lists->add_flag("--json", wishes_.json, "lab.json of each");
-    add("status", "nodes, pods, containers, and what is not honoured")
+    add_with_name("status", "nodes, pods, containers, and what is not honoured")
         ->add_flag("--json", wishes_.json, "the same for programs");
-    add("apply", "add manifests to a lab, or read them again")
-        ->add_option("files", wishes_.files, "files and folders")
-        ->required();
+    CLI::App* applies = add("apply", "add manifests to a lab, or read them again");
+    applies->add_flag("-R,--recursive", wishes_.recursive, recursive_help);
+    applies->add_option("files,-f,--filename", wishes_.files, "files and folders")->required();
     CLI::App* exec = add_with_target("exec", "run a command in a pod, a VM, a node or control");
     exec->add_option("-c,--container", wishes_.containers, "which container")->expected(1);
     exec->add_flag("-i,--stdin", wishes_.interactive,
@@ -275,27 +322,42 @@ class Flags {
                     "in an orderly way: a pod, a Deployment (one pod after the other), "
                     "control, a node's agent");
     CLI::App* forward = add("forward", "open a port of this machine to a service");
-    forward->add_option("service", wishes_.target, "SERVICE or NAMESPACE/SERVICE")->required();
-    forward->add_option("port", wishes_.port, "of the service; its first unless given");
+    forward->add_option("service", wishes_.target, "SERVICE, NAMESPACE/SERVICE or svc/SERVICE")
+        ->required();
+    add_name_space(*forward);
+    forward->add_option("port", wishes_.port,
+                        "PORT of the service, its first unless given; or LOCAL:PORT");
     forward->add_option("--local-port", wishes_.local_port,
                         "on 127.0.0.1; a free one unless given");
     app_.require_subcommand(1);
   }
 
  private:
-  CLI::App* add(const char* name, const char* what) {
+  CLI::App* add_verb(const char* name, const char* what, const std::string& flag) {
     CLI::App* command = app_.add_subcommand(name, what);
     command->callback([this, name] { wishes_.action = name; });
-    command->add_option("--name", wishes_.name, "which lab; the only one unless given");
+    command->add_option(flag, wishes_.name, "which lab; the only one unless given");
     return command;
+  }
+
+  CLI::App* add(const char* name, const char* what) { return add_verb(name, what, "--name"); }
+
+  // The lab's name may also stand alone: `down demo`.
+  CLI::App* add_with_name(const char* name, const char* what) {
+    return add_verb(name, what, "--name,name");
+  }
+
+  void add_name_space(CLI::App& command) {
+    command.add_option("-n,--namespace", wishes_.name_space, "of what is named; any unless given");
   }
 
   CLI::App* add_with_target(const char* name, const char* what) {
     CLI::App* command = add(name, what);
     command
         ->add_option("target", wishes_.target,
-                     "a pod, NAMESPACE/POD, the name of its Deployment, a VM, a node, control")
+                     "POD, NAMESPACE/POD, deploy/NAME, svc/NAME, ..., a VM, a node, or control")
         ->required();
+    add_name_space(*command);
     return command;
   }
 
@@ -314,7 +376,9 @@ class Flags {
     up->add_flag("!--no-mesh", options.mesh,
                  "neither control nor nodes' agents: names and service "
                  "addresses do not work");
-    up->add_option("files", options.manifests, "files and folders of manifests")->required();
+    up->add_flag("-R,--recursive", wishes_.recursive, recursive_help);
+    up->add_option("files,-f,--filename", options.manifests, "files and folders of manifests")
+        ->required();
     up->parse_complete_callback([this] { take_inject(); });
   }
 
@@ -339,6 +403,12 @@ int act(const Wishes& wishes) {
       {"up", up},     {"down", down}, {"list", list}, {"status", status},   {"apply", apply},
       {"exec", exec}, {"logs", logs}, {"kill", kill}, {"restart", restart}, {"forward", forward}};
   return actions.at(wishes.action)(wishes);
+}
+
+std::vector<std::string> verbs_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+  return names;
 }
 
 }  // namespace
@@ -373,8 +443,8 @@ int run_lab(const Arguments& arguments) {
     const bool is_unknown = app.get_subcommands().empty() && !arguments.empty() &&
                             !arguments.front().empty() && arguments.front().front() != '-';
     if (is_unknown) {
-      std::fprintf(stderr, "fairlead lab: there is no verb '%s'; fairlead lab --help lists them\n",
-                   std::string(arguments.front()).c_str());
+      std::fprintf(stderr, "fairlead lab: there is no verb '%s'%s\n", arguments.front().c_str(),
+                   lab::near_ones(arguments.front(), verbs_of(app)).c_str());
       return wrong_use;
     }
     return app.exit(error) == 0 ? 0 : wrong_use;

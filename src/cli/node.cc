@@ -103,9 +103,7 @@ int run(const Wishes& wishes) {
 // ── what is in the kernel ───────────────────────────────────────────────────────────────────────
 
 Result<std::string> ask_lab(const Wishes& wishes) {
-  const Result<std::string> base = lab::base_directory();
-  if (!base) return base.fault();
-  const Result<lab::Found> found = lab::find_lab(*base, wishes.name);
+  const Result<lab::Found> found = lab::find_lab(wishes.name);
   if (!found) return found.fault();
   const std::vector<lab::MachineRecord>& nodes = found->record.nodes;
   const bool known = std::any_of(nodes.begin(), nodes.end(),

@@ -36,6 +36,7 @@ struct Wishes {
   std::string to;
   std::string lab;
   std::vector<std::string> files;
+  bool recursive = false;
   std::vector<std::string> inject;
   std::vector<std::string> headers;
   std::string method = "GET";
@@ -74,7 +75,9 @@ std::vector<std::string> inner_folders(const std::vector<std::string>& paths) {
 
 std::vector<std::string> notes_of_files(const Wishes& wishes, const mesh::World& world) {
   std::vector<std::string> notes;
-  for (const std::string& folder : inner_folders(wishes.files)) {
+  const std::vector<std::string> left =
+      wishes.recursive ? std::vector<std::string>() : inner_folders(wishes.files);
+  for (const std::string& folder : left) {
     notes.push_back(fmt::format("{} is a folder in a folder, and was not read", folder));
   }
   for (const mesh::Ignored& each : world.ignored) {
@@ -124,9 +127,7 @@ mesh::WorldPointer with_all_addresses_of_machines(const mesh::WorldPointer& worl
 }
 
 Result<Ground> world_of_lab(const Wishes& wishes) {
-  Result<std::string> base = lab::base_directory();
-  if (!base) return std::move(base).fault();
-  Result<lab::Found> found = lab::find_lab(*base, wishes.lab);
+  Result<lab::Found> found = lab::find_lab(wishes.lab);
   if (!found) {
     Fault fault = std::move(found).fault();
     if (wishes.lab.empty()) fault.message += "; without a lab, --files FILE... follows manifests";
@@ -256,6 +257,7 @@ int run_path(const Arguments& arguments) {
   CLI::Option* files = app.add_option("--files", wishes.files,
                                       "manifests, as if all of them were running: no lab, no root");
   name->excludes(files);
+  app.add_flag("-R,--recursive", wishes.recursive, recursive_help)->needs(files);
   app.add_option("--inject", wishes.inject,
                  "with --files: sidecars in these namespaces too, or `all`")
       ->needs(files)
@@ -269,6 +271,7 @@ int run_path(const Arguments& arguments) {
       "Exit status: 0 arrives (and agrees); 1 what was seen differs; 2 wrong use;\n"
       "3 does not arrive, the cause in the first line.");
   if (const auto status = ended_by_arguments(app, arguments)) return *status;
+  if (wishes.recursive) wishes.files = manifests_of(true, wishes.files);
   return run(wishes);
 }
 

@@ -96,6 +96,11 @@ bool flag_in(const Line& wish, const char* name) {
   return found != wish.end() && found->is_boolean() && found->get<bool>();
 }
 
+// What the wish is about, when it is neither a node nor control.
+Target target_in(const Line& wish) {
+  return target_of(text_in(wish, "target"));
+}
+
 std::vector<std::string> container_names(RunningPod& pod) {
   std::vector<std::string> names;
   for (const auto& container : pod.runner->containers()) names.push_back(container->spec().name);
@@ -113,7 +118,7 @@ Result<ContainerRunner*> find_container(RunningPod& pod, const std::string& name
 // ── exec ────────────────────────────────────────────────────────────────────────────────────────
 
 Result<Launch> exec_in_pod(Lab& lab, const Line& wish) {
-  Result<std::vector<RunningPod*>> pods = lab.find_pods(text_in(wish, "target"));
+  Result<std::vector<RunningPod*>> pods = lab.find_pods(target_in(wish));
   if (!pods) return std::move(pods).fault();
   RunningPod& pod = *pods->front();
   Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
@@ -144,7 +149,7 @@ Task<Result<Line>> do_exec(Caller& caller, const Line& wish) {
     how = {.network = &machine->network};
   } else if (flag_in(wish, "bare")) {
     // The pod's network alone: a witness needs none of its containers, which may not even run.
-    const Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(text_in(wish, "target"));
+    const Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target_in(wish));
     if (!pods) co_return pods.fault();
     how = {.network = &pods->front()->runner->machine().network};
   } else {
@@ -188,7 +193,7 @@ Task<Result<Line>> do_find(Caller& caller, const Line& wish) {
     const std::string program = target == "control" ? target : "node-" + target;
     co_return Line{{"status", 0}, {"log", caller.lab.places().log_of(program)}};
   }
-  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target);
+  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target_in(wish));
   if (!pods) co_return std::move(pods).fault();
   RunningPod& pod = *pods->front();
   const Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
@@ -198,6 +203,7 @@ Task<Result<Line>> do_find(Caller& caller, const Line& wish) {
                  {"namespace", metadata.name_space},
                  {"pod", metadata.name},
                  {"container", (*container)->spec().name},
+                 {"pods", pods->size()},
                  {"log", caller.lab.places().log_of(metadata.name_space, metadata.name,
                                                     (*container)->spec().name)}};
 }
@@ -219,7 +225,7 @@ Task<Result<Line>> do_kill(Caller& caller, const Line& wish) {
   const std::vector<Daemon*> daemons = daemons_of(caller.lab, target);
   for (Daemon* daemon : daemons) daemon->kill(signal, flag_in(wish, "hold"));
   if (!daemons.empty()) co_return Line{{"status", 0}};
-  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target);
+  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target_in(wish));
   if (!pods) co_return std::move(pods).fault();
   RunningPod& pod = *pods->front();
   const std::vector<std::string> containers = words_in(wish, "containers");
@@ -271,10 +277,10 @@ Task<Result<Line>> do_restart(Caller& caller, const Line& wish) {
     daemon->is_held() ? daemon->resume() : daemon->kill(SIGTERM, false);
   }
   if (!daemons.empty()) co_return co_await wait_until_replaced(caller, before);
-  if (Result<> restarted = caller.lab.restart_workload(target); restarted) {
+  if (Result<> restarted = caller.lab.restart_workload(target_in(wish)); restarted) {
     co_return co_await wait_until_replaced(caller, before);
   }
-  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target);
+  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target_in(wish));
   if (!pods) co_return std::move(pods).fault();
   caller.lab.restart_pod(*pods->front());
   co_return co_await wait_until_replaced(caller, before);
@@ -289,16 +295,13 @@ Task<Result<Line>> do_apply(Caller& caller, const Line& wish) {
 }
 
 Result<SocketAddress> address_of_service(Lab& lab, const Line& wish) {
-  const std::string target = text_in(wish, "target");
-  const std::size_t slash = target.find('/');
-  const std::string name = slash == std::string::npos ? target : target.substr(slash + 1);
-  const std::string name_space = slash == std::string::npos ? "" : target.substr(0, slash);
+  const Target target = target_in(wish);
   const int port = wish.value("port", 0);
   std::vector<std::string> names;
   for (const kube::Service& service : lab.objects().services) {
-    names.push_back(service.metadata.name);
-    if (service.metadata.name != name) continue;
-    if (!name_space.empty() && service.metadata.name_space != name_space) continue;
+    names.push_back(target.name_space.empty() ? service.metadata.name
+                                              : service.metadata.full_name());
+    if (!is_meant(target, service.metadata, "Service")) continue;
     if (service.cluster_ips.empty() || service.ports.empty()) {
       return unsupported(
           fmt::format("the service {} has no address of its own", service.metadata.full_name()));
@@ -308,10 +311,16 @@ Result<SocketAddress> address_of_service(Lab& lab, const Line& wish) {
       if (port == 0 || one.port == port) return SocketAddress{service.cluster_ips[0], one.port};
       ports.push_back(one.port);
     }
-    return missing(fmt::format("the service {} has no port {}; there are: {}", name, port,
-                               fmt::join(ports, ", ")));
+    return missing(fmt::format("the service {} has no port {}; there are: {}",
+                               service.metadata.full_name(), port, fmt::join(ports, ", ")));
   }
-  return missing(fmt::format("there is no service '{}'{}", target, near_ones(name, names)));
+  if (!target.kind.empty() && target.kind != "Service") {
+    return unsupported(
+        fmt::format("ports are opened to services, and {} is none", target.describe()));
+  }
+  const std::string wanted =
+      target.name_space.empty() ? target.name : target.name_space + "/" + target.name;
+  return missing(fmt::format("there is no service '{}'{}", wanted, near_ones(wanted, names)));
 }
 
 // A connection to a service, made on the first node and handed to the caller.

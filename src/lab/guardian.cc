@@ -233,13 +233,16 @@ int wait_for_verdict(const Descriptor& verdict) {
 }  // namespace
 
 int bring_up(const Options& options, bool detach) {
-  const Result<std::string> base = base_directory();
+  const Result<Base> base = base_directory();
   if (!base) return complain(base.fault());
   // Clears what dead labs left behind.
-  if (const Result<std::vector<Found>> labs = living_labs(*base); !labs) {
-    return complain(labs.fault());
+  const Result<std::vector<Found>> labs = living_labs();
+  if (!labs) return complain(labs.fault());
+  for (const Found& lab : *labs) {
+    if (lab.places.name == options.name) return complain(is_up_already(options.name));
   }
-  Places places{.base = *base, .name = options.name};
+  if (!base->instead_of.empty()) std::fprintf(stderr, "%s\n", base->instead_of.c_str());
+  Places places{.base = base->path, .name = options.name};
   Result<Descriptor> lock = claim(places);
   if (!lock) return complain(lock.fault());
   if (!detach) return Guardian(options, std::move(places), Descriptor()).run();

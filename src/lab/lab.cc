@@ -656,52 +656,76 @@ Task<> Lab::take_down() {
 
 // ── names ───────────────────────────────────────────────────────────────────────────────────────
 
-std::vector<std::string> Lab::all_names() const {
+std::vector<std::string> Lab::all_names(bool full) const {
   std::set<std::string> names;
-  for (const auto& [key, running] : pods_) names.insert(running.runner->pod().metadata.name);
+  const auto add = [&](const kube::Metadata& metadata, const std::string& name) {
+    names.insert(full ? metadata.name_space + "/" + name : name);
+  };
   for (const auto& [key, running] : pods_) {
-    const auto* owner = kube::controller_of(running.runner->pod().metadata);
-    if (owner != nullptr) names.insert(owner->name);
+    const kube::Metadata& pod = running.runner->pod().metadata;
+    add(pod, pod.name);
+    add(pod, kube::workload_of(pod).name);
   }
-  for (const kube::Deployment& deployment : objects_.deployments) {
-    names.insert(deployment.metadata.name);
-  }
+  for (const auto& [key, pod] : unplaced_) add(pod.metadata, kube::workload_of(pod.metadata).name);
+  for (const kube::Deployment& one : manifests_.deployments) add(one.metadata, one.metadata.name);
   return {names.begin(), names.end()};
 }
 
-Result<std::vector<RunningPod*>> Lab::find_pods(const std::string& name) {
-  const std::size_t slash = name.find('/');
-  const std::string name_space = slash == std::string::npos ? "" : name.substr(0, slash);
-  const std::string rest = slash == std::string::npos ? name : name.substr(slash + 1);
+// As the pod itself, or as whoever is behind it.
+bool Lab::owns(const Target& target, const kube::Metadata& pod) const {
+  const kube::OwnerReference* owner = kube::controller_of(pod);
+  if (owner == nullptr) return false;
+  kube::Metadata above{.name_space = pod.name_space, .name = owner->name};
+  if (is_meant(target, above, owner->kind)) return true;
+  const kube::WorkloadName workload = kube::workload_of(pod);
+  above.name = workload.name;
+  return is_meant(target, above, workload.kind);
+}
+
+bool Lab::selects(const Target& target, const kube::Metadata& pod) const {
+  return std::any_of(
+      objects_.services.begin(), objects_.services.end(), [&](const kube::Service& service) {
+        return service.metadata.name_space == pod.name_space &&
+               is_meant(target, service.metadata, "Service") && !service.selector.empty() &&
+               kube::selects(service.selector, pod.labels);
+      });
+}
+
+Result<std::vector<RunningPod*>> Lab::find_pods(const Target& target) {
   std::vector<RunningPod*> exact;
   std::vector<RunningPod*> owned;
   for (auto& [key, running] : pods_) {
-    const kube::Metadata& metadata = running.runner->pod().metadata;
-    if (!name_space.empty() && metadata.name_space != name_space) continue;
-    if (metadata.name == rest) exact.push_back(&running);
-    const kube::OwnerReference* owner = kube::controller_of(metadata);
-    if (owner == nullptr) continue;
-    const kube::ReplicaSet* set =
-        owner->kind == "ReplicaSet"
-            ? kube::find(objects_.replica_sets, metadata.name_space, owner->name)
-            : nullptr;
-    const kube::OwnerReference* above =
-        set == nullptr ? nullptr : kube::controller_of(set->metadata);
-    if (owner->name == rest || (above != nullptr && above->name == rest)) {
+    const kube::Metadata& pod = running.runner->pod().metadata;
+    if (is_meant(target, pod, running.is_vm ? "VM" : "Pod")) {
+      exact.push_back(&running);
+    } else if (owns(target, pod) || (target.kind == "Service" && selects(target, pod))) {
       owned.push_back(&running);
     }
   }
   std::vector<RunningPod*>& found = exact.empty() ? owned : exact;
-  if (found.empty()) {
-    return missing(
-        fmt::format("nothing here is called '{}'{}", name, near_ones(rest, all_names())));
-  }
+  if (found.empty()) return nothing_of(target);
   // Those that stay before those that go.
   std::sort(found.begin(), found.end(), [](const RunningPod* a, const RunningPod* b) {
     if (a->retiring != b->retiring) return b->retiring;
     return a->runner->pod().metadata.full_name() < b->runner->pod().metadata.full_name();
   });
   return found;
+}
+
+// Why no pod was found.
+Fault Lab::nothing_of(const Target& target) const {
+  for (const auto& [key, pod] : unplaced_) {
+    if (!is_meant(target, pod.metadata, "Pod") && !owns(target, pod.metadata)) continue;
+    return missing(fmt::format("the pod {} {}", key, standing_of(pod.status).why));
+  }
+  const bool full = !target.name_space.empty();
+  const std::string wanted = full ? target.name_space + "/" + target.name : target.name;
+  const std::vector<std::string> names = all_names(full);
+  if (std::find(names.begin(), names.end(), wanted) != names.end()) {
+    return missing(fmt::format("no pod here is of {}", target.describe()));
+  }
+  return missing(
+      fmt::format("nothing here is called {}{}", target.describe(), near_ones(wanted, names)));
 }
 
 Machine* Lab::find_machine(const std::string& name) {
@@ -749,11 +773,11 @@ void Lab::restart_pod(RunningPod& running) {
   begin_retiring(running, seconds(running.runner->pod().spec.termination_grace_seconds));
 }
 
-Result<> Lab::restart_workload(const std::string& name) {
+Result<> Lab::restart_workload(const Target& target) {
   const auto mark = [&](const char* kind, const auto& owners) {
     bool found = false;
     for (const auto& owner : owners) {
-      if (owner.metadata.name != name && owner.metadata.full_name() != name) continue;
+      if (!is_meant(target, owner.metadata, kind)) continue;
       restarted_[fmt::format("{} {}", kind, owner.metadata.full_name())] =
           fmt::format("{} #{}", time_text(SystemClock().wall()), generation_);
       found = true;
@@ -763,7 +787,7 @@ Result<> Lab::restart_workload(const std::string& name) {
   const bool deployment = mark("Deployment", manifests_.deployments);
   const bool stateful = mark("StatefulSet", manifests_.stateful_sets);
   const bool daemon = mark("DaemonSet", manifests_.daemon_sets);
-  if (!deployment && !stateful && !daemon) return missing("no workload " + name);
+  if (!deployment && !stateful && !daemon) return missing("no workload is " + target.describe());
   touch();
   return done();
 }

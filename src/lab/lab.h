@@ -23,6 +23,7 @@
 #include "lab/options.h"
 #include "lab/places.h"
 #include "lab/pod.h"
+#include "lab/target.h"
 #include "net/loop.h"
 
 namespace fairlead::lab {
@@ -121,11 +122,9 @@ class Lab {
   [[nodiscard]] net::Loop& loop() const { return loop_; }
   [[nodiscard]] Children& children() const { return children_; }
 
-  [[nodiscard]] Result<std::vector<RunningPod*>> find_pods(const std::string& name);
-  // By the pod's name, "namespace/name", or the name of its Deployment, StatefulSet, ... or VM.
-  // Fault: missing, naming near ones.
-  [[nodiscard]] std::vector<std::string> all_names() const;
-  // Of what find_pods knows, for such a message.
+  [[nodiscard]] Result<std::vector<RunningPod*>> find_pods(const Target& target);
+  // Pods and VMs themselves, those of a Deployment, StatefulSet, ..., or those that a Service
+  // selects. Fault: missing, naming near ones.
   [[nodiscard]] Machine* find_machine(const std::string& name);
   // A node's or control's; null when there is none of that name.
 
@@ -135,7 +134,7 @@ class Lab {
   // controller may make another.
   void restart_pod(RunningPod& pod);
   // An orderly end; its controller makes another.
-  [[nodiscard]] Result<> restart_workload(const std::string& name);
+  [[nodiscard]] Result<> restart_workload(const Target& target);
   // A Deployment, StatefulSet or DaemonSet, by a changed template: its pods are replaced one after
   // the other.
   void touch();
@@ -161,6 +160,11 @@ class Lab {
   [[nodiscard]] kube::Objects present_objects() const;
   void write_objects(kube::Objects objects);
   void tell_of_failures();
+  [[nodiscard]] std::vector<std::string> all_names(bool full) const;
+  // Of what find_pods knows; in full: with namespaces.
+  [[nodiscard]] bool owns(const Target& target, const kube::Metadata& pod) const;
+  [[nodiscard]] bool selects(const Target& service, const kube::Metadata& pod) const;
+  [[nodiscard]] Fault nothing_of(const Target& target) const;
   [[nodiscard]] Result<> build_machines();
   void start_agents();
   void take(kube::Reading reading);

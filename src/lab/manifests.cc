@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iterator>
 
+#include "base/lines.h"
 #include "document/document.h"
 #include "lab/places.h"
 
@@ -17,6 +18,36 @@ namespace fs = std::filesystem;
 bool is_manifest(const fs::path& path) {
   const std::string extension = path.extension();
   return extension == ".yaml" || extension == ".yml" || extension == ".json";
+}
+
+bool holds_manifests(const fs::path& folder) {
+  std::error_code error;
+  const fs::directory_iterator inside(folder, error);
+  return std::any_of(fs::begin(inside), fs::end(inside),
+                     [](const fs::directory_entry& entry) { return is_manifest(entry.path()); });
+}
+
+// The folder itself and all those inside it that hold manifests.
+std::vector<std::string> folders_with_manifests(const std::string& folder) {
+  std::vector<std::string> found;
+  if (holds_manifests(folder)) found.push_back(folder);
+  std::error_code error;
+  fs::recursive_directory_iterator inside(folder, error);
+  for (; !error && inside != fs::recursive_directory_iterator(); inside.increment(error)) {
+    const bool is_folder = fs::is_directory(inside->symlink_status());
+    if (is_folder && holds_manifests(inside->path())) found.push_back(inside->path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::size_t folders_in(const std::string& folder) {
+  std::error_code error;
+  const fs::directory_iterator inside(folder, error);
+  return static_cast<std::size_t>(
+      std::count_if(fs::begin(inside), fs::end(inside), [](const fs::directory_entry& entry) {
+        return entry.is_directory() && !entry.path().filename().string().starts_with('.');
+      }));
 }
 
 }  // namespace
@@ -43,6 +74,26 @@ Result<std::vector<std::string>> files_of(const std::vector<std::string>& paths)
     files.insert(files.end(), inside.begin(), inside.end());
   }
   return files;
+}
+
+std::vector<std::string> with_inner_folders(const std::vector<std::string>& paths) {
+  std::vector<std::string> all;
+  for (const std::string& path : paths) {
+    const std::vector<std::string> inside = folders_with_manifests(path);
+    all.insert(all.end(), inside.begin(), inside.end());
+    if (inside.empty()) all.push_back(path);
+  }
+  return all;
+}
+
+std::string describe_inner_folders(const std::vector<std::string>& paths) {
+  std::string text;
+  for (const std::string& path : paths) {
+    const std::size_t count = folders_in(path);
+    if (count == 0) continue;
+    text += fmt::format("{}{} inside {}", text.empty() ? "" : ", ", counted(count, "folder"), path);
+  }
+  return text.empty() ? "" : text + ": not read; -R reads what is inside folders, too";
 }
 
 Result<kube::Reading> read_manifests(const std::vector<std::string>& paths) {

@@ -15,6 +15,13 @@ namespace fairlead::lab {
 // Files as given; of folders every *.yaml, *.yml and *.json, by name, without inner folders.
 // Fault: missing.
 
+[[nodiscard]] std::vector<std::string> with_inner_folders(const std::vector<std::string>& paths);
+// Each folder followed by all those inside it, in order, that hold manifests; links are not
+// followed. Without manifests of its own it stays away if some inside have any.
+
+[[nodiscard]] std::string describe_inner_folders(const std::vector<std::string>& paths);
+// "2 folders inside k8s are not read: -R reads them, too", or empty.
+
 [[nodiscard]] Result<kube::Reading> read_manifests(const std::vector<std::string>& paths);
 // All of them as one. Fault: file, line, field and what was expected there.
 

@@ -22,16 +22,30 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-std::string base_path() {
-  if (::geteuid() == 0) return "/run/fairlead";
-  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
-  if (runtime != nullptr && *runtime == '/') {
-    struct stat found{};
-    if (::stat(runtime, &found) == 0 && found.st_uid == ::geteuid()) {
-      return std::string(runtime) + "/fairlead";
-    }
+constexpr const char* root_base = "/run/fairlead";
+
+std::string temporary_base(uid_t uid) {
+  return fmt::format("/tmp/fairlead-{}", uid);
+}
+
+bool is_private(const std::string& path, uid_t uid) {
+  struct stat found{};
+  return ::lstat(path.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == uid &&
+         (found.st_mode & 022) == 0;
+}
+
+Result<> make_private(const std::string& path, uid_t uid) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    return from_errno(errno, fmt::format("the state directory {} cannot be made", path));
   }
-  return fmt::format("/tmp/fairlead-{}", ::geteuid());
+  if (!is_private(path, uid)) {
+    return Fault{.kind = FaultKind::denied,
+                 .message = fmt::format("{} must be a directory of this user that nobody else can "
+                                        "write to, and it is not: remove it",
+                                        path)};
+  }
+  if (::access(path.c_str(), W_OK | X_OK) == 0) return done();
+  return from_errno(errno, fmt::format("the state directory {} cannot be written to", path));
 }
 
 bool is_locked(const std::string& path) {
@@ -79,22 +93,40 @@ std::size_t distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-Result<std::string> base_directory() {
-  std::string path = base_path();
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-    return from_errno(errno, fmt::format("making the state directory {}", path));
+User this_user() {
+  const char* runtime = std::getenv("XDG_RUNTIME_DIR");
+  return {.uid = ::geteuid(), .runtime_directory = runtime == nullptr ? "" : runtime};
+}
+
+Result<Base> base_directory(const User& user) {
+  if (user.uid == 0) {
+    Result<> made = make_private(root_base, user.uid);
+    return made ? Result<Base>(Base{.path = root_base}) : std::move(made).fault();
   }
-  struct stat found{};
-  if (::lstat(path.c_str(), &found) != 0) {
-    return from_errno(errno, fmt::format("looking at the state directory {}", path));
+  Base base{.path = temporary_base(user.uid)};
+  if (!user.runtime_directory.empty()) {
+    const std::string wished = user.runtime_directory + "/fairlead";
+    const Result<> made = user.runtime_directory.front() == '/'
+                              ? make_private(wished, user.uid)
+                              : invalid("XDG_RUNTIME_DIR is no absolute path");
+    if (made) return Base{.path = wished};
+    base.instead_of =
+        fmt::format("{}: the lab's files are in {} instead", made.fault().describe(), base.path);
   }
-  if (!S_ISDIR(found.st_mode) || found.st_uid != ::geteuid() || (found.st_mode & 022) != 0) {
-    return Fault{.kind = FaultKind::denied,
-                 .message = fmt::format("{} must be a directory of this user that nobody else can "
-                                        "write to, and it is not: remove it",
-                                        path)};
+  if (Result<> made = make_private(base.path, user.uid); !made) return std::move(made).fault();
+  return base;
+}
+
+std::vector<std::string> base_directories(const User& user) {
+  if (user.uid == 0) return {root_base};
+  std::vector<std::string> bases;
+  for (const std::string& path :
+       {user.runtime_directory + "/fairlead", fmt::format("/run/user/{}/fairlead", user.uid),
+        temporary_base(user.uid)}) {
+    const bool known = std::find(bases.begin(), bases.end(), path) != bases.end();
+    if (!known && is_private(path, user.uid)) bases.push_back(path);
   }
-  return path;
+  return bases;
 }
 
 Result<> check_name(std::string_view name) {
@@ -163,8 +195,9 @@ Result<Record> read_record(std::string_view text) {
   }
 }
 
-Result<std::vector<Found>> living_labs(const std::string& base) {
-  std::vector<Found> labs;
+namespace {
+
+Result<> add_living(std::vector<Found>& labs, const std::string& base) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(base, error)) {
     Found found{.places = {.base = base, .name = entry.path().filename().string()}};
@@ -179,14 +212,24 @@ Result<std::vector<Found>> living_labs(const std::string& base) {
     }
     labs.push_back(std::move(found));
   }
-  if (error) return from_errno(error.value(), fmt::format("reading {}", base));
+  const bool absent = error == std::errc::no_such_file_or_directory;
+  return !error || absent ? done() : from_errno(error.value(), fmt::format("reading {}", base));
+}
+
+}  // namespace
+
+Result<std::vector<Found>> living_labs(const std::vector<std::string>& bases) {
+  std::vector<Found> labs;
+  for (const std::string& base : bases) {
+    if (Result<> added = add_living(labs, base); !added) return std::move(added).fault();
+  }
   std::sort(labs.begin(), labs.end(),
             [](const Found& a, const Found& b) { return a.places.name < b.places.name; });
   return labs;
 }
 
-Result<Found> find_lab(const std::string& base, const std::string& name) {
-  Result<std::vector<Found>> labs = living_labs(base);
+Result<Found> find_lab(const std::string& name, const std::vector<std::string>& bases) {
+  Result<std::vector<Found>> labs = living_labs(bases);
   if (!labs) return std::move(labs).fault();
   std::vector<std::string> names;
   for (Found& lab : *labs) {
@@ -201,18 +244,20 @@ Result<Found> find_lab(const std::string& base, const std::string& name) {
       fmt::format("several labs are up, say which with --name: {}", fmt::join(names, ", ")));
 }
 
+Fault is_up_already(const std::string& name) {
+  return Fault{.kind = FaultKind::exhausted,
+               .message = fmt::format("a lab called '{0}' is up already: `fairlead lab down {0}` "
+                                      "ends it, --name gives this one another name",
+                                      name)};
+}
+
 Result<Descriptor> claim(const Places& places) {
   if (::mkdir(places.directory().c_str(), 0700) != 0 && errno != EEXIST) {
     return from_errno(errno, fmt::format("making {}", places.directory()));
   }
   Descriptor lock(::open(places.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock.valid()) return from_errno(errno, fmt::format("opening {}", places.lock()));
-  if (::flock(lock.number(), LOCK_EX | LOCK_NB) != 0) {
-    return Fault{.kind = FaultKind::exhausted,
-                 .message = fmt::format("a lab called '{0}' is up already: `fairlead lab down "
-                                        "--name {0}` ends it, --name gives this one another name",
-                                        places.name)};
-  }
+  if (::flock(lock.number(), LOCK_EX | LOCK_NB) != 0) return is_up_already(places.name);
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(places.directory(), error)) {
     if (entry.path() != places.lock()) fs::remove_all(entry.path(), error);

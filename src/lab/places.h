@@ -8,7 +8,8 @@
 //            nodes/NODE.sock the status of a node's agent
 //            logs/NAMESPACE_POD_CONTAINER.log, logs/lab.log, logs/control.log, logs/node-NODE.log
 //
-// BASE is /run/fairlead for root, else $XDG_RUNTIME_DIR/fairlead, else /tmp/fairlead-UID.
+// BASE is /run/fairlead for root, else $XDG_RUNTIME_DIR/fairlead, else, or when that cannot be
+// used, /tmp/fairlead-UID. Labs are looked for in all of them.
 #pragma once
 
 #include <sys/types.h>
@@ -22,8 +23,25 @@
 
 namespace fairlead::lab {
 
-[[nodiscard]] Result<std::string> base_directory();
-// Makes it when needed, for this user alone. Fault: denied when it belongs to somebody else.
+// What decides where a user's labs are.
+struct User {
+  uid_t uid = 0;
+  std::string runtime_directory;  // XDG_RUNTIME_DIR; may be empty
+  bool operator==(const User&) const = default;
+};
+[[nodiscard]] User this_user();
+
+struct Base {
+  std::string path;
+  std::string instead_of;  // why it is not where it should be; a sentence, mostly empty
+};
+[[nodiscard]] Result<Base> base_directory(const User& user = this_user());
+// For a new lab. Makes it when needed, for this user alone. Fault: denied when it belongs to
+// somebody else.
+
+[[nodiscard]] std::vector<std::string> base_directories(const User& user = this_user());
+// Where this user's labs may be, whatever XDG_RUNTIME_DIR was when they were brought up: those
+// directories that are there and nobody else's.
 
 [[nodiscard]] Result<> check_name(std::string_view name);
 // A lab's name becomes a folder and a host name: letters, digits and dashes, at most 40.
@@ -79,16 +97,20 @@ struct Found {
   Record record;  // as far as it could be read
 };
 
-[[nodiscard]] Result<std::vector<Found>> living_labs(const std::string& base);
+[[nodiscard]] Result<std::vector<Found>> living_labs(
+    const std::vector<std::string>& bases = base_directories());
 // Sorted by name. Directories of labs that are no more are removed on the way.
 
-[[nodiscard]] Result<Found> find_lab(const std::string& base, const std::string& name);
+[[nodiscard]] Result<Found> find_lab(const std::string& name,
+                                     const std::vector<std::string>& bases = base_directories());
 // The living lab of that name; an empty name means the only one there is. Fault: missing, naming
 // those that there are.
 
 [[nodiscard]] Result<Descriptor> claim(const Places& places);
 // Makes the directory and holds its lock; what a dead lab left there is removed first. Fault:
 // exhausted when a living lab has the name.
+
+[[nodiscard]] Fault is_up_already(const std::string& name);
 
 void remove_directory(const Places& places);
 

@@ -81,25 +81,6 @@ std::string join_texts(const json& list, const char* between) {
   return fmt::format("{}", fmt::join(texts, between));
 }
 
-// Rows of cells, each column as wide as its widest cell.
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    // Nothing follows a row's last cell, so it may be as long as it likes.
-    for (std::size_t i = 0; i + 1 < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += i + 1 == row.size() ? row[i] : fmt::format("{:<{}}  ", row[i], widths[i]);
-    }
-    text += line + "\n";
-  }
-  return text;
-}
-
 std::string describe_agent(const json& agent, const std::string& world_field) {
   if (!agent.value("running", false)) return "does not run";
   if (agent.value("current", false)) return "current";
@@ -147,6 +128,24 @@ std::string describe_pods(const json& status) {
 }
 
 }  // namespace
+
+std::string table(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    // Nothing follows a row's last cell, so it may be as long as it likes.
+    for (std::size_t i = 0; i + 1 < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      line += i + 1 == row.size() ? row[i] : fmt::format("{:<{}}  ", row[i], widths[i]);
+    }
+    text += line + "\n";
+  }
+  return text;
+}
 
 std::string describe_state(
     const std::variant<kube::Waiting, kube::Running, kube::Terminated>& state) {

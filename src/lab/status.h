@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "kube/objects.h"
 #include "lab/lab.h"
@@ -25,5 +26,8 @@ namespace fairlead::lab {
 [[nodiscard]] std::string describe_state(
     const std::variant<kube::Waiting, kube::Running, kube::Terminated>& state);
 // "running", "waiting: CrashLoopBackOff", "ended: 1 (Error)".
+
+[[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
+// Each column as wide as its widest cell.
 
 }  // namespace fairlead::lab

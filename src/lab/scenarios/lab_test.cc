@@ -92,6 +92,47 @@ TEST_P(Labs, KilledWithoutAWordItLeavesNothing) {
   ASSERT_TRUE(lab.up(client_and("web"))) << "the name is free again: " << lab.said();
 }
 
+// A lab is found by whoever brought it up, whatever XDG_RUNTIME_DIR is then.
+TEST_P(Labs, WithoutAUsableRuntimeDirectoryAreInTmpAndSaySo) {
+  if (GetParam() == Who::root) return;  // whose labs are in /run
+  LabUnderTest lab(GetParam());
+  lab.write_manifest(deployment("web", 1));
+  const std::string there = std::filesystem::path(lab.manifest_path()).parent_path();
+  const std::string runtime = there + "/none";
+  const std::string variable = "XDG_RUNTIME_DIR=" + runtime;
+  const Words words{"lab", "up", "-d", "--name", lab.name(), lab.manifest_path()};
+  const Ran up = lab.run_with(variable, words);
+  EXPECT_EQ(up.status, 0) << up.error;
+  EXPECT_THAT(up.error, AllOf(HasSubstr("the state directory " + runtime +
+                                        "/fairlead cannot be made: No such file or directory: the "
+                                        "lab's files are in /tmp/fairlead-"),
+                              HasSubstr("instead")));
+  EXPECT_THAT(lab.run({"lab", "list"}).out, HasSubstr(lab.name()));
+  EXPECT_THAT(lab.run_with(variable, {"lab", "list"}).out, HasSubstr(lab.name()));
+  // A place that can be used since: the lab is where it was, and its name is taken.
+  EXPECT_EQ(lab.run_with("XDG_RUNTIME_DIR=" + there, {"lab", "status", lab.name()}).status, 0);
+  EXPECT_THAT(lab.run_with("XDG_RUNTIME_DIR=" + there, words).error, HasSubstr("is up already"));
+  EXPECT_EQ(lab.run_with(variable, {"lab", "down", lab.name()}).status, 0);
+}
+
+TEST_P(Labs, ReadFoldersAsKubectlDoes) {
+  LabUnderTest lab(GetParam());
+  const std::filesystem::path folder = std::filesystem::path(lab.manifest_path()).parent_path();
+  const std::filesystem::path top = folder / "k8s";
+  std::filesystem::create_directories(top / "overlays" / "prod");
+  std::ofstream(top / "web.yaml") << deployment("web", 1);
+  std::ofstream(top / "overlays" / "prod" / "late.yaml") << deployment("late", 1);
+  const Ran up = lab.run({"lab", "up", "-d", "--name", lab.name(), "-f", top});
+  EXPECT_EQ(up.status, 0) << up.error;
+  EXPECT_THAT(up.error, HasSubstr("1 folder inside " + top.string() +
+                                  ": not read; -R reads what is inside folders, too"));
+  EXPECT_EQ(lab.status()["pods"].size(), 1U);
+  const Ran applied = lab.lab("apply", {"-R", top});
+  EXPECT_EQ(applied.status, 0) << applied.error;
+  EXPECT_THAT(applied.error, testing::Not(HasSubstr("not read")));
+  EXPECT_EQ(lab.status()["pods"].size(), 2U);
+}
+
 TEST_P(Labs, DownTakesTheStateWithIt) {
   LabUnderTest lab(GetParam());
   ASSERT_TRUE(lab.up(client_and("web"))) << lab.said();

@@ -279,6 +279,12 @@ Ran LabUnderTest::run(const Words& words, const std::string& input) const {
   return execute(as(who_, all), input);
 }
 
+Ran LabUnderTest::run_with(const std::string& variable, const Words& words) const {
+  Words all{"env", variable, program()};
+  all.insert(all.end(), words.begin(), words.end());
+  return execute(as(who_, all), "");
+}
+
 std::unique_ptr<Beside> LabUnderTest::start(const Words& words, bool terminal) const {
   Words all{program()};
   all.insert(all.end(), words.begin(), words.end());

@@ -82,6 +82,8 @@ class LabUnderTest {
 
   [[nodiscard]] Ran run(const Words& words, const std::string& input = "") const;
   // `fairlead WORDS`, as this user.
+  [[nodiscard]] Ran run_with(const std::string& variable, const Words& words) const;
+  // The same with NAME=VALUE in its environment.
   [[nodiscard]] std::unique_ptr<Beside> start(const Words& words, bool terminal = false) const;
   // The same, beside the test.
   [[nodiscard]] Ran lab(const std::string& verb, const Words& words = {}) const;

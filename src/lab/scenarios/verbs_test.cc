@@ -69,6 +69,39 @@ TEST_P(Verbs, ForwardToNothingNamesWhatIsNear) {
   EXPECT_THAT(port.error, HasSubstr("no port 81; there are: 80"));
 }
 
+// ── names ───────────────────────────────────────────────────────────────────────────────────────
+
+TEST_P(Verbs, TakeNamesAsKubectlsUsersWriteThem) {
+  ASSERT_TRUE(lab.up(deployment("web", 2) + service("web") + service("front"))) << lab.said();
+  const std::string pod = lab.status()["pods"].at(0)["name"];
+  for (const Words& words :
+       {Words{"deploy/web"}, Words{"deployment.apps/web"}, Words{"svc/web"}, Words{"pod/" + pod},
+        Words{"default/deploy/web"}, Words{"-n", "default", "deploy/web"}}) {
+    Words exec = words;
+    exec.insert(exec.end(), {"--", "hostname"});
+    const Ran ran = lab.lab("exec", exec);
+    EXPECT_EQ(ran.out, pod + "\n") << words.back() << ": " << ran.error;
+  }
+  const Ran logs = lab.lab("logs", {"deploy/web", "--tail", "1"});
+  EXPECT_THAT(logs.error, HasSubstr("deploy/web is 2 pods; this is default/" + pod));
+  EXPECT_THAT(lab.lab("logs", {"deploy/wbe"}).error,
+              HasSubstr("nothing here is called Deployment wbe; near ones: web"));
+  EXPECT_THAT(lab.lab("logs", {"-n", "defualt", "web"}).error,
+              AllOf(HasSubstr("'defualt/web'"), HasSubstr("default/web")));
+  EXPECT_THAT(lab.lab("logs", {"sts/web"}).error, HasSubstr("no pod here is of StatefulSet web"));
+  EXPECT_THAT(lab.lab("forward", {"deploy/web"}).error, HasSubstr("Deployment web is none"));
+  EXPECT_EQ(lab.lab("forward", {"svc/web", "70000"}).status, 2);
+  EXPECT_EQ(lab.lab("restart", {"deploy/web"}).status, 0);
+  EXPECT_EQ(lab.exec(pod, {"true"}).status, 1) << "it was replaced";
+  // And the lab's own, with nothing before it.
+  EXPECT_THAT(lab.run({"lab", "status", lab.name()}).out, HasSubstr("lab " + lab.name()));
+  const Ran unknown = lab.run({"lab", "down", lab.name() + "x"});
+  EXPECT_EQ(unknown.status, 1);
+  EXPECT_THAT(unknown.error, HasSubstr("near ones: " + lab.name()));
+  EXPECT_THAT(lab.run({"lab", "staus"}).error, HasSubstr("no verb 'staus'; near ones: status"));
+  EXPECT_EQ(lab.run({"lab", "down", lab.name()}).out, "lab " + lab.name() + " is down\n");
+}
+
 // ── exec ────────────────────────────────────────────────────────────────────────────────────────
 
 TEST_P(Verbs, RefuseWhatIsNoText) {

@@ -1,0 +1,35 @@
+#include "lab/target.h"
+
+#include <gtest/gtest.h>
+
+namespace fairlead::lab {
+namespace {
+
+TEST(Target, IsReadAsKubectlsUsersWriteIt) {
+  EXPECT_EQ(target_of("web"), (Target{.name = "web"}));
+  EXPECT_EQ(target_of("shop/web"), (Target{.name_space = "shop", .name = "web"}));
+  for (const char* word :
+       {"deploy", "deployment", "deployments", "Deployment", "deployment.apps"}) {
+    EXPECT_EQ(target_of(std::string(word) + "/web"), (Target{.kind = "Deployment", .name = "web"}))
+        << word;
+  }
+  EXPECT_EQ(target_of("po/web-1").kind + target_of("sts/db").kind + target_of("svc/web").kind,
+            "PodStatefulSetService");
+  EXPECT_EQ(target_of("shop/deploy/web"),
+            (Target{.name_space = "shop", .kind = "Deployment", .name = "web"}));
+  EXPECT_EQ(target_of("deploy/shop/web"), target_of("shop/deploy/web"));
+  EXPECT_EQ(target_of("shop/bank/web").name_space, "bank") << "what is nearer counts";
+  EXPECT_EQ(target_of("web/").name, "");
+}
+
+TEST(Target, MeansObjectsOfItsKindAndNamespace) {
+  const kube::Metadata web{.name_space = "shop", .name = "web"};
+  EXPECT_TRUE(is_meant(target_of("web"), web, "Deployment"));
+  EXPECT_TRUE(is_meant(target_of("deploy/web"), web, "Deployment"));
+  EXPECT_FALSE(is_meant(target_of("sts/web"), web, "Deployment"));
+  EXPECT_FALSE(is_meant(target_of("bank/web"), web, "Deployment"));
+  EXPECT_EQ(target_of("shop/deploy/wbe").describe(), "Deployment shop/wbe");
+}
+
+}  // namespace
+}  // namespace fairlead::lab
