@@ -304,6 +304,15 @@ void put_earlier(const std::vector<explain::Count>& before, std::vector<explain:
   }
 }
 
+// From when on a record may be of what is sent now. A proxy's clock may lag by a moment.
+std::uint64_t a_moment_ago() {
+  using std::chrono::microseconds;
+  constexpr std::chrono::seconds moment{1};
+  const auto then = std::chrono::system_clock::now() - moment;
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<microseconds>(then.time_since_epoch()).count());
+}
+
 }  // namespace
 
 Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::Call& call,
@@ -317,7 +326,8 @@ Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::
   const mesh::Workload* from = call.from.workload;
   witness::Order order{.where = path.from,
                        .request = request_of(lab, call, path, world),
-                       .proxy = keeps_records(from)};
+                       .proxy = keeps_records(from),
+                       .since = a_moment_ago()};
   if (order.request->http) order.id = order.request->id;
   order.tables = capture_tables(from);
   Result<explain::Evidence> sent = ask(lab.places, path.from, order);
@@ -351,6 +361,7 @@ Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::
              .proxy = keeps_records(reached),
              .id = order.id,
              .sources = client_ends(evidence, world),
+             .since = order.since,
              .tables = came_back ? std::vector<std::string>() : capture_tables(reached)},
             evidence);
     if (is_envoy(reached)) {

@@ -179,6 +179,10 @@ Result<explain::Call> call_of(const Wishes& wishes, const Ground& ground) {
   if (!http::is_token(wishes.method)) {
     return invalid(fmt::format("-X '{}': a method is expected, like GET or POST", wishes.method));
   }
+  if (wishes.method == "CONNECT") {
+    return invalid(
+        "-X CONNECT asks a proxy for a tunnel; tcp://HOST:PORT shows a connection's way");
+  }
   return explain::Call{.from = *caller,
                        .to = std::move(*target),
                        .method = wishes.method,

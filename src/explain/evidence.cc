@@ -81,6 +81,13 @@ class Laying {
 
   // ── which of the branches it was ────────────────────────────────────────────────────────────
 
+  bool goes_through_its_proxy() const {
+    const auto first = std::find_if(path_.hops.begin(), path_.hops.end(), [](const Hop& hop) {
+      return hop.stage == Stage::listener || hop.stage == Stage::kernel;
+    });
+    return first != path_.hops.end() && first->stage == Stage::listener;
+  }
+
   // A connection's two ends, the client's first.
   struct Ends {
     SocketAddress source;
@@ -92,7 +99,7 @@ class Laying {
     if (client_ && client_->upstream_local && client_->upstream_remote) {
       return Ends{*client_->upstream_local, *client_->upstream_remote};
     }
-    if (!evidence_.exchange) return {};
+    if (!evidence_.exchange || goes_through_its_proxy()) return {};
     return Ends{evidence_.exchange->local, evidence_.exchange->peer};
   }
 
@@ -436,13 +443,15 @@ class Laying {
 
   // A proxy that answers itself says so in its record, or leaves out how long the app took.
   bool answered_by_proxy(const Exchange& exchange) const {
-    if (client_ || server_) return !flags_seen().empty();
-    const bool may_be = exchange.status == 503 || exchange.status == 404 ||
-                        exchange.status == 502 || exchange.status == 504;
-    const bool by_proxy = path_.hops.size() > 2 &&
-                          std::any_of(path_.hops.begin(), path_.hops.end(),
-                                      [](const Hop& hop) { return hop.stage == Stage::listener; });
-    return may_be && by_proxy && header_of(exchange, "x-envoy-upstream-service-time").empty();
+    if (!flags_seen().empty()) return true;
+    for (const ProxyRecord* record : {client_, server_}) {
+      if (record && exchange.status > 0 && !record->upstream_remote) return true;
+    }
+    if (client_ || server_) return false;
+    const bool by_proxy = std::any_of(path_.hops.begin(), path_.hops.end(),
+                                      [](const Hop& hop) { return hop.stage == Stage::route; });
+    return exchange.status >= 400 && by_proxy &&
+           header_of(exchange, "x-envoy-upstream-service-time").empty();
   }
 
   std::string why_nothing_was_sent() const {

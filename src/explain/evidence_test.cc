@@ -212,6 +212,27 @@ TEST(Evidence, ANodeTellsWhereTheProxysConnectionWentThatItTranslated) {
       << found.text();
 }
 
+TEST(Evidence, WhatAProxyRefusesWithoutARecordHasNotArrived) {
+  Evidence evidence = seen_through_proxies();
+  evidence.records.clear();
+  evidence.exchange->status = 431;
+  evidence.exchange->body = "too long";
+  evidence.exchange->headers.clear();
+  EXPECT_EQ(laid(evidence).judgement.cause, "431: too long");
+  // With a record, it is one that leads nowhere.
+  Evidence recorded = seen_through_proxies();
+  recorded.exchange->status = 400;
+  recorded.exchange->body = "no path";
+  recorded.records.pop_back();
+  recorded.records[0].flags = "-";
+  recorded.records[0].upstream_remote.reset();
+  recorded.records[0].upstream_local.reset();
+  EXPECT_EQ(laid(recorded).judgement.cause, "400: no path");
+  // An app's own answer tells how long the app took.
+  evidence.exchange->headers = {{"X-Envoy-Upstream-Service-Time", "1"}};
+  EXPECT_TRUE(laid(evidence).judgement.arrived);
+}
+
 TEST(Evidence, TheFarProxysTroubleCountsToo) {
   Evidence evidence = seen_through_proxies();
   evidence.exchange->status = 503;

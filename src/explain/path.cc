@@ -92,6 +92,10 @@ Path explain(Knowledge& knowledge, const Call& call) {
             .world = knowledge.world().version,
             .failure = cause_of(leaves),
             .notes = walk.notes()};
+  const bool of_http = !call.headers.empty() || call.method != "GET";
+  if (!walk.http() && of_http) {
+    path.notes.emplace_back("over TCP nothing is sent: a method and header fields change nothing");
+  }
   if (leaves.empty()) return path;
   const std::size_t common = common_hops(leaves);
   path.hops.assign(leaves.front().hops.begin(),

@@ -40,6 +40,8 @@ TEST(Question, TargetsInAllTheirForms) {
       {"http://reviews:9080/reviews/0?a=b#c",
        {.scheme = Scheme::http, .host = "reviews", .port = 9080, .path = "/reviews/0?a=b"}},
       {"http://reviews", {.scheme = Scheme::http, .host = "reviews"}},
+      {"http://reviews:/", {.scheme = Scheme::http, .host = "reviews"}},
+      {"http:9080", {.host = "http", .port = 9080}},
       {"http://reviews?x", {.scheme = Scheme::http, .host = "reviews", .path = "/?x"}},
       {"tcp://10.96.0.12:9080", {.scheme = Scheme::tcp, .host = "10.96.0.12", .port = 9080}},
       {"reviews:9080", {.host = "reviews", .port = 9080}},
@@ -81,6 +83,16 @@ TEST(Question, TargetsThatAreNone) {
   EXPECT_EQ(refusal("http://fd00::1:80/"),
             "'http://fd00::1:80/': there is more than one colon in 'fd00::1:80'; an IPv6 address "
             "stands in brackets, as in [fd00::1]:80");
+  EXPECT_EQ(refusal("http:/reviews"),
+            "'http:/reviews': two slashes follow a scheme, as in http://reviews:9080");
+  EXPECT_EQ(refusal("http:reviews"),
+            "'http:reviews': two slashes follow a scheme, as in http://reviews:9080");
+  for (const std::string host : {"010.0.0.1", "127.1", "0x7f.1", "2130706433"}) {
+    EXPECT_EQ(refusal(("http://" + host + ":80/").c_str()),
+              "'http://" + host + ":80/': '" + host +
+                  "' is an address in an old form, which programs read in different ways; four "
+                  "numbers from 0 to 255 are clear");
+  }
   EXPECT_EQ(refusal("http://reviews/a b"),
             "'http://reviews/a b': a URL has no spaces; %20 stands for one");
 }
@@ -101,6 +113,8 @@ TEST(Question, CallersByAllTheirNames) {
   EXPECT_EQ(found("shop/productpage"),
             "there is no pod, workload, VM or node 'shop/productpage'; in another namespace there "
             "is default/productpage");
+  EXPECT_EQ(found("default/"), "'default/': NAMESPACE/NAME is expected, or a name alone");
+  EXPECT_EQ(found("/reviews"), "'/reviews': NAMESPACE/NAME is expected, or a name alone");
   EXPECT_EQ(find_caller(*world, "reviews")->siblings, 2U);
 }
 

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,6 +22,12 @@ Result<std::uint16_t> port_from(std::string_view text, std::string_view whole) {
     return invalid(fmt::format("'{}': '{}' is no port from 1 to 65535", whole, text));
   }
   return port;
+}
+
+// "127.1", "010.0.0.1", "0x7f.1", "2130706433": what inet_aton takes for an address.
+bool looks_like_an_address(const std::string& host) {
+  in_addr ignored{};
+  return ::inet_aton(host.c_str(), &ignored) != 0;
 }
 
 // "host", "host:port", "[v6]", "[v6]:port", or, where no scheme stands before it, a bare v6
@@ -64,6 +71,13 @@ Result<> read_authority(std::string_view authority, std::string_view whole, Targ
     if (has_port) port = authority.substr(colon + 1);
   }
   if (target.host.empty()) return invalid(fmt::format("'{}' names no host", whole));
+  if (looks_like_an_address(target.host) && !IpAddress::parse(target.host)) {
+    return invalid(fmt::format(
+        "'{}': '{}' is an address in an old form, which programs read in different ways; four "
+        "numbers from 0 to 255 are clear",
+        whole, target.host));
+  }
+  has_port = has_port && !port.empty();
   if (!has_port) return done();
   Result<std::uint16_t> number = port_from(port, whole);
   if (!number) return std::move(number).fault();
@@ -175,6 +189,15 @@ Result<Caller> one_of(const Workloads& found, std::string_view text) {
                 .siblings = candidates.size() - 1};
 }
 
+bool is_scheme(std::string_view word) {
+  return http::same_name(word, "http") || http::same_name(word, "tcp") ||
+         http::same_name(word, "https");
+}
+
+bool starts_with_digit(std::string_view text) {
+  return !text.empty() && text.front() >= '0' && text.front() <= '9';
+}
+
 }  // namespace
 
 Result<Target> parse_target(std::string_view text) {
@@ -201,6 +224,11 @@ Result<Target> parse_target(std::string_view text) {
           fmt::format("'{}': only http:// and tcp:// are known, not {}://", text, scheme));
     }
     rest.remove_prefix(scheme_end + 3);
+  } else if (const std::size_t colon = text.find(':'); colon != std::string_view::npos &&
+                                                       is_scheme(text.substr(0, colon)) &&
+                                                       !starts_with_digit(text.substr(colon + 1))) {
+    return invalid(fmt::format("'{}': two slashes follow a scheme, as in {}://reviews:9080", text,
+                               text.substr(0, colon)));
   }
   const std::size_t path = rest.find_first_of("/?#");
   bool has_port = false;
@@ -246,6 +274,9 @@ Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND, std::string_v
   const std::string_view name = with_namespace ? text.substr(slash + 1) : text;
   if (!with_namespace) {
     if (const mesh::Node* node = mesh::find_node(world, name)) return Caller{.node = node};
+  }
+  if (with_namespace && (name_space.empty() || name.empty())) {
+    return invalid(fmt::format("'{}': NAMESPACE/NAME is expected, or a name alone", text));
   }
   const Workloads found = meant_by(world, name_space, name);
   if (!found.empty()) return one_of(found, name);

@@ -87,6 +87,11 @@ bool holds(const std::vector<IpAddress>& addresses, const IpAddress& address) {
   return std::find(addresses.begin(), addresses.end(), address) != addresses.end();
 }
 
+bool is_of_proxy(const mesh::Workload& workload, std::uint16_t port) {
+  return workload.sidecar != mesh::Sidecar::none &&
+         (port == health_port || port == metrics_port || port == admin_port);
+}
+
 std::string_view word_for(mesh::Sidecar sidecar) {
   switch (sidecar) {
     case mesh::Sidecar::none:
@@ -645,9 +650,12 @@ void Walk::reach_app(Way way, const mesh::Workload& workload, const SocketAddres
     hop.says = "nobody listens on " + port;
     return end(std::move(way), &workload, at, why);
   }
-  // Many a container declares no port at all, and its service knows it all the same.
+  // Many an app declares no port at all, and its service knows it all the same.
+  const bool declares_none =
+      std::all_of(workload.ports.begin(), workload.ports.end(),
+                  [&](const auto& each) { return is_of_proxy(workload, each.port); });
   const bool offered = offered_by_a_service(world_, at);
-  if (offered && workload.ports.empty()) return end(std::move(way), &workload, at);
+  if (offered && declares_none) return end(std::move(way), &workload, at);
   hop.says = "whatever listens on " + port;
   hop.details.push_back(fmt::format("{} declares port {}: only the request itself tells",
                                     offered ? "no container" : "neither a container nor a service",

@@ -77,13 +77,13 @@ Result<std::vector<explain::ProxyRecord>> ask_records(const Order& order) {
   Result<std::string> body =
       fetch(std::move(*socket), admin.text(), "/fairlead/records?count=1024", deadline);
   if (!body) return std::move(body).fault();
-  return records_from_json(
-      *body, order.where, [&](const explain::ProxyRecord& record, std::string_view id) {
-        if (!order.id.empty() && id == order.id) return true;
-        // What a proxy carries as TCP has no request id: it is known by its client's end.
-        return std::find(order.sources.begin(), order.sources.end(), record.downstream_remote) !=
-               order.sources.end();
-      });
+  const auto wanted = [&](const explain::ProxyRecord& record, std::string_view id) {
+    if (!order.id.empty() && id == order.id) return true;
+    // What a proxy carries as TCP has no request id: it is known by its client's end.
+    return std::find(order.sources.begin(), order.sources.end(), record.downstream_remote) !=
+           order.sources.end();
+  };
+  return records_from_json(*body, order.where, wanted, order.since);
 }
 
 // What a proxy carries as TCP is recorded when it has ended: then `open` is closed on the way.
@@ -98,7 +98,12 @@ void add_records(const Order& order, std::optional<Socket>& open, explain::Evide
           fmt::format("the records of {}'s proxy: {}", order.where, records.fault().describe()));
       return;
     }
-    if (!records->empty() || Clock::now() >= until) {
+    // A pod that calls itself has both of them, and they come one after the other.
+    const std::string_view direction = order.request ? "outbound" : "inbound";
+    const bool there = std::any_of(records->begin(), records->end(), [&](const auto& record) {
+      return record.direction == direction;
+    });
+    if (there || Clock::now() >= until) {
       std::move(records->begin(), records->end(), std::back_inserter(evidence.records));
       return;
     }
@@ -198,7 +203,8 @@ std::optional<IpAddress> find_address(const Request& request, explain::Evidence&
 
 Result<std::vector<explain::ProxyRecord>> records_from_json(std::string_view text,
                                                             const std::string& proxy,
-                                                            const Wanted& wanted) {
+                                                            const Wanted& wanted,
+                                                            std::uint64_t since) {
   const Json json = Json::parse(text, nullptr, false);
   const auto found = json.is_object() ? json.find("records") : json.end();
   if (!json.is_object() || found == json.end() || !found->is_array()) {
@@ -206,6 +212,7 @@ Result<std::vector<explain::ProxyRecord>> records_from_json(std::string_view tex
   }
   std::vector<explain::ProxyRecord> records;
   for (const Json& each : *found) {
+    if (number_at(each, "started") < since) continue;
     explain::ProxyRecord record = record_from(each, proxy);
     if (wanted(record, text_at(each, "id"))) records.push_back(std::move(record));
   }

@@ -19,8 +19,10 @@ namespace fairlead::witness {
 using Wanted = std::function<bool(const explain::ProxyRecord& record, std::string_view id)>;
 [[nodiscard]] Result<std::vector<explain::ProxyRecord>> records_from_json(std::string_view json,
                                                                           const std::string& proxy,
-                                                                          const Wanted& wanted);
-// What a proxy's /fairlead/records says; `id` is the record's x-request-id.
+                                                                          const Wanted& wanted,
+                                                                          std::uint64_t since = 0);
+// What a proxy's /fairlead/records says; `id` is the record's x-request-id. What began before
+// `since` (as in Order) is left out.
 
 [[nodiscard]] explain::Speaks node_status(const std::string& node, const std::string& socket);
 // Asks a node's agent by its unix socket; works from anywhere.

@@ -80,11 +80,8 @@ Request request_from(const Json& json) {
 std::string order_json(const Order& order) {
   Json sources = Json::array();
   for (const SocketAddress& source : order.sources) sources.push_back(source.text());
-  Json json{{"where", order.where},
-            {"proxy", order.proxy},
-            {"id", order.id},
-            {"sources", sources},
-            {"tables", order.tables}};
+  Json json{{"where", order.where}, {"proxy", order.proxy}, {"id", order.id},
+            {"sources", sources},   {"since", order.since}, {"tables", order.tables}};
   if (order.request) json["request"] = json_of(*order.request);
   return json_text(json);
 }
@@ -95,6 +92,7 @@ Result<Order> order_from_json(std::string_view text) {
   Order order{.where = at(json, "where", std::string()),
               .proxy = at(json, "proxy", false),
               .id = at(json, "id", std::string()),
+              .since = at(json, "since", std::uint64_t{0}),
               .tables = texts_at(json, "tables")};
   for (const std::string& each : texts_at(json, "sources")) {
     const Result<SocketAddress> source = SocketAddress::parse(each);

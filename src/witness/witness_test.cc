@@ -42,6 +42,7 @@ TEST(Order, TravelsAsJson) {
               .proxy = true,
               .id = "7",
               .sources = {*SocketAddress::parse("[fd00::1]:80")},
+              .since = 1795548391321095,
               .tables = {"fairlead-capture"}};
   const Result<Order> back = order_from_json(order_json(order));
   ASSERT_TRUE(back.ok());
@@ -70,6 +71,11 @@ TEST(Records, AreReadFromWhatAProxySays) {
   EXPECT_EQ(record.attempts, 2U);
   const Wanted all = [](const explain::ProxyRecord&, std::string_view) { return true; };
   EXPECT_FALSE(records_from_json("{}", "x", all).ok());
+  // Whoever had the same port before is somebody else.
+  const char* two =
+      R"({"records":[{"started":99,"cluster":"old"},{"started":100,"cluster":"new"}]})";
+  ASSERT_EQ(records_from_json(two, "x", all, 100)->size(), 1U);
+  EXPECT_EQ(records_from_json(two, "x", all, 100)->front().cluster, "new");
 }
 
 TEST(NameServers, AreThoseOfTheFile) {
