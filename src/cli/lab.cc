@@ -27,6 +27,7 @@
 #include "lab/options.h"
 #include "lab/places.h"
 #include "lab/root.h"
+#include "lab/screen.h"
 #include "lab/status.h"
 #include "lab/supervisor.h"
 #include "lab/talk.h"
@@ -169,7 +170,8 @@ int status(const Wishes& wishes) {
   const Result<lab::Line> answer = ask(wishes, {{"command", "status"}});
   if (!answer) return complain("status", answer.fault());
   const lab::Line& all = answer->at("lab");
-  const std::string text = wishes.json ? json_text(all, 1) + "\n" : lab::describe_status(all);
+  const std::string text = wishes.json ? json_text(all, 1) + "\n"
+                                       : lab::describe_status(all, lab::columns_of_terminal());
   std::fputs(text.c_str(), stdout);
   return 0;
 }
@@ -207,8 +209,15 @@ int logs(const Wishes& wishes) {
                  counted(answer->value("pods", std::size_t{1}), "pod").c_str(),
                  answer->value("namespace", "").c_str(), answer->value("pod", "").c_str());
   }
-  const Result<> printed =
-      lab::print_log(found->places, answer->value("log", ""), wishes.follow, wishes.tail);
+  const std::string pod = answer->value("pod", "");
+  const Result<> printed = lab::print_log(
+      found->places, {.path = answer->value("log", ""),
+                      .container = answer->value("container", ""),
+                      .pod = pod.empty() ? ""
+                                         : answer->value("kind", "") + "/" +
+                                               answer->value("namespace", "") + "/" + pod,
+                      .follow = wishes.follow,
+                      .last_lines = wishes.tail});
   return printed ? 0 : complain("logs", printed.fault());
 }
 

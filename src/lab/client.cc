@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 
 #include "base/gate.h"
 #include "lab/talk.h"
@@ -158,6 +159,32 @@ off_t start_of_last(const std::string& text, int lines) {
   return static_cast<off_t>(place);
 }
 
+constexpr auto look_again = milliseconds(100);
+constexpr auto patience_with_lab = std::chrono::seconds(5);
+constexpr int looks_per_question = 5;
+
+// Whether the lab has that container, and it may still write. A lab that cannot be asked says yes:
+// whether it is there is another question.
+bool will_write(const Places& places, const LogWish& wish) {
+  if (wish.pod.empty()) return true;
+  const Result<Descriptor> asked =
+      call(places, {{"command", "find"}, {"target", wish.pod}, {"container", wish.container}});
+  if (!asked) return true;
+  const Result<Line> answer = last_line(*asked, print_line, patience_with_lab);
+  if (!answer) return answer.fault().kind != FaultKind::missing;
+  return !answer->value("over", false);
+}
+
+// False when nobody reads any more.
+bool copy_rest(int from) {
+  std::array<char, 65536> bytes{};
+  ssize_t size = 0;
+  while ((size = ::read(from, bytes.data(), bytes.size())) > 0) {
+    if (::write(STDOUT_FILENO, bytes.data(), static_cast<std::size_t>(size)) < 0) return false;
+  }
+  return true;
+}
+
 // ── forward ─────────────────────────────────────────────────────────────────────────────────────
 
 Line connect_wish(const std::string& service, std::uint16_t port, bool only_look) {
@@ -256,23 +283,20 @@ Result<int> execute(const Places& places, const Execution& what) {
   return status_from(*connection);
 }
 
-Result<> print_log(const Places& places, const std::string& path, bool follow, int last_lines) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return from_errno(errno, "opening " + path);
-  if (last_lines >= 0) {
-    const Result<std::string> text = read_file(path);
+Result<> print_log(const Places& places, const LogWish& wish) {
+  const Descriptor file(::open(wish.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return from_errno(errno, "opening " + wish.path);
+  if (wish.last_lines >= 0) {
+    const Result<std::string> text = read_file(wish.path);
     if (!text) return text.fault();
-    ::lseek(file.number(), start_of_last(*text, last_lines), SEEK_SET);
+    ::lseek(file.number(), start_of_last(*text, wish.last_lines), SEEK_SET);
   }
-  std::array<char, 65536> bytes{};
-  for (;;) {
-    const bool alive = is_alive(places);
-    ssize_t size = 0;
-    while ((size = ::read(file.number(), bytes.data(), bytes.size())) > 0) {
-      if (::write(STDOUT_FILENO, bytes.data(), static_cast<std::size_t>(size)) < 0) return done();
-    }
-    if (!follow || !alive) return done();
-    ::usleep(100'000);
+  for (int looks = 0;; ++looks) {
+    // Asked first, so that what was written until then is still shown.
+    const bool goes_on = wish.follow && is_alive(places) &&
+                         (looks % looks_per_question != 0 || will_write(places, wish));
+    if (!copy_rest(file.number()) || !goes_on) return done();
+    std::this_thread::sleep_for(look_again);
   }
 }
 

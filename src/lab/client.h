@@ -22,9 +22,15 @@ struct Execution {
 [[nodiscard]] Result<int> execute(const Places& places, const Execution& what);
 // The exit status of what was run; 128 and its number when a signal ended it.
 
-[[nodiscard]] Result<> print_log(const Places& places, const std::string& path, bool follow,
-                                 int last_lines);
-// `last_lines` below 0: all of it. Following ends with the lab.
+struct LogWish {
+  std::string path;
+  std::string container;  // whose it is, when it is a pod's
+  std::string pod;        // "pod/shop/web-1"; empty: a program of the lab itself
+  bool follow = false;
+  int last_lines = -1;  // below 0: all
+};
+[[nodiscard]] Result<> print_log(const Places& places, const LogWish& wish);
+// Following ends with the lab, or when the container will write no more.
 
 [[nodiscard]] Result<> forward(const Places& places, const std::string& service, std::uint16_t port,
                                std::uint16_t local_port);

@@ -200,10 +200,12 @@ Task<Result<Line>> do_find(Caller& caller, const Line& wish) {
   if (!container) co_return container.fault();
   const kube::Metadata& metadata = pod.runner->pod().metadata;
   co_return Line{{"status", 0},
+                 {"kind", pod.is_vm ? "vm" : "pod"},
                  {"namespace", metadata.name_space},
                  {"pod", metadata.name},
                  {"container", (*container)->spec().name},
                  {"pods", pods->size()},
+                 {"over", (*container)->is_over()},
                  {"log", caller.lab.places().log_of(metadata.name_space, metadata.name,
                                                     (*container)->spec().name)}};
 }

@@ -20,6 +20,7 @@
 #include "base/json_text.h"
 #include "lab/cage.h"
 #include "lab/places.h"
+#include "lab/screen.h"
 #include "lab/talk.h"
 
 namespace fairlead::lab {
@@ -33,39 +34,6 @@ int complain(const Fault& fault) {
   std::fprintf(stderr, "fairlead lab up: %s\n", fault.describe().c_str());
   return failed;
 }
-
-// Lines for people: on a terminal, what is being done is told in one line that changes.
-class Screen {
- public:
-  explicit Screen(bool terminal) : terminal_(terminal) {}
-
-  void progress(const std::string& text) {
-    if (quiet_ || !terminal_) return;
-    std::fprintf(stdout, "\r\033[K%s", text.c_str());
-    std::fflush(stdout);
-    open_line_ = true;
-  }
-  void say(const std::string& text, std::FILE* where = stdout) {
-    if (quiet_) return;
-    clear();
-    std::fprintf(where, "%s\n", text.c_str());
-    std::fflush(where);
-  }
-  void clear() {
-    if (open_line_) std::fputs("\r\033[K", stdout);
-    open_line_ = false;
-  }
-  void fall_silent() {
-    clear();
-    std::fflush(stdout);
-    quiet_ = true;
-  }
-
- private:
-  bool terminal_;
-  bool open_line_ = false;
-  bool quiet_ = false;
-};
 
 class Guardian {
  public:

@@ -173,6 +173,10 @@ bool ContainerRunner::should_restart() const {
   return false;
 }
 
+bool ContainerRunner::is_over() const {
+  return std::holds_alternative<kube::Terminated>(status_.state) && !should_restart();
+}
+
 Task<Result<>> ContainerRunner::until_hurried() {
   co_return co_await hurry_.after(hurry_.number());
 }

@@ -55,6 +55,7 @@ class ContainerRunner {
   }
   // What its process was given when it was started last.
   [[nodiscard]] bool has_succeeded() const;  // it ended with 0 and is not started again
+  [[nodiscard]] bool is_over() const;        // it ended, and its pod's policy starts it no more
 
   [[nodiscard]] Task<> run_once();
   // Until the process is over.

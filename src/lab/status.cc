@@ -4,6 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <sstream>
+
+#include "base/lines.h"
 
 namespace fairlead::lab {
 namespace {
@@ -91,12 +94,18 @@ std::string describe_agent(const json& agent, const std::string& world_field) {
   return text;
 }
 
-std::string describe_machines(const json& status) {
+std::string describe_addresses(const json& machine, bool all) {
+  json addresses = machine.value("addresses", json::array());
+  if (!all && addresses.size() > 1) addresses = json::array({addresses.front()});
+  return join_texts(addresses, " ");
+}
+
+std::string describe_machines(const json& status, bool all_addresses) {
   std::vector<std::vector<std::string>> rows{{"MACHINE", "STATE", "RESTARTS", "ADDRESSES"}};
   const auto add = [&](const std::string& name, const json& agent, const char* field) {
     if (!agent.is_object()) return;
     rows.push_back({name, describe_agent(agent, field), std::to_string(agent.value("restarts", 0)),
-                    join_texts(agent.value("addresses", json::array()), " ")});
+                    describe_addresses(agent, all_addresses)});
   };
   add("control", status.value("control", json()), "world");
   for (const json& node : status.value("nodes", json::array())) {
@@ -105,7 +114,7 @@ std::string describe_machines(const json& status) {
   return table(rows);
 }
 
-std::string describe_pods(const json& status) {
+std::string describe_pods(const json& status, bool all_addresses) {
   std::vector<std::vector<std::string>> rows{{"POD", "READY", "RESTARTS", "NODE", "ADDRESSES"}};
   for (const json& pod : status.value("pods", json::array())) {
     int restarts = 0;
@@ -115,7 +124,7 @@ std::string describe_pods(const json& status) {
     rows.push_back({pod.value("namespace", "") + "/" + pod.value("name", ""), ready,
                     std::to_string(restarts),
                     pod.value("kind", "") == "VM" ? "a VM" : pod.value("node", ""),
-                    join_texts(pod["addresses"], " ")});
+                    describe_addresses(pod, all_addresses)});
     for (const json& container : pod["containers"]) {
       rows.push_back(
           {fmt::format("  {} {}", container.value("kind", ""), container.value("name", "")),
@@ -125,6 +134,19 @@ std::string describe_pods(const json& status) {
     if (!message.empty()) rows.push_back({"  " + message});
   }
   return table(rows);
+}
+
+std::string describe_tables(const json& status, bool all_addresses) {
+  std::string text;
+  if (status.contains("control")) text += describe_machines(status, all_addresses) + "\n";
+  return text + describe_pods(status, all_addresses);
+}
+
+std::size_t widest(const std::string& text) {
+  std::size_t columns = 0;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) columns = std::max(columns, columns_of(line));
+  return columns;
 }
 
 }  // namespace
@@ -188,7 +210,9 @@ json status_of(Lab& lab) {
   return status;
 }
 
-std::string describe_status(const json& status) {
+std::string describe_status(const json& status, std::size_t columns) {
+  const std::string tables = describe_tables(status, true);
+  const bool fits = columns == 0 || widest(tables) <= columns;
   std::string text = fmt::format("lab {}, world {}, from {}\n", status.value("name", ""),
                                  status.value("world", ""),
                                  join_texts(status.value("manifests", json::array()), " "));
@@ -198,8 +222,7 @@ std::string describe_status(const json& status) {
         fmt::format("the last good version is in force, as the newest is broken:\n  {}\n", broken);
   }
   text += "\n";
-  if (status.contains("control")) text += describe_machines(status) + "\n";
-  text += describe_pods(status);
+  text += fits ? tables : describe_tables(status, false);
   const json& ignored = status.value("ignored", json::array());
   if (!ignored.empty()) text += "\nnot honoured:\n";
   for (const json& one : ignored) text += "  " + one.get<std::string>() + "\n";

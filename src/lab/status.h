@@ -1,6 +1,7 @@
 // What `fairlead lab status` tells: as JSON, and as text for people.
 #pragma once
 
+#include <cstddef>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <variant>
@@ -20,8 +21,9 @@ namespace fairlead::lab {
 //           "containers":[{"name","kind":"init"|"sidecar"|"app","image","state","ready",
 //                          "restarts"}]}]}
 
-[[nodiscard]] std::string describe_status(const nlohmann::json& status);
-// The same as aligned text. Pure.
+[[nodiscard]] std::string describe_status(const nlohmann::json& status, std::size_t columns = 0);
+// The same as aligned text; with the first address of each alone when that fits `columns` (0: any)
+// and all of them do not. Pure.
 
 [[nodiscard]] std::string describe_state(
     const std::variant<kube::Waiting, kube::Running, kube::Terminated>& state);

@@ -157,6 +157,32 @@ TEST_P(Verbs, CtrlCOnATerminalEndsWhatRunsThere) {
   EXPECT_EQ(sed->wait(), 128 + SIGINT) << sed->output();
 }
 
+// ── logs ────────────────────────────────────────────────────────────────────────────────────────
+
+TEST_P(Verbs, FollowedLogsGoOverRestartsAndEndWithTheirPod) {
+  ASSERT_TRUE(lab.up(deployment("web", 1) + R"(---
+apiVersion: v1
+kind: Pod
+metadata: {name: job}
+spec:
+  restartPolicy: Never
+  containers: [{name: app, image: x, command: [sh, -c, "echo begun; sleep 3; echo over"]}]
+)")) << lab.said();
+  const std::unique_ptr<Beside> job = beside("logs", {"-f", "job"});
+  EXPECT_EQ(job->wait(), 0) << "its work is done";
+  EXPECT_THAT(job->output(), AllOf(HasSubstr("begun"), HasSubstr("over")));
+  const std::unique_ptr<Beside> web = beside("logs", {"-f", "deploy/web"});
+  ASSERT_TRUE(web->says("answers as 'web'")) << web->output();
+  EXPECT_EQ(lab.lab("kill", {"web", "-c", "app"}).status, 0);
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) {
+    return now["missing"] == "" && now["pods"].dump().find("\"restarts\":1") != std::string::npos;
+  }));
+  EXPECT_EQ(lab.lab("restart", {"web"}).status, 0);
+  EXPECT_EQ(web->wait(), 0) << "the pod is gone: " << web->output();
+  const std::string& said = web->output();
+  EXPECT_NE(said.find("answers as"), said.rfind("answers as")) << "started twice: " << said;
+}
+
 // ── the end ─────────────────────────────────────────────────────────────────────────────────────
 
 std::string link_of(const fs::path& path) {
