@@ -65,6 +65,8 @@ Result<> change_handover_address(bool present) {
   if (::ioctl(socket.number(), present ? SIOCSIFADDR : SIOCDIFADDR, &request) == 0) return done();
   const bool already = present ? errno == EEXIST : errno == EADDRNOTAVAIL || errno == ENODEV;
   if (already) return done();
+  // IPv6 is off here (net.ipv6.conf.lo.disable_ipv6): no such connection comes to be handed over.
+  if (present && errno == EACCES) return done();
   return from_errno(errno, present ? "giving the address ::6 to the interface lo"
                                    : "taking the address ::6 from the interface lo");
 }
@@ -200,6 +202,7 @@ class Prover {
       if (!v4 && rules_.tables[0].family != TableFamily::inet) continue;
       const SocketAddress outside = captured_destination(v4, app);
       probe(app, outside, "eth0");
+      doubt_what_takes_nothing(v4, app, outside);
       probe(proxy, outside, "eth0");
       IpAddress own = own_address(outside);
       if (own.is_unspecified() && v4) own = IpAddress::v4({127, 0, 0, 6});  // there without a route
@@ -299,6 +302,43 @@ class Prover {
     const std::uint16_t port = said.fate == nft::Fate::redirected ? said.port : outbound_port();
     observe(caller, to, port, said.fate == nft::Fate::redirected, result);
     probes_.push_back(std::move(result));
+  }
+
+  // A table whose last word is that connections are taken, and that takes none: a rule before it
+  // lets all of them go.
+  void doubt_what_takes_nothing(bool v4, const Caller& app, const SocketAddress& outside) {
+    if (!means_to_take(v4)) return;
+    if (predict(app, outside, "eth0").fate == nft::Fate::redirected) return;
+    probes_.push_back(
+        {.what = fmt::format("the app connects to anywhere by {}", v4 ? "IPv4" : "IPv6"),
+         .predicted = "no destination is taken, though a rule is there for it",
+         .observed = "a rule before that one lets all go: fairlead intercept show",
+         .outcome = Probe::Outcome::differs});
+  }
+
+  // Apart from loopback, where the proxy's own group is told from others.
+  static bool takes_some_groups_alone(const nft::Chain& chain) {
+    return std::any_of(chain.rules.begin(), chain.rules.end(), [](const nft::Rule& rule) {
+      const auto* match = std::get_if<nft::Match>(&rule.expressions.front());
+      return match != nullptr && match->field == nft::Field::skgid && match->negated;
+    });
+  }
+
+  [[nodiscard]] bool means_to_take(bool v4) const {
+    const nft::Chain* chain = rules_.tables[0].chain("outbound");
+    if (chain == nullptr) return false;
+    if (takes_some_groups_alone(*chain)) return false;
+    const nft::Field other_family = v4 ? nft::Field::ip6_daddr : nft::Field::ip_daddr;
+    return std::any_of(chain->rules.begin(), chain->rules.end(), [&](const nft::Rule& rule) {
+      bool takes = false;
+      for (const nft::Expression& expression : rule.expressions) {
+        const auto* match = std::get_if<nft::Match>(&expression);
+        if (match != nullptr && match->field == other_family) return false;
+        const auto* verdict = std::get_if<nft::Verdict>(&expression);
+        takes = takes || (verdict != nullptr && verdict->chain == "redirect-outbound");
+      }
+      return takes;
+    });
   }
 
   [[nodiscard]] std::uint16_t outbound_port() const {

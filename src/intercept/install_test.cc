@@ -175,6 +175,54 @@ TEST(Check, FindsRulesWhoseTailWentMissing) {
   EXPECT_THAT(check_in(wire, kernel).failures, HasSubstr("someone from outside"));
 }
 
+TEST(Check, FindsARuleThatLetsAllConnectionsGo) {
+  const nft::testing::Wire wire;
+  nft::Kernel kernel = kernel_of(wire, {});
+  ASSERT_TRUE(
+      kernel.commit({.commands = {"insert rule inet fairlead-capture outbound accept"}}).ok());
+  EXPECT_THAT(check_in(wire, kernel).failures,
+              AllOf(HasSubstr("the app connects to anywhere by IPv4: no destination is taken"),
+                    HasSubstr("the app connects to anywhere by IPv6: no destination is taken")));
+}
+
+TEST(Check, WhatIsNotMeantToBeTakenIsNoFinding) {
+  for (const auto& [name, value] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"istio-service-cidr", "10.0.0.0/8"},
+           {"istio-service-cidr", "fd00::/8"},
+           {"istio-service-cidr", ""},
+           {"istio-outbound-owner-groups", "1000"}}) {
+    const nft::testing::Wire wire;
+    nft::Kernel kernel = kernel_of(wire, testing::settings_with({{name, value}}));
+    EXPECT_EQ(check_in(wire, kernel).failures, "") << name << ' ' << value;
+  }
+}
+
+TEST(Install, WithoutIPv6ThereIsNothingToHandOver) {
+  const nft::testing::Wire wire;
+  wire.pod.in([] {
+    for (const char* which : {"all", "default", "lo"}) {
+      std::ofstream(std::string("/proc/sys/net/ipv6/conf/") + which + "/disable_ipv6") << 1;
+    }
+    return 0;
+  });
+  nft::Kernel kernel = kernel_of(wire, {});
+  const Verdicts verdicts = check_in(wire, kernel);
+  EXPECT_EQ(verdicts.failures, "");
+  EXPECT_THAT(verdicts.all, HasSubstr("taken to port 15001, which learned 192.0.2.1:15002"));
+  EXPECT_TRUE(*wire.pod.in([&] { return remove(kernel); }));
+}
+
+TEST(Show, ATableThatNothingLeadsTo) {
+  const nft::testing::Wire wire;
+  nft::Kernel kernel = kernel_of(wire, {});
+  ASSERT_TRUE(kernel
+                  .commit({.commands = {"delete table inet fairlead-capture",
+                                        "add table inet fairlead-capture"}})
+                  .ok());
+  const auto found = wire.pod.in([&] { return installed(kernel); });
+  EXPECT_THAT(show((*found)->table, (*found)->readings), HasSubstr("nothing is captured"));
+}
+
 TEST(Show, TellsEveryHopWithItsCount) {
   Pod pod({});
   for (int i = 0; i < 3; ++i) pod.connect({"app", "10.96.0.12:9080"});

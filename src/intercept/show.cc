@@ -264,6 +264,10 @@ std::string show(const Table& table, const std::vector<nft::Reading>& readings) 
                                 describe_exemption(table));
   out += table.family == nft::TableFamily::inet ? "IPv4 and IPv6" : "IPv4 alone";
   out += "; rules are tried in order; [n] = connections that a rule has decided\n";
+  const bool hooked = std::any_of(table.chains.begin(), table.chains.end(), [](const Chain& chain) {
+    return std::holds_alternative<Base>(chain.base);
+  });
+  if (!hooked) out += "no chain of it is hooked to the kernel: nothing is captured\n";
   std::set<std::string> told;
   for (const Hook hook : {Hook::output, Hook::prerouting}) {
     for (const Chain& chain : table.chains) {
