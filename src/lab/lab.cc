@@ -27,6 +27,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration look_again = milliseconds(10);
+constexpr Duration write_pause = seconds(1);
 constexpr Duration ask_limit = seconds(2);
 constexpr Duration acknowledge_limit = seconds(3);
 constexpr Duration grace_on_down = seconds(10);  // whatever longer grace a pod asks for
@@ -363,11 +364,22 @@ kube::Objects Lab::present_objects() const {
 
 void Lab::write_objects(kube::Objects objects) {
   objects.resource_version = objects_.resource_version;
-  if (generation_ > 0 && objects == objects_) return;
+  if (generation_ > 0 && objects == objects_ && unwritten_.empty()) return;
   objects.resource_version = std::to_string(++generation_);
   objects_ = std::move(objects);
-  if (Result<> written = write_file(places_.objects(), kube::write(objects_)); !written) {
-    tell_(written.fault().describe());
+  const Result<> written = write_file(places_.objects(), kube::write(objects_));
+  const bool was_written = unwritten_.empty();
+  unwritten_ = written ? "" : written.fault().describe();
+  if (unwritten_.empty()) return;
+  surroundings_.tell("nobody hears of what changes, which is tried again: " + unwritten_);
+  if (was_written && !going_down_) loop_.start(chores_, write_again());
+}
+
+// A disk that is full may have room again without a word.
+Task<> Lab::write_again() {
+  while (!unwritten_.empty()) {
+    if (!(co_await loop_.sleep(write_pause)).ok()) co_return;
+    write_objects(present_objects());
   }
 }
 
@@ -637,6 +649,7 @@ Task<> Lab::retire(std::string name, Duration grace) {
 
 Task<> Lab::take_down() {
   going_down_ = true;
+  co_await chores_.close();
   Gate pods;
   for (auto& [name, running] : pods_) {
     if (running.retiring) continue;

@@ -100,6 +100,8 @@ class Lab {
     return options_.manifests;
   }
   [[nodiscard]] const std::string& broken() const LIFETIMEBOUND { return broken_; }
+  [[nodiscard]] const std::string& unwritten() const LIFETIMEBOUND { return unwritten_; }
+  // Why nobody hears of the newest world; mostly empty.
   [[nodiscard]] const std::vector<kube::Ignored>& ignored() const LIFETIMEBOUND { return ignored_; }
 
   // ── what there is ──
@@ -159,6 +161,7 @@ class Lab {
   [[nodiscard]] Task<> retire(std::string name, Duration grace);
   [[nodiscard]] kube::Objects present_objects() const;
   void write_objects(kube::Objects objects);
+  [[nodiscard]] Task<> write_again();
   void tell_of_failures();
   [[nodiscard]] std::vector<std::string> all_names(bool full) const;
   // Of what find_pods knows; in full: with namespaces.
@@ -196,7 +199,9 @@ class Lab {
   std::map<std::string, RunningPod> pods_;  // by "namespace/name"; a VM's too
   std::map<std::string, kube::Pod> unplaced_;
   std::set<std::string> told_;  // what was said once is not said again
+  std::string unwritten_;       // why objects.json is not what objects_ is
   Gate retiring_;
+  Gate chores_;
   bool dirty_ = false;
   bool going_down_ = false;
 };

@@ -273,19 +273,30 @@ void remove_directory(const Places& places) {
   fs::remove_all(places.directory(), ignored);
 }
 
-Result<> write_file(const std::string& path, std::string_view text) {
-  const std::string temporary = path + ".new";
-  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!file.valid()) return from_errno(errno, "writing " + temporary);
+namespace {
+
+Result<> write_all(const std::string& path, std::string_view text) {
+  Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!file.valid()) return from_errno(errno, "writing " + path);
   while (!text.empty()) {
     const ssize_t written = ::write(file.number(), text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return from_errno(errno, "writing " + temporary);
+    if (written < 0) return from_errno(errno, "writing " + path);
     text.remove_prefix(static_cast<std::size_t>(written));
   }
-  file.close();
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return from_errno(errno, "writing " + path);
   return done();
+}
+
+}  // namespace
+
+Result<> write_file(const std::string& path, std::string_view text) {
+  const std::string temporary = path + ".new";
+  Result<> written = write_all(temporary, text);
+  if (written && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    written = from_errno(errno, "writing " + path);
+  }
+  if (!written) ::unlink(temporary.c_str());
+  return written;
 }
 
 Result<std::string> read_file(const std::string& path) {

@@ -115,7 +115,8 @@ struct Found {
 void remove_directory(const Places& places);
 
 [[nodiscard]] Result<> write_file(const std::string& path, std::string_view text);
-// By a temporary name and a rename, so that no reader sees half of it.
+// By a temporary name and a rename, so that no reader sees half of it; of which nothing stays when
+// that fails.
 [[nodiscard]] Result<std::string> read_file(const std::string& path);
 
 [[nodiscard]] std::string near_ones(const std::string& wanted,

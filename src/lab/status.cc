@@ -184,13 +184,10 @@ std::string describe_state(
 
 json status_of(Lab& lab) {
   const std::string world = std::to_string(lab.generation());
-  json status = {{"name", lab.places().name},
-                 {"world", world},
-                 {"manifests", lab.manifests()},
-                 {"broken", lab.broken()},
-                 {"missing", lab.lacks().describe()},
-                 {"ignored", json::array()},
-                 {"nodes", json::array()},
+  json status = {{"name", lab.places().name},    {"world", world},
+                 {"manifests", lab.manifests()}, {"broken", lab.broken()},
+                 {"unwritten", lab.unwritten()}, {"missing", lab.lacks().describe()},
+                 {"ignored", json::array()},     {"nodes", json::array()},
                  {"pods", json::array()}};
   for (const kube::Ignored& ignored : lab.ignored())
     status["ignored"].push_back(ignored.describe());
@@ -216,6 +213,8 @@ std::string describe_status(const json& status, std::size_t columns) {
   std::string text = fmt::format("lab {}, world {}, from {}\n", status.value("name", ""),
                                  status.value("world", ""),
                                  join_texts(status.value("manifests", json::array()), " "));
+  const std::string unwritten = status.value("unwritten", "");
+  if (!unwritten.empty()) text += "nobody hears of what changes:\n  " + unwritten + "\n";
   const std::string broken = status.value("broken", "");
   if (!broken.empty()) {
     text +=

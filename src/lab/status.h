@@ -13,7 +13,7 @@
 namespace fairlead::lab {
 
 [[nodiscard]] nlohmann::json status_of(Lab& lab);
-// {"name","rootless","world","manifests":[],"broken","ignored":[],"missing",
+// {"name","rootless","world","manifests":[],"broken","unwritten","ignored":[],"missing",
 //  "control":{"running","restarts","world","current","error"},
 //  "nodes":[{"name","addresses":[],"running","restarts","applied","current","error"}],
 //  "pods":[{"namespace","name","kind":"Pod"|"VM","node","addresses":[],"ready","phase",

@@ -150,7 +150,7 @@ class Supervisor {
     std::string shown;
     const Result<Lacks> left = co_await lab_.until_settled(patience, [&](const Lacks& now) {
       std::string progress = "waiting for " + now.names(false);
-      if (progress != shown) send({{"progress", progress}});
+      if (progress != shown && stop_.number() == 0) send({{"progress", progress}});
       shown = std::move(progress);
     });
     if (!left || stop_.number() > 0) co_return;

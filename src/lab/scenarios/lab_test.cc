@@ -47,6 +47,43 @@ TEST_P(Labs, EditsAreAppliedLiveAndABrokenOneKeepsTheLastGood) {
   EXPECT_TRUE(lab.wait_for({"curl", "-sS", "http://late/"}, "client", "\"service\":\"late\""));
 }
 
+// As on a full disk: what cannot be written is written when there is room again, without an edit.
+TEST_P(Labs, TellTheirWorldAgainAfterItCouldNotBeWritten) {
+  LabUnderTest lab(GetParam());
+  ASSERT_TRUE(lab.up(client_and("web"))) << lab.said();
+  const std::string obstacle = lab.state() + "/objects.json.new";
+  std::filesystem::create_directory(obstacle);
+  lab.write_manifest(client_and("web") + service("late", "externalName: x\n  type: ExternalName"));
+  EXPECT_TRUE(
+      lab.wait_for_status([](const nlohmann::json& now) { return now["unwritten"] != ""; }));
+  EXPECT_THAT(lab.lab("status").out,
+              AllOf(HasSubstr("nobody hears of what changes:"), HasSubstr("Is a directory")));
+  EXPECT_THAT(lab.exec("client", {"curl", "-sS", "http://web/"}).out,
+              HasSubstr("\"service\":\"web\""));
+  std::filesystem::remove(obstacle);
+  EXPECT_TRUE(lab.wait_for_status(
+      [](const nlohmann::json& now) { return now["unwritten"] == "" && now["missing"] == ""; }));
+}
+
+TEST_P(Labs, KeepTheLastGoodVersionWhileAFileCannotBeRead) {
+  LabUnderTest lab(GetParam());
+  ASSERT_TRUE(lab.up(client_and("web"))) << lab.said();
+  // Root may read what nobody may: for it the file goes away instead.
+  const bool root = GetParam() == Who::root;
+  const std::string away = lab.manifest_path() + ".away";
+  root ? std::filesystem::rename(lab.manifest_path(), away)
+       : std::filesystem::permissions(lab.manifest_path(), std::filesystem::perms::none);
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) { return now["broken"] != ""; }));
+  EXPECT_THAT(lab.lab("status").out,
+              AllOf(HasSubstr("the last good version is in force"),
+                    HasSubstr(root ? "there is no file" : "Permission denied"),
+                    HasSubstr(lab.manifest_path())));
+  EXPECT_EQ(lab.status()["pods"].size(), 2U);
+  root ? std::filesystem::rename(away, lab.manifest_path())
+       : std::filesystem::permissions(lab.manifest_path(), std::filesystem::perms(0644));
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) { return now["broken"] == ""; }));
+}
+
 TEST_P(Labs, TwoOfThemSideBySide) {
   LabUnderTest one(GetParam());
   LabUnderTest two(GetParam());

@@ -56,18 +56,27 @@ Result<std::string> read_all(int file, const std::string& path) {
 
 }  // namespace
 
+namespace {
+
+Result<> write_whole(const std::string& path, std::string_view content) {
+  const File file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (file.get() < 0) return from_errno(errno, "writing " + path);
+  Result<> written = write_all(file.get(), head_of(content), path);
+  if (written.ok()) written = write_all(file.get(), content, path);
+  if (!written.ok()) return written;
+  return ::fsync(file.get()) == 0 ? done() : from_errno(errno, "writing " + path);
+}
+
+}  // namespace
+
 Result<> write_last_good(const std::string& path, std::string_view content) {
   const std::string beside = path + ".new";
-  {
-    const File file(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (file.get() < 0) return from_errno(errno, "writing " + beside);
-    Result<> written = write_all(file.get(), head_of(content), beside);
-    if (written.ok()) written = write_all(file.get(), content, beside);
-    if (!written.ok()) return written;
-    if (::fsync(file.get()) != 0) return from_errno(errno, "writing " + beside);
+  Result<> written = write_whole(beside, content);
+  if (written.ok() && std::rename(beside.c_str(), path.c_str()) != 0) {
+    written = from_errno(errno, "writing " + path);
   }
-  if (std::rename(beside.c_str(), path.c_str()) != 0) return from_errno(errno, "writing " + path);
-  return done();
+  if (!written.ok()) ::unlink(beside.c_str());
+  return written;
 }
 
 Result<std::string> read_last_good(const std::string& path) {

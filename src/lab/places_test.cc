@@ -1,0 +1,73 @@
+#include "lab/places.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+namespace fairlead::lab {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class Folder : public testing::Test {
+ protected:
+  Folder() { fs::create_directories(path); }
+  ~Folder() override { fs::remove_all(path); }
+  const std::string path = testing::TempDir() + "fairlead-places-" + std::to_string(::getpid());
+};
+
+// No file may be longer than so many bytes: as a disk that is full in the middle of one.
+class Scarce {
+ public:
+  explicit Scarce(rlim_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit less{.rlim_cur = bytes, .rlim_max = before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &less);
+  }
+  ~Scarce() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  Scarce(const Scarce&) = delete;
+  Scarce& operator=(const Scarce&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(Folder, KeepsTheOldFileWhenTheNewOneDoesNotFit) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  const std::string file = path + "/objects.json";
+  ASSERT_TRUE(write_file(file, "old").ok());
+  const Result<> written = [&] {
+    const Scarce disk(10);
+    return write_file(file, std::string(100, 'x'));
+  }();
+  ASSERT_FALSE(written.ok());
+  EXPECT_THAT(written.fault().describe(), HasSubstr("writing " + file));
+  EXPECT_EQ(*read_file(file), "old");
+  EXPECT_FALSE(fs::exists(file + ".new")) << "nothing half written stays";
+}
+
+TEST_F(Folder, OfTheRuntimeDirectoryIsTheBaseWhenItCanBeMade) {
+  if (::geteuid() == 0) {
+    EXPECT_EQ(base_directories(), std::vector<std::string>{"/run/fairlead"});
+    return;
+  }
+  const User user{.uid = ::geteuid(), .runtime_directory = path};
+  const Result<Base> base = base_directory(user);
+  ASSERT_TRUE(base.ok());
+  EXPECT_EQ(base->path, path + "/fairlead");
+  EXPECT_EQ(base->instead_of, "");
+  EXPECT_EQ(base_directories(user).front(), base->path);
+}
+
+TEST(Command, NamesALabThatHasAnotherNameThanUsual) {
+  EXPECT_EQ((Places{.name = "lab"}).command("logs"), "fairlead lab logs");
+  EXPECT_EQ((Places{.name = "two"}).command("logs"), "fairlead lab logs --name two");
+}
+
+}  // namespace
+}  // namespace fairlead::lab
