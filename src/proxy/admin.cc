@@ -1,14 +1,17 @@
 #include "proxy/admin.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 
 #include "base/json_text.h"
 #include "base/log.h"
+#include "proxy/admin_dump.h"
 
 namespace fairlead::proxy {
 namespace {
@@ -25,8 +28,8 @@ constexpr std::array changing{
 constexpr const char* help =
     "admin commands are:\n"
     "  /certs: none yet\n"
-    "  /clusters: endpoints of every cluster (format=json)\n"
-    "  /config_dump: the configuration in force\n"
+    "  /clusters: endpoints of every cluster (filter=REGEX, format=json)\n"
+    "  /config_dump: the configuration in force (resource=LIST, mask=FIELDS, name_regex=REGEX)\n"
     "  /drain_listeners (POST): stop listening; graceful, inboundonly, skip_exit\n"
     "  /fairlead/records: the last requests and the way they went (id=X-REQUEST-ID, count=N)\n"
     "  /fairlead/source: where the configuration comes from\n"
@@ -72,12 +75,28 @@ bool is_healthy(const config::LbEndpoint& endpoint) {
   return endpoint.health == config::Health::healthy || endpoint.health == config::Health::unknown;
 }
 
+Json limits_of(const config::Cluster& cluster) {
+  return {{"max_connections", cluster.max_connections},
+          {"max_pending_requests", cluster.max_pending_requests},
+          {"max_requests", cluster.max_requests},
+          {"max_retries", cluster.max_retries}};
+}
+
 Json json_address(const SocketAddress& address) {
   return {{"socket_address", {{"address", address.ip.text()}, {"port_value", address.port}}}};
 }
 
-bool asks_for_json(const http::Request& request) {
-  return request.parameter("format") == "json";
+// One of `known`; the first of them when none was asked for.
+Result<std::string> format_of(const http::Request& request,
+                              std::initializer_list<std::string_view> known) {
+  const std::string asked = request.parameter("format").value_or("");
+  if (asked.empty()) return std::string(*known.begin());
+  if (std::find(known.begin(), known.end(), asked) != known.end()) return asked;
+  return invalid(fmt::format("usage: {}?format=({})", request.path(), fmt::join(known, "|")));
+}
+
+Response refusal(const Fault& fault) {
+  return plain(fault.kind == FaultKind::missing ? 404 : 400, fault.describe() + "\n");
 }
 
 std::size_t count_of(const http::Request& request) {
@@ -136,23 +155,14 @@ Task<Response> Admin::answer(http::Request& request) {
 
 Response Admin::get(http::Request& request) {
   const std::string_view path = request.path();
-  const config::Snapshot* snapshot = proxy_.snapshot();
   if (path == "/ready") return plain(ready() ? 200 : 503, fmt::format("{}\n", state_name()));
-  if (path == "/stats") return stats(request, request.parameter("format") == "prometheus");
-  if (path == "/stats/prometheus") return stats(request, true);
+  if (path == "/stats") return stats(request);
+  if (path == "/stats/prometheus") return prometheus(request);
   if (path == "/server_info") return Response::json(server_info());
-  if (path == "/config_dump") {
-    return Response::json(hooks_.config_dump ? hooks_.config_dump() : "{\"configs\":[]}\n");
-  }
+  if (path == "/config_dump") return config_dump(request);
   if (path == "/fairlead/source") return Response::json(hooks_.source ? hooks_.source() : "{}");
-  if (path == "/clusters") {
-    if (!snapshot) return asks_for_json(request) ? Response::json("{}") : plain(200, "");
-    return asks_for_json(request) ? Response::json(clusters_json()) : plain(200, clusters_text());
-  }
-  if (path == "/listeners") {
-    if (!snapshot) return asks_for_json(request) ? Response::json("{}") : plain(200, "");
-    return asks_for_json(request) ? Response::json(listeners_json()) : plain(200, listeners_text());
-  }
+  if (path == "/clusters") return clusters(request);
+  if (path == "/listeners") return listeners(request);
   if (path == "/memory") {
     for (const Reading& reading : proxy_.readings()) {
       if (reading.name != "memory_allocated") continue;
@@ -200,7 +210,33 @@ Response Admin::change(http::Request& request) {
   return plain(200, fmt::format("active loggers:\n  fairlead: {}\n", log::name_of(log::level())));
 }
 
-Response Admin::stats(http::Request& request, bool prometheus) const {
+Response Admin::config_dump(const http::Request& request) const {
+  const std::string whole =
+      hooks_.config_dump ? hooks_.config_dump() : std::string("{\"configs\":[]}\n");
+  const DumpQuery query{.resource = request.parameter("resource").value_or(""),
+                        .mask = request.parameter("mask").value_or(""),
+                        .name_regex = request.parameter("name_regex").value_or("")};
+  if (query == DumpQuery{}) return Response::json(whole);
+  Result<std::string> part = part_of_dump(whole, query);
+  return part ? Response::json(std::move(part).value()) : refusal(part.fault());
+}
+
+Response Admin::stats(const http::Request& request) const {
+  for (const char* unknown : {"type", "histogram_buckets"}) {
+    if (!request.parameter(unknown)) continue;
+    return plain(400,
+                 fmt::format("{}= is not built: filter=, usedonly and format= are\n", unknown));
+  }
+  const Result<std::string> format = format_of(request, {"text", "json", "prometheus"});
+  return format ? stats_as(*format, request) : refusal(format.fault());
+}
+
+Response Admin::prometheus(const http::Request& request) const {
+  const Result<std::string> format = format_of(request, {"prometheus"});
+  return format ? stats_as(*format, request) : refusal(format.fault());
+}
+
+Response Admin::stats_as(const std::string& format, const http::Request& request) const {
   std::vector<Reading> readings = proxy_.readings();
   if (hooks_.readings) {
     std::vector<Reading> more = hooks_.readings();
@@ -209,25 +245,39 @@ Response Admin::stats(http::Request& request, bool prometheus) const {
   }
   const Stats::Filter filter{.used_only = request.parameter("usedonly").has_value(),
                              .pattern = request.parameter("filter").value_or("")};
-  if (const Result<> checked = Stats::check(filter); !checked) {
-    return plain(400, checked.fault().message + "\n");
-  }
-  if (prometheus) {
-    Response response = plain(200, proxy_.stats().prometheus(readings, filter));
-    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    return response;
-  }
-  if (asks_for_json(request)) return Response::json(proxy_.stats().json(readings, filter));
-  return plain(200, proxy_.stats().text(readings, filter));
+  if (const Result<> checked = Stats::check(filter); !checked) return refusal(checked.fault());
+  if (format == "json") return Response::json(proxy_.stats().json(readings, filter));
+  if (format == "text") return plain(200, proxy_.stats().text(readings, filter));
+  Response response = plain(200, proxy_.stats().prometheus(readings, filter));
+  response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+  return response;
 }
 
-std::string Admin::clusters_text() const {
+Response Admin::clusters(const http::Request& request) const {
+  const Result<std::string> format = format_of(request, {"text", "json"});
+  if (!format) return refusal(format.fault());
+  const Result<Pattern> wanted = compiled(request.parameter("filter").value_or(""));
+  if (!wanted) return refusal(wanted.fault());
+  return *format == "json" ? Response::json(clusters_json(*wanted))
+                           : plain(200, clusters_text(*wanted));
+}
+
+Response Admin::listeners(const http::Request& request) const {
+  const Result<std::string> format = format_of(request, {"text", "json"});
+  if (!format) return refusal(format.fault());
+  return *format == "json" ? Response::json(listeners_json()) : plain(200, listeners_text());
+}
+
+std::string Admin::clusters_text(const Pattern& wanted) const {
+  if (!proxy_.snapshot()) return {};
   const config::Snapshot& snapshot = *proxy_.snapshot();
   std::string text;
   for (const auto& entry : snapshot.clusters) {
     const std::string& name = entry.first;
+    if (!matches_within(*wanted, name)) continue;
     const config::Cluster& cluster = *entry.second;
     text += fmt::format(
+        "{0}::observability_name::{0}\n"
         "{0}::default_priority::max_connections::{1}\n"
         "{0}::default_priority::max_pending_requests::{2}\n"
         "{0}::default_priority::max_requests::{3}\n"
@@ -248,10 +298,12 @@ std::string Admin::clusters_text() const {
   return text;
 }
 
-std::string Admin::clusters_json() const {
+std::string Admin::clusters_json(const Pattern& wanted) const {
+  if (!proxy_.snapshot()) return "{}\n";
   const config::Snapshot& snapshot = *proxy_.snapshot();
   Json all = Json::array();
   for (const auto& [name, cluster] : snapshot.clusters) {
+    if (!matches_within(*wanted, name)) continue;
     Json hosts = Json::array();
     for_each_endpoint(
         snapshot, *cluster,
@@ -268,12 +320,15 @@ std::string Admin::clusters_json() const {
         });
     all.push_back({{"name", name},
                    {"added_via_api", cluster->type == config::ClusterType::eds},
-                   {"host_statuses", std::move(hosts)}});
+                   {"host_statuses", std::move(hosts)},
+                   {"circuit_breakers", {{"thresholds", Json::array({limits_of(*cluster)})}}},
+                   {"observability_name", name}});
   }
   return json_text(Json{{"cluster_statuses", std::move(all)}}, 1) + "\n";
 }
 
 std::string Admin::listeners_text() const {
+  if (!proxy_.snapshot()) return {};
   std::string text;
   for (const auto& [name, listener] : proxy_.snapshot()->listeners) {
     text += fmt::format("{}::{}\n", name, listener->address.text());
@@ -282,6 +337,7 @@ std::string Admin::listeners_text() const {
 }
 
 std::string Admin::listeners_json() const {
+  if (!proxy_.snapshot()) return "{}\n";
   Json all = Json::array();
   for (const auto& [name, listener] : proxy_.snapshot()->listeners) {
     Json more = Json::array();

@@ -12,6 +12,7 @@
 #include "base/task.h"
 #include "http/io/server.h"
 #include "net/loop.h"
+#include "proxy/decide/text_match.h"
 #include "proxy/proxy.h"
 
 namespace fairlead::proxy {
@@ -39,7 +40,8 @@ class Admin {
   // Before it dies.
 
   // GET  /ready /server_info /stats /stats/prometheus /clusters /listeners /config_dump /memory
-  //      /certs /init_dump /help
+  //      /certs /init_dump /help. A format that is none is a 400, as is a part of the dump that
+  //      cannot be.
   //      /fairlead/records?id=X-REQUEST-ID   see records.h; without an id the last 100 (count=N)
   //      /fairlead/source
   // POST /logging?level=L /healthcheck/fail /healthcheck/ok
@@ -51,9 +53,15 @@ class Admin {
   [[nodiscard]] bool ready() const;
   [[nodiscard]] http::Response get(http::Request& request);
   [[nodiscard]] http::Response change(http::Request& request);
-  [[nodiscard]] http::Response stats(http::Request& request, bool prometheus) const;
-  [[nodiscard]] std::string clusters_text() const;
-  [[nodiscard]] std::string clusters_json() const;
+  [[nodiscard]] http::Response config_dump(const http::Request& request) const;
+  [[nodiscard]] http::Response stats(const http::Request& request) const;
+  [[nodiscard]] http::Response prometheus(const http::Request& request) const;
+  [[nodiscard]] http::Response stats_as(const std::string& format,
+                                        const http::Request& request) const;
+  [[nodiscard]] http::Response clusters(const http::Request& request) const;
+  [[nodiscard]] http::Response listeners(const http::Request& request) const;
+  [[nodiscard]] std::string clusters_text(const Pattern& wanted) const;
+  [[nodiscard]] std::string clusters_json(const Pattern& wanted) const;
   [[nodiscard]] std::string listeners_text() const;
   [[nodiscard]] std::string listeners_json() const;
   [[nodiscard]] std::string server_info() const;

@@ -224,6 +224,37 @@ TEST_F(AdminTest, StatsInThreeShapes) {
   EXPECT_EQ(stats[0]["value"], 1);
 }
 
+TEST_F(AdminTest, WhatIsAskedForIsDoneOrRefusedInWords) {
+  serve_one();
+  for (const char* path : {"/clusters?format=xml", "/listeners?format=prometheus",
+                           "/stats?format=html", "/stats/prometheus?format=json"}) {
+    const std::string response = get(path);
+    EXPECT_THAT(response, StartsWith("HTTP/1.1 400 ")) << path;
+    EXPECT_THAT(response, HasSubstr("usage: /")) << path;
+  }
+  for (const char* path :
+       {"/stats?type=Gauges", "/stats?histogram_buckets=detailed", "/clusters?filter=(",
+        "/config_dump?mask=nothing", "/config_dump?name_regex=("}) {
+    EXPECT_THAT(get(path), StartsWith("HTTP/1.1 400 ")) << path;
+  }
+  EXPECT_THAT(body_of(get("/stats?format=yaml")), HasSubstr("(text|json|prometheus)\n"));
+  EXPECT_THAT(get("/config_dump?resource=nothing"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_EQ(get_json("/config_dump?mask=mine")["configs"][0]["mine"], 1);
+  EXPECT_EQ(body_of(get("/clusters?format=text")), body_of(get("/clusters")));
+  EXPECT_THAT(get("/stats?format=text&filter=lds"), HasSubstr("lds.update_success: 4\n"));
+  EXPECT_EQ(body_of(get("/stats?format=&filter=lds")), body_of(get("/stats?filter=lds")));
+}
+
+TEST_F(AdminTest, ClustersByName) {
+  serve_one();
+  EXPECT_THAT(body_of(get("/clusters?filter=80.*app")), HasSubstr("::observability_name::"));
+  EXPECT_EQ(body_of(get("/clusters?filter=other")), "");
+  EXPECT_EQ(get_json("/clusters?format=json&filter=other")["cluster_statuses"].size(), 0U);
+  const json all = get_json("/clusters?format=json&filter=app")["cluster_statuses"];
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(all[0]["circuit_breakers"]["thresholds"][0]["max_connections"], 77);
+}
+
 TEST_F(AdminTest, NoPatternKeepsUsBusy) {
   serve_one();
   for (const char* path : {"/stats", "/stats/prometheus"}) {

@@ -74,6 +74,10 @@ bool matches_whole(const re2::RE2& pattern, std::string_view text) {
   return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), pattern);
 }
 
+bool matches_within(const re2::RE2& pattern, std::string_view text) {
+  return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), pattern);
+}
+
 Result<StringRule> string_rule(const StringMatch& match LIFETIMEBOUND) {
   StringRule rule{.match = &match, .pattern = nullptr};
   if (match.kind != StringMatch::Kind::regex) return rule;

@@ -28,6 +28,7 @@ using Pattern = std::shared_ptr<const re2::RE2>;
 // A fault tells why RE2 refuses it. Never null. Nothing is logged.
 
 [[nodiscard]] bool matches_whole(const re2::RE2& pattern, std::string_view text);
+[[nodiscard]] bool matches_within(const re2::RE2& pattern, std::string_view text);
 
 // A config::StringMatch made ready.
 struct StringRule {
