@@ -310,14 +310,12 @@ Result<config::Cluster> read(const Cluster& cluster, const Place& place) {
   if (made.name.empty()) return place.in("name").refused("is needed");
   note_metadata(cluster.metadata(), place);
   note_transport_socket(cluster, place);
-  Result<> read_part = take(made.type, read_type(cluster, place));
-  if (read_part.ok()) read_part = read_balancing(made, cluster, place);
-  if (read_part.ok()) read_part = read_options(made, cluster, place);
-  if (read_part.ok()) {
-    read_part = read_source(made, cluster.upstream_bind_config(), place.in("upstream_bind_config"));
-  }
-  if (read_part.ok()) read_part = read_endpoints(made, cluster, place);
-  if (!read_part.ok()) return std::move(read_part).fault();
+  const Result<> parts =
+      all({take(made.type, read_type(cluster, place)), read_balancing(made, cluster, place),
+           read_options(made, cluster, place),
+           read_source(made, cluster.upstream_bind_config(), place.in("upstream_bind_config")),
+           read_endpoints(made, cluster, place)});
+  if (!parts.ok()) return parts.fault();
   return made;
 }
 

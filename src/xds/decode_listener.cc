@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <set>
 
@@ -23,26 +24,16 @@ Result<> read_duration_if(bool given, config::Milliseconds& into,
 Result<> read_timeouts(config::HttpConnectionManager& made, const HttpManager& http,
                        const Place& place) {
   const auto& common = http.common_http_protocol_options();
-  Result<> read =
-      read_duration_if(common.has_idle_timeout(), made.idle_timeout, common.idle_timeout(),
-                       place.in("common_http_protocol_options").in("idle_timeout"));
-  if (read.ok()) {
-    read = read_duration_if(http.has_stream_idle_timeout(), made.stream_idle_timeout,
-                            http.stream_idle_timeout(), place.in("stream_idle_timeout"));
-  }
-  if (read.ok()) {
-    read = read_duration_if(http.has_request_timeout(), made.request_timeout,
-                            http.request_timeout(), place.in("request_timeout"));
-  }
-  if (read.ok()) {
-    read = read_duration_if(http.has_request_headers_timeout(), made.request_headers_timeout,
-                            http.request_headers_timeout(), place.in("request_headers_timeout"));
-  }
-  if (read.ok()) {
-    read = read_duration_if(http.has_drain_timeout(), made.drain_timeout, http.drain_timeout(),
-                            place.in("drain_timeout"));
-  }
-  return read;
+  return all({read_duration_if(common.has_idle_timeout(), made.idle_timeout, common.idle_timeout(),
+                               place.in("common_http_protocol_options").in("idle_timeout")),
+              read_duration_if(http.has_stream_idle_timeout(), made.stream_idle_timeout,
+                               http.stream_idle_timeout(), place.in("stream_idle_timeout")),
+              read_duration_if(http.has_request_timeout(), made.request_timeout,
+                               http.request_timeout(), place.in("request_timeout")),
+              read_duration_if(http.has_request_headers_timeout(), made.request_headers_timeout,
+                               http.request_headers_timeout(), place.in("request_headers_timeout")),
+              read_duration_if(http.has_drain_timeout(), made.drain_timeout, http.drain_timeout(),
+                               place.in("drain_timeout"))});
 }
 
 Result<> read_codec(config::HttpConnectionManager& made, const HttpManager& http,
@@ -80,22 +71,18 @@ Result<> read_route_source(config::HttpConnectionManager& made, const HttpManage
   return done();
 }
 
-// Filters that do nothing until a field of theirs, or a route, says what. Our subset has no such
-// field: each that is set is noted, here or with the route.
-template <class Message>
-Result<bool> is_idle(const wire::Any& any, const Place& place) {
-  if (!any.Is<Message>()) return false;
-  const Result<Message> filter = unpack<Message>(any, place);
-  if (!filter.ok()) return filter.fault();
-  return true;
-}
+// Beside the router, filters that do nothing until a field of theirs, or a route, says what. Our
+// subset has no such field: each that is set is noted, here or with the route.
+constexpr std::array http_filters{known<wire::Router>(), known<wire::HTTPFault>(),
+                                  known<wire::Cors>(), known<wire::RBAC>()};
 
-Result<bool> is_idle_filter(const wire::Any& any, const Place& place) {
-  for (const auto is : {is_idle<wire::HTTPFault>, is_idle<wire::Cors>, is_idle<wire::RBAC>}) {
-    Result<bool> idle = is(any, place);
-    if (!idle.ok() || *idle) return idle;
+Result<> read_http_filter(const wire::http::HttpFilter& filter, const Place& place) {
+  const wire::Any& any = filter.typed_config();
+  for (const Known& known : http_filters) {
+    if (known.is(any)) return known.check(any, place.in("typed_config"));
   }
-  return false;
+  place.note(filter.name());
+  return done();
 }
 
 Result<> read_http_filters(const HttpManager& http, const Place& place) {
@@ -105,16 +92,9 @@ Result<> read_http_filters(const HttpManager& http, const Place& place) {
     if (filter.disabled()) continue;
     const Place here = place.in("http_filters", i);
     if (routed) return here.refused("the router is the last filter");
-    if (!filter.typed_config().Is<wire::Router>()) {
-      const Result<bool> idle = is_idle_filter(filter.typed_config(), here.in("typed_config"));
-      if (!idle.ok()) return idle.fault();
-      if (!*idle) here.note(filter.name());
-      continue;
-    }
-    const Result<wire::Router> router =
-        unpack<wire::Router>(filter.typed_config(), here.in("typed_config"));
-    if (!router.ok()) return router.fault();
-    routed = true;
+    Result<> read = read_http_filter(filter, here);
+    if (!read.ok()) return read;
+    routed = filter.typed_config().Is<wire::Router>();
   }
   if (!routed) return place.in("http_filters").refused("expected the router as the last filter");
   return done();
@@ -182,15 +162,11 @@ Result<config::HttpConnectionManager> read(const HttpManager& http, const Place&
   config::HttpConnectionManager made{.stat_prefix = http.stat_prefix()};
   read_header_handling(made, http, place);
   read_upgrades(made, http);
-  Result<> read_part = read_codec(made, http, place);
-  if (read_part.ok()) read_part = read_route_source(made, http, place);
-  if (read_part.ok()) read_part = read_http_filters(http, place);
-  if (read_part.ok()) read_part = read_timeouts(made, http, place);
-  if (read_part.ok()) read_part = read_limits(made, http, place);
-  if (read_part.ok()) {
-    read_part = take(made.access_logs, read_access_logs(http.access_log(), place));
-  }
-  if (!read_part.ok()) return std::move(read_part).fault();
+  const Result<> parts = all({read_codec(made, http, place), read_route_source(made, http, place),
+                              read_http_filters(http, place), read_timeouts(made, http, place),
+                              read_limits(made, http, place),
+                              take(made.access_logs, read_access_logs(http.access_log(), place))});
+  if (!parts.ok()) return parts.fault();
   return made;
 }
 
@@ -218,44 +194,32 @@ Result<std::vector<config::WeightedCluster>> read_clusters(const wire::tcp::TcpP
 
 Result<config::TcpProxy> read(const wire::tcp::TcpProxy& tcp, const Place& place) {
   config::TcpProxy made{.stat_prefix = tcp.stat_prefix()};
-  Result<> read_part = take(made.clusters, read_clusters(tcp, place));
-  if (read_part.ok()) {
-    read_part = read_duration_if(tcp.has_idle_timeout(), made.idle_timeout, tcp.idle_timeout(),
-                                 place.in("idle_timeout"));
-  }
-  if (read_part.ok() && tcp.has_max_connect_attempts()) {
+  if (tcp.has_max_connect_attempts()) {
     made.max_connect_attempts = tcp.max_connect_attempts().value();
-    if (made.max_connect_attempts == 0) {
-      read_part = place.in("max_connect_attempts").refused("expected 1 or more");
-    }
   }
-  if (read_part.ok()) {
-    read_part = take(made.access_logs, read_access_logs(tcp.access_log(), place));
+  if (made.max_connect_attempts == 0) {
+    return place.in("max_connect_attempts").refused("expected 1 or more");
   }
-  if (!read_part.ok()) return std::move(read_part).fault();
+  const Result<> parts = all({take(made.clusters, read_clusters(tcp, place)),
+                              read_duration_if(tcp.has_idle_timeout(), made.idle_timeout,
+                                               tcp.idle_timeout(), place.in("idle_timeout")),
+                              take(made.access_logs, read_access_logs(tcp.access_log(), place))});
+  if (!parts.ok()) return parts.fault();
   return made;
 }
 
 // ── Filter chains ────────────────────────────────────────────────────────────────────────────────
 
-using Ranges = google::protobuf::RepeatedPtrField<wire::core::CidrRange>;
-
-Result<std::vector<config::Prefix>> read(const Ranges& ranges, const Place& place,
-                                         const char* field) {
-  std::vector<config::Prefix> made;
-  for (int i = 0; i < ranges.size(); ++i) {
-    const Place here = place.in(field, i);
-    const Result<IpAddress> address = IpAddress::parse(ranges[i].address_prefix());
-    if (!address.ok()) {
-      return here.in("address_prefix")
-          .refused(fmt::format("expected an IP address, found \"{}\"", ranges[i].address_prefix()));
-    }
-    const std::uint32_t length = ranges[i].prefix_len().value();
-    const std::uint32_t most = address->is_v4() ? 32 : 128;
-    if (length > most) return here.in("prefix_len").refused(fmt::format("expected 0 to {}", most));
-    made.push_back({*address, static_cast<int>(length)});
+Result<config::Prefix> read(const wire::core::CidrRange& range, const Place& place) {
+  const Result<IpAddress> address = IpAddress::parse(range.address_prefix());
+  if (!address.ok()) {
+    return place.in("address_prefix")
+        .refused(fmt::format("expected an IP address, found \"{}\"", range.address_prefix()));
   }
-  return made;
+  const std::uint32_t length = range.prefix_len().value();
+  const std::uint32_t most = address->is_v4() ? 32 : 128;
+  if (length > most) return place.in("prefix_len").refused(fmt::format("expected 0 to {}", most));
+  return config::Prefix{*address, static_cast<int>(length)};
 }
 
 Result<config::FilterChainMatch> read(const wire::listener::FilterChainMatch& match,
@@ -268,13 +232,11 @@ Result<config::FilterChainMatch> read(const wire::listener::FilterChainMatch& ma
     }
     made.destination_port = static_cast<std::uint16_t>(port);
   }
-  Result<> read_part =
-      take(made.prefix_ranges, read(match.prefix_ranges(), place, "prefix_ranges"));
-  if (read_part.ok()) {
-    read_part = take(made.source_prefix_ranges,
-                     read(match.source_prefix_ranges(), place, "source_prefix_ranges"));
-  }
-  if (!read_part.ok()) return std::move(read_part).fault();
+  const Result<> ranges =
+      all({read_each(made.prefix_ranges, match.prefix_ranges(), place, "prefix_ranges", read),
+           read_each(made.source_prefix_ranges, match.source_prefix_ranges(), place,
+                     "source_prefix_ranges", read)});
+  if (!ranges.ok()) return ranges.fault();
   made.server_names.assign(match.server_names().begin(), match.server_names().end());
   made.transport_protocol = match.transport_protocol();
   made.application_protocols.assign(match.application_protocols().begin(),
@@ -325,53 +287,50 @@ Result<config::FilterChain> read(const wire::listener::FilterChain& chain, const
       !chain.transport_socket().typed_config().Is<wire::RawBuffer>()) {
     place.in("transport_socket").note(chain.transport_socket().name());
   }
-  Result<> read_part =
-      take(made.match, read(chain.filter_chain_match(), place.in("filter_chain_match")));
-  if (read_part.ok()) read_part = read_filters(made, chain, place);
-  if (!read_part.ok()) return std::move(read_part).fault();
+  const Result<> parts =
+      all({take(made.match, read(chain.filter_chain_match(), place.in("filter_chain_match"))),
+           read_filters(made, chain, place)});
+  if (!parts.ok()) return parts.fault();
   return made;
-}
-
-Result<> read_chains(config::Listener& made, const wire::listener::Listener& listener,
-                     const Place& place) {
-  for (int i = 0; i < listener.filter_chains_size(); ++i) {
-    Result<config::FilterChain> chain =
-        read(listener.filter_chains(i), place.in("filter_chains", i));
-    if (!chain.ok()) return std::move(chain).fault();
-    made.filter_chains.push_back(std::move(chain).value());
-  }
-  if (listener.has_default_filter_chain()) {
-    Result<config::FilterChain> chain =
-        read(listener.default_filter_chain(), place.in("default_filter_chain"));
-    if (!chain.ok()) return std::move(chain).fault();
-    made.default_filter_chain = std::move(chain).value();
-  }
-  if (made.filter_chains.empty() && !made.default_filter_chain) {
-    return place.in("filter_chains").refused("expected at least one");
-  }
-  return done();
 }
 
 // Two chains that ask for the same cannot both be chosen. Where one asks for more than we know,
 // they may differ.
 Result<> check_chains(const config::Listener& made, const wire::listener::Listener& listener,
                       const Place& place) {
+  const auto asks_for_more = [&](int n) {
+    const auto& match = listener.filter_chains(n).filter_chain_match();
+    return !match.GetReflection()->GetUnknownFields(match).empty();
+  };
+  const auto match_of = [&](int n) -> const config::FilterChainMatch& {
+    return made.filter_chains[static_cast<std::size_t>(n)].match;
+  };
   for (int i = 0; i < listener.filter_chains_size(); ++i) {
-    const auto& match = listener.filter_chains(i).filter_chain_match();
-    if (!match.GetReflection()->GetUnknownFields(match).empty()) continue;
     for (int earlier = 0; earlier < i; ++earlier) {
-      const auto& other = listener.filter_chains(earlier).filter_chain_match();
-      if (!other.GetReflection()->GetUnknownFields(other).empty()) continue;
-      const auto at = [&](int n) -> const config::FilterChain& {
-        return made.filter_chains[static_cast<std::size_t>(n)];
-      };
-      if (at(i).match != at(earlier).match) continue;
+      if (asks_for_more(i) || asks_for_more(earlier)) continue;
+      if (match_of(i) != match_of(earlier)) continue;
       return place.in("filter_chains", i)
           .in("filter_chain_match")
           .refused(fmt::format("is that of filter_chains[{}]", earlier));
     }
   }
   return done();
+}
+
+Result<> read_chains(config::Listener& made, const wire::listener::Listener& listener,
+                     const Place& place) {
+  Result<> chains =
+      read_each(made.filter_chains, listener.filter_chains(), place, "filter_chains", read);
+  if (!chains.ok()) return chains;
+  if (listener.has_default_filter_chain()) {
+    Result<> chain = take(made.default_filter_chain,
+                          read(listener.default_filter_chain(), place.in("default_filter_chain")));
+    if (!chain.ok()) return chain;
+  }
+  if (made.filter_chains.empty() && !made.default_filter_chain) {
+    return place.in("filter_chains").refused("expected at least one");
+  }
+  return check_chains(made, listener, place);
 }
 
 // ── Listener filters ─────────────────────────────────────────────────────────────────────────────
@@ -499,19 +458,13 @@ Result<config::Listener> read(const wire::listener::Listener& listener, const Pl
       .origin = origin_in(listener.metadata())};
   if (made.name.empty()) return place.in("name").refused("is needed");
   note_metadata(listener.metadata(), place);
-  Result<> read_part = read_addresses(made, listener, place);
-  if (read_part.ok()) read_part = read_listener_filters(made, listener, place);
-  if (read_part.ok()) {
-    read_part =
-        read_duration_if(listener.has_listener_filters_timeout(), made.listener_filters_timeout,
-                         listener.listener_filters_timeout(), place.in("listener_filters_timeout"));
-  }
-  if (read_part.ok()) read_part = read_chains(made, listener, place);
-  if (read_part.ok()) read_part = check_chains(made, listener, place);
-  if (read_part.ok()) {
-    read_part = take(made.access_logs, read_access_logs(listener.access_log(), place));
-  }
-  if (!read_part.ok()) return std::move(read_part).fault();
+  const Result<> parts = all(
+      {read_addresses(made, listener, place), read_listener_filters(made, listener, place),
+       read_duration_if(listener.has_listener_filters_timeout(), made.listener_filters_timeout,
+                        listener.listener_filters_timeout(), place.in("listener_filters_timeout")),
+       read_chains(made, listener, place),
+       take(made.access_logs, read_access_logs(listener.access_log(), place))});
+  if (!parts.ok()) return parts.fault();
   return made;
 }
 

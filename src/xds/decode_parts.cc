@@ -185,6 +185,13 @@ Result<std::string> read_text(const wire::core::DataSource& source, const Place&
   return place.refused("expected inline_string or inline_bytes");
 }
 
+Result<> all(std::initializer_list<Result<>> parts) {
+  for (const Result<>& part : parts) {
+    if (!part.ok()) return part;
+  }
+  return done();
+}
+
 void check_config_source(const wire::core::ConfigSource& source, const Place& place) {
   if (!source.has_ads()) place.note("other than ads");
   if (source.resource_api_version() == wire::core::V2) {

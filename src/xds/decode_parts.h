@@ -1,6 +1,7 @@
 // Messages of Envoy's API made into config values. For this room alone.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,6 +63,22 @@ template <class Message>
   return message;
 }
 
+// What may stand in an Any, in a table of what is known there.
+struct Known {
+  bool (*is)(const wire::Any& any);
+  Result<> (*check)(const wire::Any& any, const Place& place);
+};
+// `check` refuses what is not what its type says, and notes what is not honoured in it.
+
+template <class Message>
+[[nodiscard]] constexpr Known known() {
+  return {.is = [](const wire::Any& any) { return any.Is<Message>(); },
+          .check = [](const wire::Any& any, const Place& place) -> Result<> {
+            const Result<Message> message = unpack<Message>(any, place);
+            return message.ok() ? done() : message.fault();
+          }};
+}
+
 template <class Into, class Value>
 [[nodiscard]] Result<> take(Into& into, Result<Value> from) {
   if (!from.ok()) return std::move(from).fault();
@@ -69,6 +86,9 @@ template <class Into, class Value>
   return done();
 }
 // into = from, or from's fault.
+
+[[nodiscard]] Result<> all(std::initializer_list<Result<>> parts);
+// The first fault among them, if there is one. All are read, in their order.
 
 template <class Value, class Message>
 using Reader = Result<Value> (*)(const Message& message, const Place& place);

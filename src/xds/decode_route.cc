@@ -164,13 +164,10 @@ Result<config::PathMatch> read_path(const wire::route::RouteMatch& match, const 
 }
 
 Result<> read_match(config::Route& made, const wire::route::RouteMatch& match, const Place& place) {
-  Result<> read_part = read_each(made.headers, match.headers(), place, "headers", read);
-  if (read_part.ok()) {
-    read_part =
-        read_each(made.query_parameters, match.query_parameters(), place, "query_parameters", read);
-  }
-  if (read_part.ok()) read_part = take(made.path, read_path(match, place));
-  return read_part;
+  return all(
+      {read_each(made.headers, match.headers(), place, "headers", read),
+       read_each(made.query_parameters, match.query_parameters(), place, "query_parameters", read),
+       take(made.path, read_path(match, place))});
 }
 
 // ── What is done ─────────────────────────────────────────────────────────────────────────────────
@@ -253,21 +250,21 @@ Result<config::RouteAction> read(const wire::route::RouteAction& action, const P
   if (action.has_regex_rewrite() && !made.prefix_rewrite.empty()) {
     return place.in("regex_rewrite").refused("excludes prefix_rewrite");
   }
-  Result<> read_part = read_clusters(made, action, place);
-  if (read_part.ok() && action.has_timeout()) {
-    read_part = take(made.timeout, read_duration(action.timeout(), place.in("timeout")));
-  }
-  if (read_part.ok() && action.has_idle_timeout()) {
-    read_part =
-        take(made.idle_timeout, read_duration(action.idle_timeout(), place.in("idle_timeout")));
-  }
-  if (read_part.ok() && action.has_regex_rewrite()) {
-    read_part = take(made.regex_rewrite, read(action.regex_rewrite(), place.in("regex_rewrite")));
-  }
-  if (read_part.ok() && action.has_retry_policy()) {
-    read_part = take(made.retry, read(action.retry_policy(), place.in("retry_policy")));
-  }
-  if (!read_part.ok()) return std::move(read_part).fault();
+  const Result<> parts = all(
+      {read_clusters(made, action, place),
+       action.has_timeout()
+           ? take(made.timeout, read_duration(action.timeout(), place.in("timeout")))
+           : done(),
+       action.has_idle_timeout()
+           ? take(made.idle_timeout, read_duration(action.idle_timeout(), place.in("idle_timeout")))
+           : done(),
+       action.has_regex_rewrite()
+           ? take(made.regex_rewrite, read(action.regex_rewrite(), place.in("regex_rewrite")))
+           : done(),
+       action.has_retry_policy()
+           ? take(made.retry, read(action.retry_policy(), place.in("retry_policy")))
+           : done()});
+  if (!parts.ok()) return parts.fault();
   return made;
 }
 
@@ -372,11 +369,10 @@ std::vector<std::string> list_of(const Names& names) {
 Result<> read_headers(config::Route& made, const wire::route::Route& route, const Place& place) {
   made.request_headers_to_remove = list_of(route.request_headers_to_remove());
   made.response_headers_to_remove = list_of(route.response_headers_to_remove());
-  Result<> read_part = take(made.request_headers_to_add,
-                            read(route.request_headers_to_add(), place, "request_headers_to_add"));
-  if (!read_part.ok()) return read_part;
-  return take(made.response_headers_to_add,
-              read(route.response_headers_to_add(), place, "response_headers_to_add"));
+  return all({take(made.request_headers_to_add,
+                   read(route.request_headers_to_add(), place, "request_headers_to_add")),
+              take(made.response_headers_to_add,
+                   read(route.response_headers_to_add(), place, "response_headers_to_add"))});
 }
 
 Result<> read_action(config::Route& made, const wire::route::Route& route, const Place& place) {
@@ -409,10 +405,9 @@ bool is_beyond_us(const wire::route::Route& route, const Place& place) {
 Result<config::Route> read(const wire::route::Route& route, const Place& place) {
   config::Route made{.name = route.name(), .origin = origin_in(route.metadata())};
   note_metadata(route.metadata(), place);
-  Result<> read_part = read_match(made, route.match(), place.in("match"));
-  if (read_part.ok()) read_part = read_action(made, route, place);
-  if (read_part.ok()) read_part = read_headers(made, route, place);
-  if (!read_part.ok()) return std::move(read_part).fault();
+  const Result<> parts = all({read_match(made, route.match(), place.in("match")),
+                              read_action(made, route, place), read_headers(made, route, place)});
+  if (!parts.ok()) return parts.fault();
   return made;
 }
 
@@ -440,11 +435,12 @@ Result<config::VirtualHost> read(const wire::route::VirtualHost& host, const Pla
   note_metadata(host.metadata(), place);
   if (made.name.empty()) return place.in("name").refused("is needed");
   if (made.domains.empty()) return place.in("domains").refused("expected at least one");
-  Result<> read_part = read_routes(made, host, place);
-  if (read_part.ok() && host.has_retry_policy()) {
-    read_part = take(made.retry, read(host.retry_policy(), place.in("retry_policy")));
-  }
-  if (!read_part.ok()) return std::move(read_part).fault();
+  const Result<> parts =
+      all({read_routes(made, host, place),
+           host.has_retry_policy()
+               ? take(made.retry, read(host.retry_policy(), place.in("retry_policy")))
+               : done()});
+  if (!parts.ok()) return parts.fault();
   return made;
 }
 
