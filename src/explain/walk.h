@@ -34,6 +34,7 @@ inline constexpr int most_proxies = 6;
 [[nodiscard]] std::vector<KernelRule> rules_behind(const nft::Ruleset& rules,
                                                    const nft::Trace& trace);
 // The rule that decided its fate, and before it the one that led there. A policy, when none did.
+[[nodiscard]] bool holds(const std::vector<IpAddress>& addresses, const IpAddress& address);
 [[nodiscard]] std::string pod_of(const mesh::Workload& workload);    // "default/reviews-v1-5d8f6"
 [[nodiscard]] std::string proxy_of(const mesh::Workload& workload);  // "..., its proxy"
 
@@ -69,7 +70,9 @@ class Walk {
                                const SocketAddress& address);
   void note(std::string text);
 
+  // Names: walk_name.cc.
   void resolve(Way way);
+  void take_as_address(Way way, const IpAddress& address);
   bool ask(Hop& hop, const std::string& candidate, std::vector<IpAddress>& found,
            std::vector<dns::Reason>& reasons);
   [[nodiscard]] std::string likely_cause(const Hop& hop,
@@ -77,18 +80,28 @@ class Walk {
   void found_as(Way way, const std::vector<IpAddress>& found);
   std::string why_no_name(const std::string& first_reason) const;
   void dial_each(const Way& way, const std::vector<IpAddress>& addresses);
+
+  // Kernels: walk_kernel.cc.
   void dial(Way way, const IpAddress& address);
   void leave(Way way, const SocketAddress& to, bool by_proxy, const mesh::Workload* sender);
   void through_node(Way way, const mesh::Node& node, const nft::Packet& packet, bool by_proxy);
   void translated(const Way& way, const nft::Trace& trace, const nft::Packet& packet);
   void refused_by_node(Way way, const SocketAddress& to);
+
+  // The far end: walk_arrival.cc.
   void arrive(Way way, const SocketAddress& to, const SocketAddress& source);
   [[nodiscard]] bool out_of_reach(const IpAddress& address) const;
   void arrive_nowhere(Way way, const SocketAddress& to);
+  // Each: false when `to` is no such address; else `way` has ended there.
+  bool arrive_at_node(Way& way, const SocketAddress& to);
+  bool arrive_at_ended_pod(Way& way, const SocketAddress& to);
+  bool arrive_among_pods(Way& way, const SocketAddress& to);
+  bool arrive_at_name_server(Way& way, const SocketAddress& to);
+  bool arrive_at_stranger(Way& way, const SocketAddress& to);
   void reach_app(Way way, const mesh::Workload& workload, const SocketAddress& at);
   bool reach_proxy_itself(Way& way, const mesh::Workload& workload, const SocketAddress& at);
-  void reach_node(Way way, const mesh::Node& node, const SocketAddress& at);
 
+  // Proxies: walk_proxy.cc.
   void enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t capture_port,
                    const SocketAddress& source, const SocketAddress& dialled);
   void choose_chain(Way way, AtProxy at);
