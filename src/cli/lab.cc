@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -101,6 +102,30 @@ Result<std::string> program_here(const std::string& word) {
   return lab::find_program(word, path == nullptr ? "" : path, here);
 }
 
+std::vector<std::string> namespaces_of(const kube::Objects& objects) {
+  std::set<std::string> names;
+  for (const kube::Namespace& one : objects.namespaces) names.insert(one.metadata.name);
+  const auto add = [&names](const auto& list) {
+    for (const auto& one : list) names.insert(one.metadata.name_space);
+  };
+  add(objects.pods);
+  add(objects.deployments);
+  add(objects.stateful_sets);
+  add(objects.daemon_sets);
+  return {names.begin(), names.end()};
+}
+
+// A mistyped --inject would only show in sidecars that are not there.
+Result<> check_namespaces(const std::vector<std::string>& inject, const kube::Objects& objects) {
+  const std::vector<std::string> known = namespaces_of(objects);
+  for (const std::string& name : inject) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    return missing(fmt::format("--inject {0}: these manifests have no namespace '{0}'{1}", name,
+                               lab::near_ones(name, known)));
+  }
+  return done();
+}
+
 int up(const Wishes& wishes) {
   lab::Options options = wishes.options;
   if (!wishes.name.empty()) options.name = wishes.name;
@@ -114,8 +139,10 @@ int up(const Wishes& wishes) {
     options.envoy = *program;
   }
   options.manifests = manifests_of(wishes.recursive, options.manifests);
-  if (const Result<kube::Reading> reading = lab::read_manifests(options.manifests); !reading) {
-    return complain("up", reading.fault());
+  const Result<kube::Reading> reading = lab::read_manifests(options.manifests);
+  if (!reading) return complain("up", reading.fault());
+  if (Result<> known = check_namespaces(options.inject, reading->objects); !known) {
+    return complain("up", known.fault());
   }
   return lab::bring_up(options, wishes.detach);
 }
@@ -300,16 +327,20 @@ class Flags {
   Flags(CLI::App& app, Wishes& wishes) : app_(app), wishes_(wishes) {}
 
   void add_all() {
+    app_.add_option("--name", wishes_.name, "which lab; may also follow the verb");
     add_up();
     add_with_name("down", "end a lab: every process, namespace and rule of it");
-    CLI::App* lists = app_.add_subcommand("list", "the labs that are up");
+    CLI::App* lists = app_.add_subcommand("list", "the labs that are up")->alias("ls");
     lists->callback([this] { wishes_.action = "list"; });
     lists->add_flag("--json", wishes_.json, "lab.json of each");
     add_with_name("status", "nodes, pods, containers, and what is not honoured")
+        ->alias("ps")
         ->add_flag("--json", wishes_.json, "the same for programs");
     CLI::App* applies = add("apply", "add manifests to a lab, or read them again");
     applies->add_flag("-R,--recursive", wishes_.recursive, recursive_help);
-    applies->add_option("files,-f,--filename", wishes_.files, "files and folders")->required();
+    applies->add_option("files,-f,--filename", wishes_.files, "files and folders")
+        ->type_name("PATH")
+        ->required();
     CLI::App* exec = add_with_target("exec", "run a command in a pod, a VM, a node or control");
     exec->add_option("-c,--container", wishes_.containers, "which container")->expected(1);
     exec->add_flag("-i,--stdin", wishes_.interactive,
@@ -338,7 +369,7 @@ class Flags {
                         "PORT of the service, its first unless given; or LOCAL:PORT");
     forward->add_option("--local-port", wishes_.local_port,
                         "on 127.0.0.1; a free one unless given");
-    app_.require_subcommand(1);
+    app_.require_subcommand(0, 1);
   }
 
  private:
@@ -378,15 +409,17 @@ class Flags {
     up->add_flag("-d,--detach", wishes_.detach, "come back when it is ready");
     up->add_option("--nodes", options.nodes, "how many nodes")->check(CLI::Range(1, 200));
     up->add_option("--inject", inject_, "sidecars for these namespaces, or for all")
+        ->allow_extra_args(false)
         ->delimiter(',');
     up->add_option("--image", options.images, "IMAGE=COMMAND: what stands for an image");
     up->add_option("--images", options.image_file, "a file of such lines");
     up->add_option("--envoy", options.envoy, "a real Envoy in the place of fairlead's proxies");
-    up->add_flag("!--no-mesh", options.mesh,
-                 "neither control nor nodes' agents: names and service "
-                 "addresses do not work");
+    up->add_flag_callback(
+        "--no-mesh", [&options] { options.mesh = false; },
+        "neither control nor nodes' agents: names and service addresses do not work");
     up->add_flag("-R,--recursive", wishes_.recursive, recursive_help);
     up->add_option("files,-f,--filename", options.manifests, "files and folders of manifests")
+        ->type_name("PATH")
         ->required();
     up->parse_complete_callback([this] { take_inject(); });
   }
@@ -406,18 +439,51 @@ class Flags {
   std::vector<std::string> inject_;
 };
 
-int act(const Wishes& wishes) {
-  using Action = int (*)(const Wishes&);
-  static const std::map<std::string, Action> actions{
-      {"up", up},     {"down", down}, {"list", list}, {"status", status},   {"apply", apply},
-      {"exec", exec}, {"logs", logs}, {"kill", kill}, {"restart", restart}, {"forward", forward}};
-  return actions.at(wishes.action)(wishes);
+struct Verb {
+  int (*act)(const Wishes& wishes);
+  const char* needs = nullptr;  // what has to be named, by example
+};
+
+const std::map<std::string, Verb>& verbs() {
+  static const std::map<std::string, Verb> all{{"up", {up, "FILE…"}},
+                                               {"down", {down}},
+                                               {"list", {list}},
+                                               {"status", {status}},
+                                               {"apply", {apply, "FILE…"}},
+                                               {"exec", {exec, "POD -- ls"}},
+                                               {"logs", {logs, "POD"}},
+                                               {"kill", {kill, "POD"}},
+                                               {"restart", {restart, "POD"}},
+                                               {"forward", {forward, "SERVICE"}}};
+  return all;
 }
 
-std::vector<std::string> verbs_of(const CLI::App& app) {
+std::vector<std::string> verb_names() {
   std::vector<std::string> names;
-  for (const CLI::App* verb : app.get_subcommands({})) names.push_back(verb->get_name());
+  for (const auto& [name, verb] : verbs()) names.push_back(name);
   return names;
+}
+
+// What the parser says, after the verb's name and with a way on.
+int complain_of_use(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<CLI::App*> given = app.get_subcommands();
+  const std::string verb = given.empty() ? "" : given.front()->get_name();
+  const std::string command = verb.empty() ? "fairlead lab" : "fairlead lab " + verb;
+  const std::vector<std::string> extra = app.remaining(true);
+  std::string text = error.what();
+  if (error.get_name() == "RequiredError" && !given.empty()) {
+    text = fmt::format("say what, as in: {} {}", command, verbs().at(verb).needs);
+  } else if (!extra.empty() && given.empty()) {
+    text = fmt::format("there is no verb '{}'{}", extra.front(),
+                       lab::near_ones(extra.front(), verb_names()));
+  } else if (!extra.empty()) {
+    text = fmt::format("it takes no '{}'", fmt::join(extra, " "));
+    if (verb == "exec")
+      text += " here: a command comes after --, as in: fairlead lab exec POD -- ls";
+  }
+  std::fprintf(stderr, "%s: %s; %s --help tells more\n", command.c_str(), text.c_str(),
+               command.c_str());
+  return wrong_use;
 }
 
 }  // namespace
@@ -449,16 +515,14 @@ int run_lab(const Arguments& arguments) {
   try {
     app.parse(words);
   } catch (const CLI::ParseError& error) {
-    const bool is_unknown = app.get_subcommands().empty() && !arguments.empty() &&
-                            !arguments.front().empty() && arguments.front().front() != '-';
-    if (is_unknown) {
-      std::fprintf(stderr, "fairlead lab: there is no verb '%s'%s\n", arguments.front().c_str(),
-                   lab::near_ones(arguments.front(), verbs_of(app)).c_str());
-      return wrong_use;
-    }
-    return app.exit(error) == 0 ? 0 : wrong_use;
+    const bool is_help = error.get_exit_code() == 0;
+    return is_help ? app.exit(error) : complain_of_use(app, error);
   }
-  return act(wishes);
+  if (wishes.action.empty()) {
+    std::fputs(app.help().c_str(), stderr);
+    return wrong_use;
+  }
+  return verbs().at(wishes.action).act(wishes);
 }
 
 }  // namespace fairlead::cli

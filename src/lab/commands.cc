@@ -288,11 +288,21 @@ Task<Result<Line>> do_restart(Caller& caller, const Line& wish) {
   co_return co_await wait_until_replaced(caller, before);
 }
 
+Task<> say_what_is_ignored(Caller& caller, const std::vector<kube::Ignored>& before) {
+  for (const kube::Ignored& one : caller.lab.ignored()) {
+    if (std::find(before.begin(), before.end(), one) != before.end()) continue;
+    const Line line{{"say", "not honoured: " + one.describe()}};
+    if (!(co_await send_line(caller.stream, line)).ok()) co_return;
+  }
+}
+
 Task<Result<Line>> do_apply(Caller& caller, const Line& wish) {
   const Lacks before = caller.lab.lacks();
+  const std::vector<kube::Ignored> ignored = caller.lab.ignored();
   if (Result<> added = caller.lab.add_manifests(words_in(wish, "files")); !added) {
     co_return std::move(added).fault();
   }
+  co_await say_what_is_ignored(caller, ignored);
   co_return co_await wait_until_replaced(caller, before);
 }
 

@@ -280,6 +280,9 @@ Result<> Lab::build() {
 void Lab::take(kube::Reading reading) {
   manifests_ = std::move(reading.objects);
   ignored_ = std::move(reading.ignored);
+  for (const kube::Ignored& one : ignored_) {
+    surroundings_.tell("not honoured: " + one.describe());
+  }
   // check() has seen that this goes well.
   static_cast<void>(kube::allocate_cluster_ips(manifests_.services, objects_.services).ok());
 }
@@ -733,9 +736,13 @@ Fault Lab::nothing_of(const Target& target) const {
   }
   const bool full = !target.name_space.empty();
   const std::string wanted = full ? target.name_space + "/" + target.name : target.name;
-  const std::vector<std::string> names = all_names(full);
+  std::vector<std::string> names = all_names(full);
   if (std::find(names.begin(), names.end(), wanted) != names.end()) {
     return missing(fmt::format("no pod here is of {}", target.describe()));
+  }
+  if (!full && target.kind.empty()) {
+    for (const Node& node : nodes_) names.push_back(node.name);
+    names.emplace_back("control");
   }
   return missing(
       fmt::format("nothing here is called {}{}", target.describe(), near_ones(wanted, names)));

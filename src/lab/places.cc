@@ -313,7 +313,8 @@ std::string near_ones(const std::string& wanted, const std::vector<std::string>&
   for (const std::string& name : names) {
     const std::size_t far = distance(wanted, name);
     const bool holds = !wanted.empty() && name.find(wanted) != std::string::npos;
-    if (far <= std::max<std::size_t>(2, wanted.size() / 3) || holds) near.emplace_back(far, name);
+    const bool alike = far <= std::max<std::size_t>(2, wanted.size() / 3) && far < wanted.size();
+    if (alike || holds) near.emplace_back(far, name);
   }
   std::sort(near.begin(), near.end());
   std::vector<std::string> shown;

@@ -116,7 +116,6 @@ class Supervisor {
     static_cast<void>((co_await known_.after(0)).ok());
     send({{"progress", "reading the manifests"}});
     if (Result<> built = lab_.build(); !built) co_return built;
-    for (const kube::Ignored& ignored : lab_.ignored()) say("not honoured: " + ignored.describe());
     Result<std::unique_ptr<Commands>> commands =
         Commands::listen(lab_, [this] { stop_.set(true); });
     if (!commands) co_return std::move(commands).fault();

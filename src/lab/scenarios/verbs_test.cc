@@ -59,6 +59,38 @@ TEST_P(Verbs, ForwardOpensAPortOfTheHostToAService) {
   EXPECT_EQ(forward->wait(), 0) << forward->output();
 }
 
+TEST_P(Verbs, SayWhatIsWrongWithTheirUse) {
+  const auto wrong = [this](const Words& words, const std::string& expected) {
+    Words all{"lab"};
+    all.insert(all.end(), words.begin(), words.end());
+    const Ran ran = lab.run(all);
+    EXPECT_EQ(ran.status, 2) << expected;
+    EXPECT_THAT(ran.error, HasSubstr(expected));
+  };
+  wrong({}, "bring a lab up from manifests");
+  wrong({"up"}, "fairlead lab up: say what, as in: fairlead lab up FILE");
+  wrong({"logs"}, "fairlead lab logs: say what, as in: fairlead lab logs POD");
+  wrong({"exec", "web", "ls", "-l"},
+        "fairlead lab exec: it takes no 'ls -l' here: a command comes after --");
+  wrong({"logs", "web", "--since", "1m"}, "fairlead lab logs: it takes no '--since 1m'");
+  wrong({"logs", "web", "--tail", "x"}, "fairlead lab logs --help tells more");
+  lab.write_manifest(deployment("web", 1));
+  const Ran up = lab.run(
+      {"lab", "--name", lab.name(), "up", "-d", "--inject", "defautl", lab.manifest_path()});
+  EXPECT_EQ(up.status, 1);
+  EXPECT_THAT(up.error, HasSubstr("have no namespace 'defautl'; near ones: default"));
+  EXPECT_EQ(lab.run({"lab", "--name", lab.name(), "up", "-d", lab.manifest_path()}).status, 0);
+  EXPECT_THAT(lab.run({"lab", "ps", lab.name()}).out, HasSubstr("default/web"));
+  EXPECT_THAT(lab.lab("logs", {"node9"}).error, HasSubstr("near ones: node1"));
+  const std::string more = lab.manifest_path() + ".more.yaml";
+  std::ofstream(more) << "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n";
+  EXPECT_THAT(lab.lab("apply", {more}).error, HasSubstr("not honoured: Job j"));
+  // From then on it is watched as the others are.
+  std::ofstream(more) << service("late");
+  EXPECT_TRUE(
+      lab.wait_for_status([](const nlohmann::json& now) { return now["ignored"].empty(); }));
+}
+
 TEST_P(Verbs, ForwardToNothingNamesWhatIsNear) {
   ASSERT_TRUE(lab.up(deployment("web", 1) + service("web") + service("ratings"))) << lab.said();
   const Ran unknown = lab.lab("forward", {"webb"});
