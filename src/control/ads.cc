@@ -28,9 +28,9 @@ Task<GrpcStatus> DiscoveryService::answer(http::GrpcCallHandle& call) {
   co_return ended.first;
 }
 
-void DiscoveryService::queue(Talk& talk, std::vector<std::string> messages) {
+void DiscoveryService::queue(Talk& talk, xds::Messages messages) {
   if (messages.empty()) return;
-  for (std::string& message : messages) talk.outgoing.push_back(std::move(message));
+  for (xds::Message& message : messages) talk.outgoing.push_back(std::move(message));
   talk.waiting.set_soon();
 }
 
@@ -41,7 +41,7 @@ Task<GrpcStatus> DiscoveryService::hear(http::GrpcCallHandle& call, Publisher::P
     Result<std::optional<std::string>> message = co_await call.receive();
     if (!message.ok()) status = http::status_of(message.fault());
     if (!message.ok() || !*message) break;
-    Result<std::vector<std::string>> answers = publisher_.received(proxy, **message);
+    Result<xds::Messages> answers = publisher_.received(proxy, **message);
     if (!answers.ok()) {
       status = {GrpcCode::invalid_argument, answers.fault().describe()};
       break;
@@ -66,9 +66,9 @@ Task<GrpcStatus> DiscoveryService::speak(http::GrpcCallHandle& call, Talk& talk)
       }
       continue;
     }
-    const std::string message = std::move(talk.outgoing.front());
+    const xds::Message message = std::move(talk.outgoing.front());
     talk.outgoing.pop_front();
-    if (Result<> sent = co_await call.send(message); !sent.ok()) co_return GrpcStatus{};
+    if (Result<> sent = co_await call.send(message.parts()); !sent.ok()) co_return GrpcStatus{};
   }
 }
 

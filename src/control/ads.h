@@ -25,14 +25,14 @@ class DiscoveryService {
  private:
   // One open stream.
   struct Talk {
-    std::deque<std::string> outgoing;
+    std::deque<xds::Message> outgoing;
     net::Readiness waiting;  // something is in `outgoing`
     Cancel over;             // nobody is heard any more
   };
   Task<http::GrpcStatus> hear(http::GrpcCallHandle& call, Publisher::Proxy proxy, Talk& talk);
   static Task<http::GrpcStatus> speak_until_over(http::GrpcCallHandle& call, Talk& talk);
   static Task<http::GrpcStatus> speak(http::GrpcCallHandle& call, Talk& talk);
-  static void queue(Talk& talk, std::vector<std::string> messages);
+  static void queue(Talk& talk, xds::Messages messages);
 
   Publisher& publisher_;
   std::map<Publisher::Proxy, Talk*> talks_;

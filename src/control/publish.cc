@@ -14,7 +14,7 @@
 namespace fairlead::control {
 namespace {
 
-using Messages = std::vector<std::string>;
+using xds::Messages;
 
 struct Stream {
   std::string peer;
@@ -80,7 +80,7 @@ Publisher::Proxy Publisher::opened(std::string peer) {
   return proxy;
 }
 
-Result<std::vector<std::string>> Publisher::received(Proxy proxy, std::string_view message) {
+Result<Messages> Publisher::received(Proxy proxy, std::string_view message) {
   const auto found = state_->streams.find(proxy);
   if (found == state_->streams.end()) return missing("this discovery stream has ended");
   Stream& stream = found->second;

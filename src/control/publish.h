@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "control/status.h"
 #include "mesh/world.h"
+#include "xds/encodings.h"
 
 namespace fairlead::control {
 
@@ -20,7 +21,7 @@ class Publisher {
 
   struct Push {
     Proxy proxy = 0;
-    std::vector<std::string> messages;  // to send, in order
+    xds::Messages messages;  // to send, in order
   };
 
   Publisher();
@@ -30,7 +31,7 @@ class Publisher {
 
   [[nodiscard]] Proxy opened(std::string peer);
   // A stream from the address `peer`.
-  [[nodiscard]] Result<std::vector<std::string>> received(Proxy proxy, std::string_view message);
+  [[nodiscard]] Result<xds::Messages> received(Proxy proxy, std::string_view message);
   // A DiscoveryRequest, and the messages to send to this proxy. Until the first world is there a
   // proxy waits. A fault: end the stream with it.
   void closed(Proxy proxy);

@@ -33,8 +33,8 @@ class Proxy {
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
 
-  void get(std::vector<std::string> messages) {
-    for (std::string& message : messages) arrived_.push_back(std::move(message));
+  void get(const xds::Messages& messages) {
+    for (const xds::Message& message : messages) arrived_.push_back(message.bytes());
     settle();
   }
   std::set<std::string> types_got;  // since it was last cleared
@@ -52,7 +52,7 @@ class Proxy {
         to_send_.pop_front();
         auto answers = publisher_.received(id, message);
         ASSERT_TRUE(answers.ok()) << answers.fault().describe();
-        for (std::string& answer : *answers) arrived_.push_back(std::move(answer));
+        for (const xds::Message& answer : *answers) arrived_.push_back(answer.bytes());
         continue;
       }
       const std::string message = arrived_.front();
@@ -136,7 +136,8 @@ TEST(Publisher, ARefusalIsKeptAndTheNextWorldIsTriedAgain) {
   auto answers = publisher.received(proxy, testing::first_request(clusters, "router~1"));
   ASSERT_TRUE(answers.ok()) << answers.fault().describe();
   ASSERT_THAT(*answers, SizeIs(1));
-  auto after = publisher.received(proxy, testing::refusal(answers->front(), "no such thing"));
+  auto after =
+      publisher.received(proxy, testing::refusal(answers->front().bytes(), "no such thing"));
   ASSERT_TRUE(after.ok());
   EXPECT_THAT(*after, IsEmpty());
   const ProxyStatus status = publisher.status().proxies.at(0);

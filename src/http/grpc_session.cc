@@ -266,12 +266,22 @@ void GrpcSession::finish(GrpcCall id, const GrpcStatus& status) {
 }
 
 void GrpcSession::send(GrpcCall id, std::string_view message) {
+  begin_message(id, message.size());
+  send_part(id, message);
+}
+
+void GrpcSession::begin_message(GrpcCall id, std::size_t size) {
   Call* call = state_->find(id);
   if (!call || call->finished) return;
   if (state_->role == Role::server && !std::exchange(call->answered, true)) {
     (void)state_->http2.respond(id, response_fields(), H2Session::Body::follows);
   }
-  state_->http2.send(id, frame_grpc(message));
+  state_->http2.send(id, grpc_prefix(size));
+}
+
+void GrpcSession::send_part(GrpcCall id, std::string_view bytes) {
+  const Call* call = state_->find(id);
+  if (call && !call->finished) state_->http2.send(id, bytes);
 }
 
 std::size_t GrpcSession::queued(GrpcCall call) const {

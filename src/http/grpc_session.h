@@ -79,6 +79,9 @@ class GrpcSession {
   void finish(GrpcCall call, const GrpcStatus& status);  // server: the answer's end
 
   void send(GrpcCall call, std::string_view message);
+  void begin_message(GrpcCall call, std::size_t size);
+  void send_part(GrpcCall call, std::string_view bytes);
+  // The same in parts, which are `size` bytes together.
   [[nodiscard]] std::size_t queued(GrpcCall call) const;
   // Bytes sent and held back by flow control.
   void taken(const GrpcMessage& message);

@@ -80,14 +80,16 @@ GrpcStatus status_of(const Fault& fault) {
   return {code, fault.describe()};
 }
 
+std::string grpc_prefix(std::size_t size) {
+  std::string prefix{'\0'};
+  for (const unsigned shift : {24U, 16U, 8U, 0U}) {
+    prefix.push_back(static_cast<char>(size >> shift & 0xffU));
+  }
+  return prefix;
+}
+
 std::string frame_grpc(std::string_view message) {
-  const auto size = static_cast<std::uint32_t>(message.size());
-  std::string framed;
-  framed.reserve(prefix_size + message.size());
-  framed.push_back(0);
-  for (const int shift : {24, 16, 8, 0}) framed.push_back(static_cast<char>(size >> shift & 0xff));
-  framed.append(message);
-  return framed;
+  return grpc_prefix(message.size()).append(message);
 }
 
 Result<std::optional<std::string>> GrpcDeframer::next() {

@@ -45,6 +45,8 @@ struct GrpcStatus {
 
 [[nodiscard]] GrpcStatus status_of(const Fault& fault);
 
+[[nodiscard]] std::string grpc_prefix(std::size_t size);
+// The five bytes before a message of that size that is not compressed.
 [[nodiscard]] std::string frame_grpc(std::string_view message);
 // One message with its five bytes before it, not compressed.
 

@@ -19,6 +19,19 @@ std::string response_of(ResourceType type, std::string value) {
 
 }  // namespace
 
+std::vector<std::string_view> Message::parts() const {
+  std::vector<std::string_view> all{head};
+  all.reserve(1 + resources.size());
+  for (const SharedBytes& resource : resources) all.emplace_back(*resource);
+  return all;
+}
+
+std::string Message::bytes() const {
+  std::string all;
+  for (const std::string_view part : parts()) all += part;
+  return all;
+}
+
 std::string Encodings::response_with(const config::Cluster& cluster) {
   return response_of(ResourceType::cluster, encode(cluster));
 }
@@ -35,10 +48,12 @@ std::string Encodings::response_with(const config::RouteConfiguration& routes) {
   return response_of(ResourceType::route, encode(routes));
 }
 
-const std::string& Encodings::remember(std::shared_ptr<const void> value, std::string bytes) {
+SharedBytes Encodings::remember(std::shared_ptr<const void> value, std::string bytes) {
   if (known_.size() >= most_) forget_unused();
+  auto shared = std::make_shared<const std::string>(std::move(bytes));
   const void* const address = value.get();
-  return known_.emplace(address, Encoding{std::move(value), std::move(bytes)}).first->second.bytes;
+  known_.emplace(address, Encoding{std::move(value), shared});
+  return shared;
 }
 
 // Whoever asks holds the value that it asks for, so that one stays.

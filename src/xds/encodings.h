@@ -1,24 +1,38 @@
-// Resources as a response carries them, each encoded once, however many proxies hear of it and in
-// however many worlds it stays the same.
+// Messages to proxies, and the resources in them, each encoded once, however many proxies hear of
+// it and in however many worlds it stays the same.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/lifetime.h"
 #include "config/snapshot.h"
 
 namespace fairlead::xds {
 
+using SharedBytes = std::shared_ptr<const std::string>;
+
+// Its bytes are those of its parts, one behind the other.
+struct Message {
+  std::string head;
+  std::vector<SharedBytes> resources;  // messages to others hold the very same
+
+  [[nodiscard]] std::vector<std::string_view> parts() const LIFETIMEBOUND;
+  [[nodiscard]] std::string bytes() const;
+};
+
+using Messages = std::vector<Message>;
+
 class Encodings {
  public:
   template <class T>
-  [[nodiscard]] const std::string& of(const std::shared_ptr<const T>& resource) LIFETIMEBOUND {
+  [[nodiscard]] SharedBytes of(const std::shared_ptr<const T>& resource) {
     // A DiscoveryResponse that holds this resource and nothing else: such messages one behind the
-    // other are one message with all of them (protobuf.dev, "Encoding", last one wins). Good until
-    // the next call.
+    // other are one message with all of them (protobuf.dev, "Encoding").
     const auto found = known_.find(resource.get());
     return found != known_.end() ? found->second.bytes
                                  : remember(resource, response_with(*resource));
@@ -31,13 +45,13 @@ class Encodings {
   // there.
   struct Encoding {
     std::shared_ptr<const void> value;  // held, so that its address names nothing else
-    std::string bytes;
+    SharedBytes bytes;
   };
   static std::string response_with(const config::Cluster& cluster);
   static std::string response_with(const config::ClusterLoadAssignment& endpoints);
   static std::string response_with(const config::Listener& listener);
   static std::string response_with(const config::RouteConfiguration& routes);
-  const std::string& remember(std::shared_ptr<const void> value, std::string bytes) LIFETIMEBOUND;
+  SharedBytes remember(std::shared_ptr<const void> value, std::string bytes);
   void forget_unused();
 
   std::unordered_map<const void*, Encoding> known_;

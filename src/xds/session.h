@@ -103,11 +103,11 @@ class AdsServer {
   AdsServer(AdsServer&&) noexcept;
   AdsServer& operator=(AdsServer&&) noexcept;
 
-  [[nodiscard]] Result<std::vector<std::string>> received(std::string_view message);
+  [[nodiscard]] Result<Messages> received(std::string_view message);
   // A DiscoveryRequest; gives the messages to send. A fault means that this is none, or that the
   // first one carries no node: end the stream with INVALID_ARGUMENT.
 
-  [[nodiscard]] std::vector<std::string> publish(config::SnapshotPointer snapshot);
+  [[nodiscard]] Messages publish(config::SnapshotPointer snapshot);
   // What this proxy should speak from now on; gives the messages to send. Only types that changed
   // are pushed, in the order CDS, EDS, LDS, RDS, each when the one before is answered, so that
   // nothing points at what is not there; only endpoints that were asked for do not wait, since a

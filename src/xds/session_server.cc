@@ -13,8 +13,6 @@
 namespace fairlead::xds {
 namespace {
 
-using Messages = std::vector<std::string>;
-
 // Names of which only membership is ever asked: eight bytes each, whatever their length, since a
 // thousand proxies may each name a thousand clusters. That two names have one digest is a chance of
 // one in 2^64 a pair.
@@ -335,11 +333,10 @@ void AdsServer::State::send(Messages& out, ResourceType type, const Resources& r
   response.set_nonce(to.nonce);
   response.set_type_url(std::string(type_url(type)));
   response.mutable_control_plane()->set_identifier("fairlead");
-  std::string& message = out.emplace_back(bytes_of(response));
-  std::size_t size = message.size();
-  for (const auto& [name, resource] : resources) size += encodings->of(resource).size();
-  message.reserve(size);
-  for (const auto& [name, resource] : resources) message += encodings->of(resource);
+  Message& message = out.emplace_back(Message{.head = bytes_of(response)});
+  for (const auto& [name, resource] : resources) {
+    message.resources.push_back(encodings->of(resource));
+  }
 }
 
 // A type of which a response is always the whole set. True when the proxy was told all and has

@@ -206,8 +206,8 @@ class Talk {
   }
 
  private:
-  void answer(std::vector<std::string> messages) {
-    std::move(messages.begin(), messages.end(), std::back_inserter(down));
+  void answer(const Messages& messages) {
+    for (const Message& message : messages) down.push_back(message.bytes());
   }
   void note_request(const std::string& message) {
     DiscoveryRequest request;
@@ -644,11 +644,11 @@ std::string request(ResourceType type, const std::vector<std::string>& names,
   return made.SerializeAsString();
 }
 
-DiscoveryResponse only(const Result<std::vector<std::string>>& answers) {
+DiscoveryResponse only(const Result<Messages>& answers) {
   DiscoveryResponse response;
   EXPECT_TRUE(answers.ok());
   EXPECT_EQ(answers->size(), 1U);
-  if (!answers->empty()) EXPECT_TRUE(response.ParseFromString(answers->front()));
+  if (!answers->empty()) EXPECT_TRUE(response.ParseFromString(answers->front().bytes()));
   return response;
 }
 

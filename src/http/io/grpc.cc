@@ -342,6 +342,10 @@ Task<Result<std::optional<std::string>>> GrpcCallHandle::receive() {
 }
 
 Task<Result<>> GrpcCallHandle::send(std::string_view message) {
+  co_return co_await send(std::vector<std::string_view>{message});
+}
+
+Task<Result<>> GrpcCallHandle::send(const std::vector<std::string_view>& parts) {
   const std::shared_ptr<State> call = state_;
   const auto over = [&call] {
     return Fault{FaultKind::closed,
@@ -349,17 +353,26 @@ Task<Result<>> GrpcCallHandle::send(std::string_view message) {
   };
   const std::shared_ptr<GrpcConnection> connection = call->connection.lock();
   if (call->ended || !connection) co_return over();
-  connection->session().send(call->id, message);
-  connection->output_waits();
-  while (!call->ended && connection->session().queued(call->id) > connection->max_queued()) {
-    call->room.clear();
-    call->wants_room = true;
-    Result<> woken = co_await call->room.wait();
-    call->wants_room = false;
-    if (!woken.ok()) co_return woken;
+  GrpcSession& session = connection->session();
+  std::size_t size = 0;
+  for (const std::string_view part : parts) size += part.size();
+  session.begin_message(call->id, size);
+  Result<> sent = done();
+  for (const std::string_view part : parts) {
+    session.send_part(call->id, part);
+    // Who has to stop waiting has begun a message all the same: the rest of it goes too.
+    while (sent.ok() && !call->ended && session.queued(call->id) > connection->max_queued()) {
+      connection->output_waits();
+      call->room.clear();
+      call->wants_room = true;
+      sent = co_await call->room.wait();
+      call->wants_room = false;
+    }
   }
+  connection->output_waits();
+  if (!sent.ok()) co_return sent;
   if (call->ended) co_return over();
-  co_return done();
+  co_return sent;
 }
 
 bool GrpcCallHandle::ended() const {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "http/grpc_session.h"
@@ -41,6 +42,8 @@ class GrpcCallHandle {
   [[nodiscard]] Task<Result<>> send(std::string_view message);
   // Returns once the message is queued and not too much waits. A fault: the call has ended. One
   // waits at a time, beside one that receives.
+  [[nodiscard]] Task<Result<>> send(const std::vector<std::string_view>& parts);
+  // One message, of which no more is copied than may wait.
   [[nodiscard]] bool ended() const;
   [[nodiscard]] const GrpcStatus& status() const;  // once ended
 

@@ -71,8 +71,8 @@ class Control {
       if (!*message) co_return http::GrpcStatus{};
       auto answers = session.received(**message);
       if (!answers.ok()) co_return http::status_of(answers.fault());
-      for (const std::string& answer : *answers) {
-        if (Result<> sent = co_await call.send(answer); !sent.ok()) {
+      for (const xds::Message& answer : *answers) {
+        if (Result<> sent = co_await call.send(answer.parts()); !sent.ok()) {
           co_return http::status_of(sent.fault());
         }
       }
