@@ -59,6 +59,8 @@ class List {
     for (T& value : values) push_back(std::move(value));
   }
 
+  explicit List(std::vector<Item> items) : items_(std::move(items)) {}
+
   [[nodiscard]] Iterator begin() const LIFETIMEBOUND { return Iterator(items_.data()); }
   [[nodiscard]] Iterator end() const LIFETIMEBOUND { return begin() + std::ssize(items_); }
   [[nodiscard]] std::size_t size() const { return items_.size(); }

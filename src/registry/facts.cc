@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -83,8 +84,18 @@ bool by_address(const mesh::Endpoint& left, const mesh::Endpoint& right) {
 
 class Maker {
  public:
-  explicit Maker(const kube::Objects& objects)
-      : objects_(objects), plain_manifests_(objects.nodes.empty()) {
+  // `previous` may be null; else all but `changes` of it stands.
+  Maker(const kube::Objects& objects, const mesh::World* previous, const Changes& changes)
+      : objects_(objects),
+        plain_manifests_(objects.nodes.empty()),
+        previous_(changes.everything ? nullptr : previous),
+        changes_(changes) {
+    for (const kube::ServiceEntry& entry : objects.service_entries) {
+      entry_hosts_.insert(entry.hosts.begin(), entry.hosts.end());
+    }
+    for (const kube::Endpoints& endpoints : objects.endpoints) {
+      endpoints_.try_emplace({endpoints.metadata.name_space, endpoints.metadata.name}, &endpoints);
+    }
     for (const kube::EndpointSlice& slice : objects.endpoint_slices) {
       slices_[{slice.metadata.name_space,
                find_or_empty(slice.metadata.labels, kube::service_name_label)}]
@@ -101,7 +112,7 @@ class Maker {
     add_service_entries();
     list_what_nobody_runs();
     sort();
-    world_.services = std::move(services_);
+    world_.services = joined_with_known();
     world_.workloads = std::move(workloads_);
     world_.ended = std::move(ended_);
     return std::move(world_);
@@ -122,6 +133,10 @@ class Maker {
   void list_what_nobody_runs();
   void sort();
 
+  [[nodiscard]] bool is_known(const mesh::Service& service) const;
+  [[nodiscard]] const mesh::Service* known(const kube::Service& given) const;
+  mesh::List<mesh::Service> joined_with_known();
+  void list_ignored(const mesh::Service& service, const kube::Service& given);
   void add_slices(mesh::Service& service, const kube::Service& given);
   void add_endpoints(mesh::Service& service, const kube::Service& given);
   void add_selected_machines(mesh::Service& service, const kube::StringMap& selector);
@@ -159,8 +174,26 @@ class Maker {
     return found == slices_.end() ? none : found->second;
   }
 
+  bool has_slices(const kube::Service& service) const { return !slices_of(service).empty(); }
+  // Kubernetes copies Endpoints made by hand into slices: then nothing is lost.
+  bool is_mirrored(const kube::Service& service) const {
+    const auto& slices = slices_of(service);
+    return std::any_of(slices.begin(), slices.end(), [](const kube::EndpointSlice* slice) {
+      return find_or_empty(slice->metadata.labels, kube::slice_manager_label) ==
+             mirroring_controller;
+    });
+  }
+  const kube::Endpoints* endpoints_of(const kube::Service& service) const {
+    const auto found = endpoints_.find({service.metadata.name_space, service.metadata.name});
+    return found == endpoints_.end() ? nullptr : found->second;
+  }
+
   const kube::Objects& objects_;
   bool plain_manifests_;
+  const mesh::World* previous_;
+  const Changes& changes_;
+  std::set<std::string> entry_hosts_;  // services that have endpoints of ServiceEntries too
+  std::map<Changes::ServiceName, const kube::Endpoints*> endpoints_;
   std::map<std::pair<std::string, std::string>, std::vector<const kube::EndpointSlice*>> slices_;
   // By the namespace and name of their Service.
   mesh::World world_;
@@ -322,19 +355,64 @@ mesh::Service service_of(const kube::Service& service, const std::string& domain
 
 void Maker::add_services() {
   for (const kube::Service& given : objects_.services) {
+    if (const mesh::Service* service = known(given)) {
+      list_ignored(*service, given);
+      continue;
+    }
     mesh::Service service = service_of(given, world_.domain);
     if (service.kind != mesh::ServiceKind::external_name) {
       add_slices(service, given);
       add_endpoints(service, given);
       add_selected_machines(service, given.selector);
-      if (plain_manifests_ && service.endpoints.empty() && !given.selector.empty()) {
-        ignore(given.metadata, "spec.selector",
-               "pods are not run from files, and no EndpointSlice or Endpoints of this Service is "
-               "given");
-      }
     }
+    list_ignored(service, given);
     services_.push_back(std::move(service));
   }
+}
+
+void Maker::list_ignored(const mesh::Service& service, const kube::Service& given) {
+  if (service.kind == mesh::ServiceKind::external_name) return;
+  const kube::Endpoints* endpoints = endpoints_of(given);
+  if (endpoints && has_slices(given) && !is_mirrored(given)) {
+    ignore(endpoints->metadata, "", "EndpointSlices of the same Service count instead");
+  }
+  if (plain_manifests_ && service.endpoints.empty() && !given.selector.empty()) {
+    ignore(given.metadata, "spec.selector",
+           "pods are not run from files, and no EndpointSlice or Endpoints of this Service is "
+           "given");
+  }
+}
+
+// A service that stands as it did. Those of ServiceEntries are always made anew.
+bool Maker::is_known(const mesh::Service& service) const {
+  return service.kind != mesh::ServiceKind::external && !entry_hosts_.contains(service.host) &&
+         !changes_.services.contains({service.name_space, service.name});
+}
+
+const mesh::Service* Maker::known(const kube::Service& given) const {
+  if (!previous_) return nullptr;
+  const mesh::Service* service =
+      mesh::find_service(*previous_, given.metadata.name_space, given.metadata.name);
+  return service && is_known(*service) ? service : nullptr;
+}
+
+mesh::List<mesh::Service> Maker::joined_with_known() {
+  using Items = std::vector<mesh::List<mesh::Service>::Item>;
+  const auto before = [](const auto& left, const auto& right) {
+    return mesh::ByName()(*left, *right);
+  };
+  const mesh::List<mesh::Service> made(std::move(services_));
+  Items stays;
+  if (previous_) {
+    const Items& all = previous_->services.items();
+    std::copy_if(all.begin(), all.end(), std::back_inserter(stays),
+                 [this](const auto& service) { return is_known(*service); });
+  }
+  Items joined;
+  joined.reserve(stays.size() + made.size());
+  std::merge(stays.begin(), stays.end(), made.items().begin(), made.items().end(),
+             std::back_inserter(joined), before);
+  return mesh::List<mesh::Service>(std::move(joined));
 }
 
 // The same address may come from several slices, each with other ports.
@@ -425,21 +503,8 @@ void Maker::add_subset(mesh::Service& service, const kube::Endpoints& endpoints,
 }
 
 void Maker::add_endpoints(mesh::Service& service, const kube::Service& given) {
-  const kube::Endpoints* endpoints =
-      kube::find(objects_.endpoints, given.metadata.name_space, given.metadata.name);
-  if (!endpoints) return;
-  bool slices = false;
-  for (const kube::EndpointSlice* slice : slices_of(given)) {
-    // Kubernetes copies Endpoints made by hand into slices: then nothing is lost.
-    if (find_or_empty(slice->metadata.labels, kube::slice_manager_label) == mirroring_controller) {
-      return;
-    }
-    slices = true;
-  }
-  if (slices) {
-    ignore(endpoints->metadata, "", "EndpointSlices of the same Service count instead");
-    return;
-  }
+  const kube::Endpoints* endpoints = endpoints_of(given);
+  if (!endpoints || has_slices(given)) return;
   for (const kube::EndpointSubset& subset : endpoints->subsets) {
     add_subset(service, *endpoints, subset);
   }
@@ -659,7 +724,66 @@ void Maker::sort() {
 }  // namespace
 
 mesh::World world_of(const kube::Objects& objects) {
-  return Maker(objects).make();
+  const Changes none;
+  return Maker(objects, nullptr, none).make();
+}
+
+mesh::World world_of(const kube::Objects& objects, const mesh::World& previous,
+                     const Changes& changes) {
+  mesh::World world = Maker(objects, &previous, changes).make();
+  share(world, previous);
+  return world;
+}
+
+// ── what changed ────────────────────────────────────────────────────────────────────────────────
+
+namespace {
+
+using ServiceName = Changes::ServiceName;
+
+ServiceName named(const kube::Metadata& metadata) {
+  return {metadata.name_space, metadata.name};
+}
+
+ServiceName labelled(const kube::Metadata& metadata) {
+  return {metadata.name_space, find_or_empty(metadata.labels, kube::service_name_label)};
+}
+
+template <class Object, class Of>
+std::map<ServiceName, std::vector<const Object*>> by_service(const std::vector<Object>& objects,
+                                                             Of of) {
+  std::map<ServiceName, std::vector<const Object*>> made;
+  for (const Object& object : objects) made[of(object.metadata)].push_back(&object);
+  return made;
+}
+
+// Adds the services of which one list has other objects than the other, or in another order.
+template <class Object, class Of>
+void add_changed(std::set<ServiceName>& services, const std::vector<Object>& before,
+                 const std::vector<Object>& now, Of of) {
+  auto old = by_service(before, of);
+  for (const auto& [service, objects] : by_service(now, of)) {
+    const auto same = [](const Object* left, const Object* right) { return *left == *right; };
+    const auto& known = old[service];
+    if (!std::equal(known.begin(), known.end(), objects.begin(), objects.end(), same)) {
+      services.insert(service);
+    }
+    old.erase(service);
+  }
+  for (const auto& [service, objects] : old) services.insert(service);
+}
+
+}  // namespace
+
+void Changes::add(const kube::Objects& before, const kube::Objects& now) {
+  everything = everything || before.nodes != now.nodes || before.pods != now.pods ||
+               before.replica_sets != now.replica_sets ||
+               before.workload_entries != now.workload_entries ||
+               before.service_entries != now.service_entries;
+  if (everything) return;
+  add_changed(services, before.services, now.services, &named);
+  add_changed(services, before.endpoints, now.endpoints, &named);
+  add_changed(services, before.endpoint_slices, now.endpoint_slices, &labelled);
 }
 
 mesh::Protocol protocol_of(kube::Protocol transport, std::string_view port_name,

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "base/clock.h"
 #include "registry/sources.h"
 #include "registry/test_folder.h"
 
@@ -124,6 +125,93 @@ TEST(Files, WhatDidNotChangeIsTheVerySameInTheNextWorld) {
   ASSERT_TRUE(sources.refresh());
   EXPECT_EQ(names_of(sources.world()), "a c d ");
   EXPECT_EQ(sources.world()->services.items()[0], first->services.items()[0]);
+}
+
+// ── Any edits ────────────────────────────────────────────────────────────────────────────────────
+
+std::string address(SeededRandom& random) {
+  return "10.244.0." + std::to_string(1 + random.below(6));
+}
+
+std::string object(SeededRandom& random) {
+  const std::string name(1, static_cast<char>('a' + random.below(3)));
+  const std::string unique = name + std::to_string(random.below(1000));
+  switch (random.below(8)) {
+    case 0:
+      return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name +
+             "}\nspec: {selector: {app: " + name +
+             "}, ports: [{port: " + std::to_string(80 + random.below(2)) + "}]}\n";
+    case 1:
+      return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name +
+             "}\nspec: {type: ExternalName, externalName: other.example}\n";
+    case 2:
+      return "apiVersion: v1\nkind: Endpoints\nmetadata: {name: " + name +
+             "}\nsubsets: [{addresses: [{ip: " + address(random) + "}], ports: [{port: 80}]}]\n";
+    case 3:
+      return "apiVersion: v1\nkind: Pod\nmetadata: {name: " + unique +
+             ", labels: {app: x}}\nspec: {containers: [{name: c, image: i}]}\nstatus: {podIP: " +
+             address(random) + "}\n";
+    case 4:
+      return "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: " + unique +
+             "}\nspec: {hosts: [" +
+             (random.below(2) == 0 ? name + ".default.svc.cluster.local" : name) +
+             "], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, endpoints: "
+             "[{address: " +
+             address(random) + "}]}\n";
+    default:
+      return "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\naddressType: IPv4\nmetadata: "
+             "{name: " +
+             unique + ", labels: {kubernetes.io/service-name: " + name +
+             "}}\nports: [{port: 80}]\nendpoints: [{addresses: [" + address(random) +
+             "], conditions: {ready: " + (random.below(2) == 0 ? "true" : "false") + "}}]\n";
+  }
+}
+
+// Whatever was edited before, what is followed and what is read for the first time are one world.
+TEST(Files, AWorldThatWasFollowedIsTheOneThatIsReadAnew) {
+  int worlds = 0;
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE(seed);
+    SeededRandom random(seed);
+    const Folder folder;
+    Sources sources({folder.path()});
+    for (int edit = 0; edit < 25; ++edit) {
+      const std::string file(1, static_cast<char>('p' + random.below(4)));
+      if (random.below(6) == 0) {
+        folder.remove(file + ".yaml");
+      } else {
+        std::string text = "# nothing\n";
+        for (std::uint64_t i = random.below(4); i > 0; --i) text += "---\n" + object(random);
+        if (random.below(8) == 0) text += "---\nkind: [";
+        folder.write(file + ".yaml", text);
+      }
+      sources.refresh();
+      const auto anew = read_world({folder.path()});
+      if (!anew.ok()) continue;  // a file is broken, or an object is there twice
+      ++worlds;
+      ASSERT_EQ((*anew)->version, sources.world()->version);
+      ASSERT_TRUE((*anew)->ignored == sources.world()->ignored);
+      ASSERT_TRUE(**anew == *sources.world());
+    }
+  }
+  EXPECT_GT(worlds, 200);
+}
+
+TEST(Files, ServicesThatDidNotChangeAreNotMadeAnew) {
+  const Folder folder;
+  folder.write("a.yaml", service("a"));
+  folder.write("b.yaml", service("b"));
+  Sources sources({folder.path()});
+  ASSERT_TRUE(sources.refresh());
+  Changes changes;
+  changes.add(sources.objects(), sources.objects());
+  EXPECT_TRUE(changes.services.empty());
+  const mesh::World same = world_of({}, *sources.world(), changes);
+  EXPECT_EQ(same.services.items(), sources.world()->services.items()) << "nobody looked at objects";
+  changes.services.insert({"default", "a"});
+  EXPECT_EQ(world_of({}, *sources.world(), changes).services.size(), 1U);
+  changes.everything = true;
+  EXPECT_TRUE(world_of({}, *sources.world(), changes).services.empty());
 }
 
 }  // namespace

@@ -75,11 +75,10 @@ std::string digest_of(const std::vector<std::string_view>& texts) {
   return fmt::format("{:012x}", hash >> 16U);
 }
 
-mesh::WorldPointer world_from(const kube::Objects& objects,
-                              const std::vector<kube::Ignored>& ignored, std::string version,
-                              const mesh::World* previous) {
-  mesh::World world = world_of(objects);
-  if (previous != nullptr) share(world, *previous);
+namespace {
+
+mesh::WorldPointer complete(mesh::World world, const std::vector<kube::Ignored>& ignored,
+                            std::string version) {
   world.version = std::move(version);
   std::vector<mesh::Ignored> all;
   all.reserve(ignored.size() + world.ignored.size());
@@ -89,6 +88,13 @@ mesh::WorldPointer world_from(const kube::Objects& objects,
   std::move(world.ignored.begin(), world.ignored.end(), std::back_inserter(all));
   world.ignored = std::move(all);
   return std::make_shared<const mesh::World>(std::move(world));
+}
+
+}  // namespace
+
+mesh::WorldPointer world_from(const kube::Objects& objects,
+                              const std::vector<kube::Ignored>& ignored, std::string version) {
+  return complete(world_of(objects), ignored, std::move(version));
 }
 
 Result<> Sources::whole() const {
@@ -113,6 +119,10 @@ void Sources::list_files(std::vector<std::string>& problems) {
       continue;
     }
     std::move(inside->begin(), inside->end(), std::back_inserter(paths));
+  }
+  for (const File& file : files_) {
+    const bool stays = std::find(paths.begin(), paths.end(), file.path) != paths.end();
+    if (!stays) changes_.add(file.reading.objects, {});
   }
   std::vector<File> files;
   for (std::string& path : paths) {
@@ -150,6 +160,7 @@ void Sources::read_file(File& file) {
   file.error.clear();
   file.text_is_good = file.ever_good = true;
   release(file.last_good);
+  changes_.add(file.reading.objects, reading.objects);
   file.reading = std::move(reading);
 }
 
@@ -182,8 +193,9 @@ void Sources::make_world(std::vector<std::string>& problems) {
     problems.push_back(named_twice().describe());
     return;
   }
-  mesh::WorldPointer made =
-      world_from(all.objects(), ignored(), version(all.objects()), world_.get());
+  mesh::World world = world_ ? world_of(all.objects(), *world_, changes_) : world_of(all.objects());
+  changes_ = {};
+  mesh::WorldPointer made = complete(std::move(world), ignored(), version(all.objects()));
   if (world_ && *made == *world_) return;
   world_ = std::move(made);
 }

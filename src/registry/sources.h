@@ -10,6 +10,7 @@
 #include "kube/objects.h"
 #include "kube/read.h"
 #include "mesh/world.h"
+#include "registry/facts.h"
 #include "registry/files.h"
 
 namespace fairlead::registry {
@@ -53,15 +54,14 @@ class Sources {
 
   Paths paths_;
   std::vector<File> files_;
+  Changes changes_;  // since world_ was made
   mesh::WorldPointer world_;
   std::vector<std::string> broken_;
 };
 
 [[nodiscard]] mesh::WorldPointer world_from(const kube::Objects& objects,
                                             const std::vector<kube::Ignored>& ignored,
-                                            std::string version,
-                                            const mesh::World* previous = nullptr);
-// Shares with `previous` what is the same.
+                                            std::string version);
 
 [[nodiscard]] std::string digest_of(const std::vector<std::string_view>& texts);
 // Twelve hexadecimal digits.
