@@ -1,6 +1,7 @@
 #include "explain/evidence.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -44,6 +45,16 @@ std::string pod_named_in(const Exchange& exchange) {
   if (!json.is_object()) return {};
   const auto pod = json.find("pod");
   return pod != json.end() && pod->is_string() ? pod->get<std::string>() : std::string();
+}
+
+std::set<std::string> addresses_in(const NameAnswer& answer) {
+  std::set<std::string> addresses;
+  for (const IpAddress& address : answer.addresses) addresses.insert(address.text());
+  return addresses;
+}
+
+std::string listed(const std::set<std::string>& texts) {
+  return fmt::format("{}", fmt::join(texts, ", "));
 }
 
 bool is_trouble(const std::string& flags) {
@@ -201,39 +212,44 @@ class Laying {
       const auto refused =
           std::find_if(hop.refused.begin(), hop.refused.end(),
                        [&](const Refusal& refusal) { return refusal.name == answer.name; });
-      const bool expect_none = refused != hop.refused.end();
-      std::set<std::string> predicted;
-      for (const Choice& choice : hop.choices) predicted.insert(choice.address);
-      std::set<std::string> seen;
-      for (const IpAddress& address : answer.addresses) seen.insert(address.text());
-      std::string said;
-      for (const std::string& address : seen) said += (said.empty() ? "" : ", ") + address;
-      if (said.empty()) said = answer.outcome;
-      const std::string text =
-          fmt::format("{} says {} for {} {} in {}", answer.server, said, answer.type, answer.name,
-                      milliseconds(answer.microseconds));
-      if (expect_none) {
-        const bool agrees = seen.empty() && refused->why.starts_with(answer.outcome);
-        const bool other_type = seen.empty() && answer.type != "A";
-        say(hop, agrees || other_type ? Seen::Verdict::agrees : Seen::Verdict::differs,
-            agrees || other_type ? text : text + "; predicted was " + refused->why);
-        continue;
-      }
-      const bool same_family =
-          std::any_of(hop.choices.begin(), hop.choices.end(), [&](const Choice& choice) {
-            const bool v6 = choice.address.find(':') != std::string::npos;
-            return v6 == (answer.type == "AAAA");
-          });
-      if (!same_family) {
-        say(hop, Seen::Verdict::shown, text);
-      } else if (seen == predicted) {
-        say(hop, Seen::Verdict::agrees, text);
+      if (refused != hop.refused.end()) {
+        lay_no_name(hop, answer, refused->why);
       } else {
-        std::string wanted;
-        for (const std::string& each : predicted) wanted += (wanted.empty() ? "" : ", ") + each;
-        say(hop, Seen::Verdict::differs, text + "; predicted was " + wanted);
+        lay_addresses(hop, answer);
       }
     }
+  }
+
+  static std::string text_of(const NameAnswer& answer) {
+    const std::set<std::string> seen = addresses_in(answer);
+    return fmt::format("{} says {} for {} {} in {}", answer.server,
+                       seen.empty() ? answer.outcome : listed(seen), answer.type, answer.name,
+                       milliseconds(answer.microseconds));
+  }
+
+  // A name of which nobody was expected to know an address.
+  void lay_no_name(Hop& hop, const NameAnswer& answer, const std::string& why) {
+    const bool as_told = why.starts_with(answer.outcome) || answer.type != "A";
+    if (answer.addresses.empty() && as_told) {
+      return say(hop, Seen::Verdict::agrees, text_of(answer));
+    }
+    say(hop, Seen::Verdict::differs, text_of(answer) + "; predicted was " + why);
+  }
+
+  void lay_addresses(Hop& hop, const NameAnswer& answer) {
+    std::set<std::string> predicted;
+    for (const Choice& choice : hop.choices) predicted.insert(choice.address);
+    // The addresses of one family were predicted; the other one is shown.
+    const bool asked_for_v6 = answer.type == "AAAA";
+    const bool same_family =
+        std::any_of(predicted.begin(), predicted.end(), [&](const std::string& address) {
+          return (address.find(':') != std::string::npos) == asked_for_v6;
+        });
+    if (!same_family) return say(hop, Seen::Verdict::shown, text_of(answer));
+    if (addresses_in(answer) == predicted) {
+      return say(hop, Seen::Verdict::agrees, text_of(answer));
+    }
+    say(hop, Seen::Verdict::differs, text_of(answer) + "; predicted was " + listed(predicted));
   }
 
   std::string describe(const TrackedConnection& each) const {
