@@ -10,12 +10,27 @@ namespace fairlead::explain {
 namespace {
 
 constexpr std::string_view offers_none = "offers no port";
+constexpr std::string_view names_none = "has no port of the name";
+
+bool is_name(const std::string& target) {
+  return target.find_first_not_of("0123456789") != std::string::npos;
+}
+
+std::string why_no_port_there(const mesh::ServicePort& port) {
+  if (is_name(port.target)) return fmt::format("{} \"{}\"", names_none, port.target);
+  return fmt::format("{} {}", offers_none,
+                     port.name.empty() ? std::to_string(port.port) : '"' + port.name + '"');
+}
+
+// "bare/web-1 is not ready", "bare/web-1 offers no port 80".
+std::string sentence(const Refusal& refusal) {
+  const bool has_verb = refusal.why.starts_with(offers_none) || refusal.why.starts_with(names_none);
+  return fmt::format("{} {}{}", refusal.name.empty() ? refusal.address : refusal.name,
+                     has_verb ? "" : "is ", refusal.why);
+}
 
 std::string why_left_out(const mesh::Endpoint& endpoint, const mesh::ServicePort& port) {
-  if (!mesh::port_of(endpoint, port)) {
-    return fmt::format("{} {}", offers_none,
-                       port.name.empty() ? std::to_string(port.port) : '"' + port.name + '"');
-  }
+  if (!mesh::port_of(endpoint, port)) return why_no_port_there(port);
   if (endpoint.terminating) {
     return endpoint.serving ? "going away, and others are ready" : "going away";
   }
@@ -85,8 +100,7 @@ std::string why_nobody(const mesh::World& world, const mesh::Service& service,
   }
   std::vector<std::string> reasons;
   for (const Refusal& each : refused) {
-    reasons.push_back(fmt::format("{} {}{}", each.name.empty() ? each.address : each.name,
-                                  each.why.starts_with(offers_none) ? "" : "is ", each.why));
+    reasons.push_back(sentence(each));
     if (reasons.size() == 2 && refused.size() > 3) break;
   }
   const std::size_t more = refused.size() - reasons.size();

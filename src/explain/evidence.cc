@@ -430,6 +430,13 @@ class Laying {
     if (!evidence_.exchange) return;
     const Exchange& exchange = *evidence_.exchange;
     if (!exchange.error.empty()) return say(hop, Seen::Verdict::shown, exchange.error);
+    if (answered_by_proxy(exchange)) {
+      const std::string what =
+          exchange.status > 0 ? fmt::format("a proxy answered in its place: {}", exchange.status)
+                              : std::string("a proxy took the connection in its place");
+      return say(hop, Seen::Verdict::shown,
+                 fmt::format("{}, in {}", what, milliseconds(exchange.microseconds)));
+    }
     const std::string pod = pod_named_in(exchange);
     if (!pod.empty() && path_.branches.size() == 1) {
       const std::string& predicted = path_.branches[0].workload;

@@ -175,6 +175,16 @@ TEST(Evidence, SeenNotToArriveTellsWhy) {
       << found.text();
 }
 
+TEST(Evidence, OfAProxysAnswerTheAppIsNotTheAuthor) {
+  Evidence evidence = seen_through_proxies();
+  evidence.exchange->status = 503;
+  evidence.exchange->body = "no connection";
+  evidence.records[1].flags = "UF";
+  const std::string text = laid(evidence).text();
+  EXPECT_NE(text.find("· a proxy answered in its place: 503, in "), std::string::npos) << text;
+  EXPECT_EQ(text.find("· answered 503"), std::string::npos) << text;
+}
+
 TEST(Evidence, ARefusedConnectionTellsWhoseBranchItWas) {
   Evidence evidence;
   evidence.exchange = Exchange{.error = "connecting: Connection refused (10.244.2.5:9080)",

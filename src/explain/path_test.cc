@@ -403,8 +403,8 @@ spec:
 ---
 )" + slice("typo", "{name: other, port: 80}", "{addresses: [10.244.1.7]}"));
   EXPECT_EQ(path_in(world, "outsider", "http://typo/").failure,
-            "Service default/typo has no endpoint that is ready: default/loner offers no port "
-            "\"http\"");
+            "Service default/typo has no endpoint that is ready: default/loner has no port of the "
+            "name \"wbe\"");
 }
 
 TEST(Failure, AnAddressThatNoPodHas) {
