@@ -65,7 +65,7 @@ TEST_F(Folder, OfTheRuntimeDirectoryIsTheBaseWhenItCanBeMade) {
 }
 
 TEST(NearOnes, AreThoseThatShareSomething) {
-  EXPECT_EQ(near_ones("wbe", {"db", "web", "webhook"}), "; near ones: web");
+  EXPECT_EQ(near_ones("wbe", {"mysql", "web", "webhook"}), "; near ones: web");
   EXPECT_EQ(near_ones("hook", {"db", "web", "webhook"}), "; near ones: webhook");
   EXPECT_EQ(near_ones("c", {"a", "b"}), "; there are: a, b");
   EXPECT_EQ(near_ones("c", {}), "; there are none");

@@ -193,9 +193,11 @@ Task<> ContainerRunner::pause_before_restart() {
   ++status_.restart_count;
   if (pause == Duration::zero()) co_return;
   if (const auto* ended = std::get_if<kube::Terminated>(&status_.state)) {
-    const bool began = ended->exit_code != never_started;
-    status_.state = kube::Waiting{.reason = began ? "CrashLoopBackOff" : cannot_be_created,
-                                  .message = describe_ending(*ended)};
+    const std::string trouble = start_trouble(*ended);
+    status_.state =
+        trouble.empty()
+            ? kube::Waiting{.reason = "CrashLoopBackOff", .message = describe_ending(*ended)}
+            : kube::Waiting{.reason = cannot_be_created, .message = trouble};
   }
   pod_.changed_();
   static_cast<void>((co_await net::within(pod_.surroundings_.loop, pause, until_hurried())).ok());

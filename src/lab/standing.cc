@@ -56,7 +56,7 @@ Standing failed(const kube::PodStatus& status) {
 Standing unable(const Sought& found) {
   const auto& waiting = std::get<kube::Waiting>(found.container->state);
   return {.kind = Kind::hopeless,
-          .why = fmt::format("cannot start: its {}container {} (image {}) {}", found.kind,
+          .why = fmt::format("cannot start: its {}container {} (image {}): {}", found.kind,
                              found.container->name, found.container->image, waiting.message)};
 }
 
@@ -90,10 +90,13 @@ Standing standing_of(const kube::PodStatus& status) {
   return {.kind = Kind::waiting, .why = "is not ready"};
 }
 
+std::string start_trouble(const kube::Terminated& ended) {
+  return ended.reason.starts_with(start_error) ? ended.reason.substr(start_error.size()) : "";
+}
+
 std::string describe_ending(const kube::Terminated& ended) {
-  if (ended.reason.starts_with(start_error)) {
-    return "cannot start: " + ended.reason.substr(start_error.size());
-  }
+  const std::string trouble = start_trouble(ended);
+  if (!trouble.empty()) return "cannot start: " + trouble;
   if (ended.signal != 0) return fmt::format("was ended by signal {}", ended.signal);
   return fmt::format("ended with {}", ended.exit_code);
 }

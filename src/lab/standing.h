@@ -26,6 +26,9 @@ struct Standing {
 inline constexpr const char* cannot_be_created = "CreateContainerError";
 // The reason of a container that waits because its program could not even be started.
 
+[[nodiscard]] std::string start_trouble(const kube::Terminated& ended);
+// Why it could not be started; empty when it was.
+
 [[nodiscard]] std::string describe_ending(const kube::Terminated& ended);
 // "ended with 1", "was ended by signal 9", "cannot start: there is no program 'x'".
 

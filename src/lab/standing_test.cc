@@ -45,11 +45,11 @@ TEST(Standing, OfWhatCannotBeginSaysWhatItLacks) {
   const kube::Terminated ended{.exit_code = 128, .reason = "StartError: there is no program 'x'"};
   status = status_with(
       kube::PodPhase::running,
-      {.state = kube::Waiting{.reason = cannot_be_created, .message = describe_ending(ended)}});
+      {.state = kube::Waiting{.reason = cannot_be_created, .message = start_trouble(ended)}});
   EXPECT_EQ(standing_of(status).kind, Kind::hopeless);
   EXPECT_EQ(standing_of(status).why,
-            "cannot start: its container app (image shop/cart) cannot start: there is no program "
-            "'x'");
+            "cannot start: its container app (image shop/cart): there is no program 'x'");
+  EXPECT_EQ(describe_ending(ended), "cannot start: there is no program 'x'");
 }
 
 TEST(Standing, OfWhatCrashesIsToWaitOnAndToNameIt) {
