@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <type_traits>
+
 #include "document/document.h"
 #include "xds/decode_parts.h"
 #include "xds/text.h"
@@ -30,6 +32,30 @@ std::string name_of(const wire::endpoint::ClusterLoadAssignment& message) {
   return message.cluster_name();
 }
 
+template <class Message>
+std::string title_of(const Message& message) {
+  const std::string name = name_of(message);
+  return name.empty() ? kind_of(message) : fmt::format("{} {}", kind_of(message), name);
+}
+
+// Routes within a listener need no name, those that stand by themselves do. Whatever else there is
+// needs one anyway.
+template <class Message>
+Result<> check_name(const Message& message, const Place& place) {
+  const bool is_routes = std::is_same_v<Message, wire::route::RouteConfiguration>;
+  return is_routes && name_of(message).empty() ? place.in("name").refused("is needed") : done();
+}
+
+// A resource that stands by itself.
+template <class Value, class Message>
+Result<Value> read_whole(const Message& message, Report& report) {
+  report.name(title_of(message));
+  const Place place(report);
+  Result<> named = check_name(message, place);
+  if (!named.ok()) return std::move(named).fault();
+  return read_resource<Value>(message, place);
+}
+
 template <class Value, class Message>
 Result<Decoded<Value>> decode(std::string_view bytes) {
   Message message;
@@ -37,8 +63,7 @@ Result<Decoded<Value>> decode(std::string_view bytes) {
   if (!parse(bytes, message)) {
     return invalid(fmt::format("{}: the bytes are no such message", kind_of(message)));
   }
-  report.name(fmt::format("{} {}", kind_of(message), name_of(message)));
-  Result<Value> value = read_resource<Value>(message, Place(report));
+  Result<Value> value = read_whole<Value>(message, report);
   if (!value.ok()) return std::move(value).fault();
   return Decoded<Value>{std::move(value).value(), report.unhonoured()};
 }
@@ -48,11 +73,9 @@ template <class Value, class Message>
 Result<> add(std::vector<Value>& into, Resources& all, const document::Node& node) {
   Message message;
   Report report(node);
-  const Place place(report);
-  Result<> text = read_message(node, message, place);
+  Result<> text = read_message(node, message, Place(report));
   if (!text.ok()) return text;
-  report.name(fmt::format("{} {}", kind_of(message), name_of(message)));
-  Result<Value> value = read_resource<Value>(message, place);
+  Result<Value> value = read_whole<Value>(message, report);
   if (!value.ok()) return std::move(value).fault();
   into.push_back(std::move(value).value());
   for (config::Unhonoured& field : report.unhonoured()) all.unhonoured.push_back(std::move(field));
@@ -99,11 +122,7 @@ Result<Decoded<config::Listener>> decode_listener(std::string_view bytes) {
 }
 
 Result<Decoded<config::RouteConfiguration>> decode_route_configuration(std::string_view bytes) {
-  auto made = decode<config::RouteConfiguration, wire::route::RouteConfiguration>(bytes);
-  if (made.ok() && made->value.name.empty()) {
-    return invalid("RouteConfiguration: name: is needed");
-  }
-  return made;
+  return decode<config::RouteConfiguration, wire::route::RouteConfiguration>(bytes);
 }
 
 Result<Resources> decode_resources(std::string_view text, const std::string& source) {

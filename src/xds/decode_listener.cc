@@ -162,10 +162,11 @@ Result<config::HttpConnectionManager> read(const HttpManager& http, const Place&
   config::HttpConnectionManager made{.stat_prefix = http.stat_prefix()};
   read_header_handling(made, http, place);
   read_upgrades(made, http);
-  const Result<> parts = all({read_codec(made, http, place), read_route_source(made, http, place),
-                              read_http_filters(http, place), read_timeouts(made, http, place),
-                              read_limits(made, http, place),
-                              take(made.access_logs, read_access_logs(http.access_log(), place))});
+  const Result<> parts =
+      all({read_codec(made, http, place), check_line(made.server_name, place.in("server_name")),
+           read_route_source(made, http, place), read_http_filters(http, place),
+           read_timeouts(made, http, place), read_limits(made, http, place),
+           take(made.access_logs, read_access_logs(http.access_log(), place))});
   if (!parts.ok()) return parts.fault();
   return made;
 }

@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
+#include <cctype>
 #include <limits>
 
 namespace fairlead::xds {
@@ -128,6 +129,12 @@ Result<std::optional<config::AccessLog>> read_access_log(const wire::log::Access
 
 }  // namespace
 
+std::string lower(std::string_view text) {
+  std::string made(text);
+  for (char& c : made) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return made;
+}
+
 Result<SocketAddress> read_address(const wire::core::SocketAddress& address, const Place& place) {
   if (address.protocol() != wire::core::SocketAddress::TCP) {
     return place.in("protocol").refused("expected TCP: nothing else is carried");
@@ -190,6 +197,25 @@ Result<> all(std::initializer_list<Result<>> parts) {
     if (!part.ok()) return part;
   }
   return done();
+}
+
+Result<> check_line(std::string_view text, const Place& place) {
+  constexpr std::string_view ends_it("\r\n\0", 3);
+  if (text.find_first_of(ends_it) == std::string_view::npos) return done();
+  return place.refused("expected no line break and no NUL");
+}
+
+Result<> check_field_name(std::string_view name, const Place& place) {
+  // RFC 9110 §5.6.2
+  constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
+  if (name.empty()) return place.refused("is needed");
+  if (name.starts_with(':') || lower(name) == "host") {
+    return place.refused("fields with a colon and Host are not to be changed");
+  }
+  const bool is_token = std::all_of(name.begin(), name.end(), [&](unsigned char c) {
+    return std::isalnum(c) != 0 || marks.find(static_cast<char>(c)) != std::string_view::npos;
+  });
+  return is_token ? done() : place.refused("is no name of a field");
 }
 
 void check_config_source(const wire::core::ConfigSource& source, const Place& place) {

@@ -35,6 +35,8 @@ template <class Value, class Message>
   return read(message, place);
 }
 
+[[nodiscard]] std::string lower(std::string_view text);  // ASCII
+
 [[nodiscard]] Result<SocketAddress> read_address(const wire::core::SocketAddress& address,
                                                  const Place& place);
 [[nodiscard]] Result<SocketAddress> read_address(const wire::core::Address& address,
@@ -46,6 +48,10 @@ template <class Value, class Message>
     const google::protobuf::RepeatedPtrField<wire::log::AccessLog>& logs, const Place& place);
 [[nodiscard]] Result<std::string> read_text(const wire::core::DataSource& source,
                                             const Place& place);
+[[nodiscard]] Result<> check_line(std::string_view text, const Place& place);
+// What is written into a line of a message must not end it: no line break, no NUL.
+[[nodiscard]] Result<> check_field_name(std::string_view name, const Place& place);
+// Of a field to add or to remove: those of HTTP/2 with a colon, and Host, are not to be changed.
 void check_config_source(const wire::core::ConfigSource& source, const Place& place);
 // Notes what is not aggregated discovery, version 3.
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <limits>
 #include <optional>
 #include <set>
@@ -14,12 +13,6 @@ namespace fairlead::xds {
 namespace {
 
 using config::StringMatch;
-
-std::string lower(std::string_view text) {
-  std::string made(text);
-  for (char& c : made) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return made;
-}
 
 bool has_unknown(const wire::Message& message) {
   return !message.GetReflection()->GetUnknownFields(message).empty();
@@ -60,6 +53,8 @@ Result<StringMatch> read(const wire::matcher::StringMatcher& matcher, const Plac
 Result<config::RegexRewrite> read(const wire::matcher::RegexMatchAndSubstitute& rewrite,
                                   const Place& place) {
   if (rewrite.pattern().regex().empty()) return place.in("pattern").in("regex").refused("is empty");
+  Result<> line = check_line(rewrite.substitution(), place.in("substitution"));
+  if (!line.ok()) return std::move(line).fault();
   return config::RegexRewrite{.pattern = rewrite.pattern().regex(),
                               .substitution = rewrite.substitution()};
 }
@@ -251,7 +246,9 @@ Result<config::RouteAction> read(const wire::route::RouteAction& action, const P
     return place.in("regex_rewrite").refused("excludes prefix_rewrite");
   }
   const Result<> parts = all(
-      {read_clusters(made, action, place),
+      {check_line(made.prefix_rewrite, place.in("prefix_rewrite")),
+       check_line(made.host_rewrite, place.in("host_rewrite_literal")),
+       read_clusters(made, action, place),
        action.has_timeout()
            ? take(made.timeout, read_duration(action.timeout(), place.in("timeout")))
            : done(),
@@ -293,8 +290,12 @@ Result<config::RedirectAction> read(const wire::route::RedirectAction& redirect,
       .port = redirect.port_redirect(),
       .strip_query = redirect.strip_query(),
       .status = statuses.at(code)};
-  Result<> path = read_path_rewrite(made, redirect, place);
-  if (!path.ok()) return std::move(path).fault();
+  const Result<> parts = all({read_path_rewrite(made, redirect, place),
+                              check_line(made.scheme, place.in("scheme_redirect")),
+                              check_line(made.host, place.in("host_redirect")),
+                              check_line(made.path, place.in("path_redirect")),
+                              check_line(made.prefix_rewrite, place.in("prefix_rewrite"))});
+  if (!parts.ok()) return parts.fault();
   return made;
 }
 
@@ -349,10 +350,13 @@ Result<std::vector<config::HeaderToAdd>> read(const HeaderOptions& options, cons
     const Place here = place.in(field, i);
     const Result<bool> append = read_append(options[i], here);
     if (!append.ok()) return append.fault();
-    if (options[i].header().key().empty()) return here.in("header").in("key").refused("is needed");
+    const Place header = here.in("header");
+    const Result<> can_be = all({check_field_name(options[i].header().key(), header.in("key")),
+                                 check_line(options[i].header().value(), header.in("value"))});
+    if (!can_be.ok()) return can_be.fault();
     std::optional<std::string> value = literal(options[i].header().value());
     if (!value) {
-      here.in("header").in("value").note("command operators: the header is not added");
+      header.in("value").note("command operators: the header is not added");
       continue;
     }
     made.push_back({options[i].header().key(), std::move(*value), *append});
@@ -366,10 +370,22 @@ std::vector<std::string> list_of(const Names& names) {
   return {names.begin(), names.end()};
 }
 
+Result<> read_names(std::vector<std::string>& into, const Names& names, const Place& place,
+                    const char* field) {
+  for (int i = 0; i < names.size(); ++i) {
+    Result<> checked = check_field_name(names[i], place.in(field, i));
+    if (!checked.ok()) return checked;
+    into.push_back(names[i]);
+  }
+  return done();
+}
+
 Result<> read_headers(config::Route& made, const wire::route::Route& route, const Place& place) {
-  made.request_headers_to_remove = list_of(route.request_headers_to_remove());
-  made.response_headers_to_remove = list_of(route.response_headers_to_remove());
-  return all({take(made.request_headers_to_add,
+  return all({read_names(made.request_headers_to_remove, route.request_headers_to_remove(), place,
+                         "request_headers_to_remove"),
+              read_names(made.response_headers_to_remove, route.response_headers_to_remove(), place,
+                         "response_headers_to_remove"),
+              take(made.request_headers_to_add,
                    read(route.request_headers_to_add(), place, "request_headers_to_add")),
               take(made.response_headers_to_add,
                    read(route.response_headers_to_add(), place, "response_headers_to_add"))});

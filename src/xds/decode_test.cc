@@ -190,6 +190,62 @@ TEST(Decode, RoutesThatCannotBeAreRefused) {
               HasSubstr("route.regex_rewrite: excludes prefix_rewrite"));
 }
 
+// As Envoy refuses them; they would end a line of a message, and begin another.
+TEST(Decode, WhatWouldBreakAMessageIsRefused) {
+  using Routes = wire::route::RouteConfiguration;
+  static constexpr auto route_of = [](Routes& r) {
+    return r.mutable_virtual_hosts(0)->mutable_routes(0);
+  };
+  static constexpr auto add = [](Routes& r, const char* name, std::string value) {
+    auto& header = *route_of(r)->add_request_headers_to_add()->mutable_header();
+    header.set_key(name);
+    header.set_value(std::move(value));
+  };
+  const std::string key = "request_headers_to_add[0].header.key: ";
+  const std::string value = "request_headers_to_add[0].header.value: expected no line break";
+  EXPECT_THAT(route_refusal([](Routes& r) { add(r, "x", "a\r\nb: c"); }), HasSubstr(value));
+  EXPECT_THAT(route_refusal([](Routes& r) { add(r, "x", std::string("a\0b", 3)); }),
+              HasSubstr(value));
+  EXPECT_EQ(route_refusal([](Routes& r) { add(r, "x", "a\tb"); }), "");
+  EXPECT_THAT(route_refusal([](Routes& r) { add(r, "", "a"); }), HasSubstr(key + "is needed"));
+  for (const auto spoil :
+       {+[](Routes& r) { add(r, "x a", "a"); }, +[](Routes& r) { add(r, "x:y", "a"); }}) {
+    EXPECT_THAT(route_refusal(spoil), HasSubstr(key + "is no name of a field"));
+  }
+  for (const auto spoil :
+       {+[](Routes& r) { add(r, ":path", "a"); }, +[](Routes& r) { add(r, "Host", "a"); }}) {
+    EXPECT_THAT(route_refusal(spoil), HasSubstr("Host are not to be changed"));
+  }
+  EXPECT_THAT(route_refusal([](Routes& r) { route_of(r)->add_response_headers_to_remove("host"); }),
+              HasSubstr("response_headers_to_remove[0]: fields with a colon"));
+  EXPECT_THAT(
+      route_refusal([](Routes& r) { route_of(r)->mutable_route()->set_prefix_rewrite("/\n"); }),
+      HasSubstr("route.prefix_rewrite: expected no line break"));
+  EXPECT_THAT(route_refusal([](Routes& r) {
+                route_of(r)->mutable_route()->set_host_rewrite_literal("a\rb");
+              }),
+              HasSubstr("route.host_rewrite_literal: expected no line break"));
+  EXPECT_THAT(route_refusal([](Routes& r) {
+                auto& rewrite = *route_of(r)->mutable_route()->mutable_regex_rewrite();
+                rewrite.mutable_pattern()->set_regex("a");
+                rewrite.set_substitution("\n");
+              }),
+              HasSubstr("regex_rewrite.substitution: expected no line break"));
+  EXPECT_THAT(
+      route_refusal([](Routes& r) { route_of(r)->mutable_redirect()->set_path_redirect("\n"); }),
+      HasSubstr("redirect.path_redirect: expected no line break"));
+}
+
+TEST(Decode, ANameIsNeeded) {
+  EXPECT_EQ(decode_cluster("").fault().message, "Cluster: name: is needed");
+  EXPECT_EQ(decode_listener("").fault().message, "Listener: name: is needed");
+  EXPECT_EQ(decode_route_configuration("").fault().message, "RouteConfiguration: name: is needed");
+  const Result<Resources> made = decode_resources(
+      R"([{"@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"}])", "r.json");
+  ASSERT_FALSE(made.ok());
+  EXPECT_EQ(made.fault().message, "r.json:1: [0].name: is needed");
+}
+
 TEST(Decode, WhatWouldBeReplacedForEachRequestIsListedAndNotSent) {
   wire::route::RouteConfiguration routes;
   routes.set_name("r");

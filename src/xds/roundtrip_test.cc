@@ -34,9 +34,15 @@ class Maker {
     return "w" + std::to_string(counter_++) + one_of<std::string>({"", "ü|", "\"\n"});
   }
   std::string maybe_word() { return coin() ? word() : std::string(); }
+  std::string maybe_line() { return coin() ? "%w" + std::to_string(counter_++) + "ü|" : ""; }
   std::vector<std::string> words() {
     std::vector<std::string> made(random_.below(3));
     for (std::string& each : made) each = word();
+    return made;
+  }
+  std::vector<std::string> names() {
+    std::vector<std::string> made(random_.below(3));
+    for (std::string& each : made) each = "X-" + std::to_string(counter_++);
     return made;
   }
   config::Milliseconds duration() {
@@ -178,19 +184,19 @@ config::QueryParameterMatch Maker::query_match() {
 
 config::RedirectAction Maker::redirect() {
   config::RedirectAction made{.scheme = one_of<std::string>({"", "https", "ftp"}),
-                              .host = maybe_word(),
+                              .host = maybe_line(),
                               .port = one_of<std::uint32_t>({0, 1, 65535}),
                               .strip_query = coin(),
                               .status = one_of<std::uint32_t>({301, 302, 303, 307, 308})};
   switch (number(0, 2)) {
     case 0:
-      made.path = maybe_word();
+      made.path = maybe_line();
       break;
     case 1:
-      made.prefix_rewrite = maybe_word();
+      made.prefix_rewrite = maybe_line();
       break;
     default:
-      made.regex_rewrite = {.pattern = word(), .substitution = maybe_word()};
+      made.regex_rewrite = {.pattern = word(), .substitution = maybe_line()};
   }
   return made;
 }
@@ -208,7 +214,7 @@ std::vector<config::HeaderToAdd> Maker::headers() {
   std::vector<config::HeaderToAdd> made(random_.below(3));
   for (config::HeaderToAdd& each : made) {
     each = {.name = "x-" + std::to_string(counter_++),
-            .value = coin() ? "50% of %x%" : maybe_word(),
+            .value = coin() ? "50% of %x%" : maybe_line(),
             .append = coin()};
   }
   return made;
@@ -231,20 +237,20 @@ config::Route Maker::route() {
     if (coin()) made.forward.retry = retry();
     if (coin()) made.forward.idle_timeout = duration();
     if (coin()) {
-      made.forward.prefix_rewrite = maybe_word();
+      made.forward.prefix_rewrite = maybe_line();
     } else {
-      made.forward.regex_rewrite = {.pattern = word(), .substitution = maybe_word()};
+      made.forward.regex_rewrite = {.pattern = word(), .substitution = maybe_line()};
     }
-    made.forward.host_rewrite = maybe_word();
+    made.forward.host_rewrite = maybe_line();
   } else if (made.kind == Kind::redirect) {
     made.redirect = redirect();
   } else {
     made.direct = {.status = number(200, 599), .body = maybe_word()};
   }
   made.request_headers_to_add = headers();
-  made.request_headers_to_remove = words();
+  made.request_headers_to_remove = names();
   made.response_headers_to_add = headers();
-  made.response_headers_to_remove = words();
+  made.response_headers_to_remove = names();
   made.origin = origin();
   return made;
 }
@@ -278,7 +284,7 @@ config::HttpConnectionManager Maker::http() {
   made.preserve_external_request_id = coin();
   made.use_remote_address = coin();
   made.normalize_path = coin();
-  made.server_name = word();
+  made.server_name = "s" + maybe_line();
   made.server_header_pass_through = coin();
   made.upgrades = words();
   made.idle_timeout = duration();
