@@ -14,21 +14,28 @@ char lower(char c) {
 
 // `text` is made of lower-case letters, digits and '-', and `name` is a token of the same size:
 // then a byte with bit 5 set is that of `text` only if it is the same letter, digit or '-'.
+// Word by word, and the last word overlaps the one before it.
 bool same_word(std::string_view name, std::string_view text) {
-  constexpr std::size_t word = sizeof(std::uint64_t);
+  const auto same = [&]<class Word>(std::size_t at, Word low) {
+    Word left = 0;
+    Word right = 0;
+    std::memcpy(&left, name.data() + at, sizeof(Word));
+    std::memcpy(&right, text.data() + at, sizeof(Word));
+    return (left | low) == right;
+  };
   constexpr std::uint64_t low = 0x2020202020202020U;
-  std::size_t at = 0;
-  for (; at + word <= text.size(); at += word) {
-    std::uint64_t left = 0;
-    std::uint64_t right = 0;
-    std::memcpy(&left, name.data() + at, word);
-    std::memcpy(&right, text.data() + at, word);
-    if ((left | low) != right) return false;
+  const std::size_t size = text.size();
+  if (size >= sizeof(low)) {
+    for (std::size_t at = 0; at + sizeof(low) < size; at += sizeof(low)) {
+      if (!same(at, low)) return false;
+    }
+    return same(size - sizeof(low), low);
   }
-  for (; at < text.size(); ++at) {
-    if ((name[at] | 0x20) != text[at]) return false;
+  if (size >= sizeof(std::uint32_t)) {
+    return same(0, std::uint32_t{0x20202020}) &&
+           same(size - sizeof(std::uint32_t), std::uint32_t{0x20202020});
   }
-  return true;
+  return same(0, std::uint16_t{0x2020});  // "te"
 }
 
 FieldName either(std::string_view name, std::string_view text, FieldName known) {
@@ -76,7 +83,7 @@ FieldName by_initial(std::string_view name) {
         case 17:
           return either(name, "x-forwarded-proto", FieldName::x_forwarded_proto);
         case 21:
-          return either(name, "x-envoy-attempt-count", FieldName::x_envoy_attempt_count);
+          return either(name, "x-envoy-original-path", FieldName::x_envoy_original_path);
         case 22:
           return either(name, "x-fairlead-undelivered", FieldName::x_fairlead_undelivered);
         default:
@@ -119,6 +126,16 @@ Fields Fields::clone() const {
 
 void Fields::add(std::string_view name, std::string_view value) {
   add({name, value, field_name(name)});
+}
+
+void Fields::rebase(const char* from, const char* to) {
+  const auto moved = [&](std::string_view text) {
+    return std::string_view(to + (text.data() - from), text.size());
+  };
+  for (Field& field : fields_) {
+    field.name = moved(field.name);
+    field.value = moved(field.value);
+  }
 }
 
 void Fields::add_copy(std::string_view name, std::string_view value) {

@@ -28,7 +28,7 @@ enum class FieldName : std::uint8_t {
   transfer_encoding,
   upgrade,
   user_agent,
-  x_envoy_attempt_count,
+  x_envoy_original_path,
   x_envoy_upstream_service_time,
   x_fairlead_undelivered,
   x_forwarded_for,
@@ -94,12 +94,8 @@ class Fields {
     fields_.push_back(field);
     names_ |= field.known;
   }
-  Field* grow(std::size_t count, FieldNames names) LIFETIMEBOUND {
-    fields_.resize(fields_.size() + count);
-    names_ |= names;
-    return fields_.data() + fields_.size() - count;
-  }
-  // So many more at the end, empty: for the caller to fill in at once, with fields of `names`.
+  void rebase(const char* from, const char* to);
+  // All names and values are views into bytes at `from`, of which `to` has a copy: into that now.
   void add_copy(std::string_view name, std::string_view value);
   // The same, with bytes of our own.
   void set_copy(std::string_view name, std::string_view value);

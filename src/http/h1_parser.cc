@@ -279,15 +279,15 @@ H1Parser::Step H1Parser::field_line(std::size_t limit, std::size_t most, std::st
   return Step::line;
 }
 
-// The same for as many lines as are whole and plain, without leaving the loop: what is not is left
-// to field_line(), which also knows what is wrong with it.
-bool H1Parser::plain_field_lines(std::size_t limit, std::size_t most) {
+// All of a section's fields at once, as views into it, when it is here whole and each line is
+// plain. What is not is left to field_line(), from the beginning: that also knows what is wrong
+// with it.
+bool H1Parser::plain_fields(Fields& fields, std::size_t limit, std::size_t most) {
 #if defined(__SSE2__)
   constexpr std::ptrdiff_t step = 16;
   const char* const end = section_end();
   const char* at = here();
-  for (std::size_t left = most - std::min(most, lines_.size()); left > 0 && end - at >= step;
-       --left) {
+  for (; most > 0 && end - at >= step; --most) {
     const char* colon = at;
     std::uint32_t others = ~plain_name_bytes(colon) & 0xffffU;
     if (others == 0 && end - colon >= 2 * step) {
@@ -302,32 +302,29 @@ bool H1Parser::plain_field_lines(std::size_t limit, std::size_t most) {
     const char* const line_end = value_end(value, end);
     if (end - line_end < 2 || line_end[0] != '\r' || line_end[1] != '\n') break;
     if (line_end != value && (is_blank(*value) || is_blank(line_end[-1]))) break;
-    if (static_cast<std::size_t>(line_end + 2 - section_) > limit) break;
-    const auto name_size = static_cast<std::uint32_t>(colon - at);
-    lines_.push_back({static_cast<std::uint32_t>(at - section_), name_size,
-                      static_cast<std::uint32_t>(value - section_),
-                      static_cast<std::uint32_t>(line_end - value), field_name({at, name_size})});
+    const std::string_view name(at, static_cast<std::size_t>(colon - at));
+    fields.add({name, {value, static_cast<std::size_t>(line_end - value)}, field_name(name)});
     at = line_end + 2;
   }
-  line_start_ = static_cast<std::size_t>(at - section_);
-  if (end - at < 2 || at[0] != '\r' || at[1] != '\n' || line_start_ + 2 > limit) return false;
-  line_start_ += 2;
-  return true;
+  const std::size_t size = static_cast<std::size_t>(at - section_) + 2;
+  if (end - at >= 2 && at[0] == '\r' && at[1] == '\n' && size <= limit) {
+    line_start_ = size;
+    return true;
+  }
 #else
   static_cast<void>(limit);
   static_cast<void>(most);
-  return false;
 #endif
+  fields.clear();
+  return false;
 }
 
 // The section's fields, as views into `text`, a copy of the section.
 void H1Parser::settle(Fields& fields, char* text) {
-  FieldNames names;
-  for (const Line& line : lines_) names |= line.known;
-  Field* made = fields.grow(lines_.size(), names);
+  fields.rebase(section_, text);
   for (const Line& line : lines_) {
-    *made++ = {
-        {text + line.name, line.name_size}, {text + line.value, line.value_size}, line.known};
+    fields.add(
+        {{text + line.name, line.name_size}, {text + line.value, line.value_size}, line.known});
   }
 }
 
@@ -551,6 +548,7 @@ H1Event H1RequestParser::next(std::string_view& bytes) {
 }
 
 H1Event H1RequestParser::read_head(std::string_view& bytes) {
+  head_.fields.clear();
   gather(bytes, limits_.head_bytes);
   if (stage_ == Stage::start) {
     if (!first_bytes()) return H1Event::failed;
@@ -559,7 +557,8 @@ H1Event H1RequestParser::read_head(std::string_view& bytes) {
     if (step == Step::incomplete) return wait_for_more(bytes);
     stage_ = Stage::fields;
   }
-  if (searched_ <= line_start_ && plain_field_lines(limits_.head_bytes, limits_.fields)) {
+  if (lines_.empty() && searched_ <= line_start_ &&
+      plain_fields(head_.fields, limits_.head_bytes, limits_.fields)) {
     return head_complete(bytes);
   }
   for (;;) {
@@ -663,7 +662,6 @@ H1Parser::Step H1RequestParser::request_line() {
 }
 
 H1Event H1RequestParser::head_complete(std::string_view& bytes) {
-  head_.fields.clear();
   trailers_.clear();
   char* const text = head_.fields.keep_space(line_start_);
   std::memcpy(text, section_, line_start_);
@@ -839,6 +837,7 @@ H1Event H1ResponseParser::next(std::string_view& bytes) {
 }
 
 H1Event H1ResponseParser::read_head(std::string_view& bytes) {
+  head_.fields.clear();
   gather(bytes, limits_.head_bytes);
   if (stage_ == Stage::start) {
     if (!first_bytes()) return H1Event::failed;
@@ -847,7 +846,8 @@ H1Event H1ResponseParser::read_head(std::string_view& bytes) {
     if (step == Step::incomplete) return wait_for_more(bytes);
     stage_ = Stage::fields;
   }
-  if (searched_ <= line_start_ && plain_field_lines(limits_.head_bytes, limits_.fields)) {
+  if (lines_.empty() && searched_ <= line_start_ &&
+      plain_fields(head_.fields, limits_.head_bytes, limits_.fields)) {
     return head_complete(bytes);
   }
   for (;;) {
@@ -915,7 +915,6 @@ H1Parser::Step H1ResponseParser::status_line() {
 
 H1Event H1ResponseParser::head_complete(std::string_view& bytes) {
   constexpr std::size_t reason_at = 13;
-  head_.fields.clear();
   trailers_.clear();
   char* const text = head_.fields.keep_space(line_start_);
   std::memcpy(text, section_, line_start_);

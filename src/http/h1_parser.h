@@ -88,7 +88,7 @@ class H1Parser {
   Step bad_line(std::size_t limit, std::uint16_t status, std::string_view what, std::string why);
   Step field_line(std::size_t limit, std::size_t most, std::string_view what);
   Step end_of_section(std::size_t limit, std::uint16_t too_large, std::string_view what);
-  bool plain_field_lines(std::size_t limit, std::size_t most);
+  bool plain_fields(Fields& fields, std::size_t limit, std::size_t most);
   void settle(Fields& fields, char* text);
   [[nodiscard]] std::string describe_bad_field(const char* at) const;
 

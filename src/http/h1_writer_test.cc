@@ -182,7 +182,7 @@ TEST(Fields, EachKnownNameIsFound) {
                                       "transfer-encoding",
                                       "upgrade",
                                       "user-agent",
-                                      "x-envoy-attempt-count",
+                                      "x-envoy-original-path",
                                       "x-envoy-upstream-service-time",
                                       "x-fairlead-undelivered",
                                       "x-forwarded-for",

@@ -25,6 +25,21 @@ Fault closed_here() {
   return Fault{FaultKind::closed, "the stream was closed here"};
 }
 
+constexpr std::size_t kMostPieces = 16;  // in one system call
+constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+
+ssize_t send_pieces(int descriptor, std::span<const std::string_view> pieces) {
+  std::array<iovec, kMostPieces> vectors;
+  const std::size_t count = std::min(pieces.size(), kMostPieces);
+  for (std::size_t i = 0; i < count; ++i) {
+    vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
+  }
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = count;
+  return ::sendmsg(descriptor, &message, kSendFlags);
+}
+
 }  // namespace
 
 Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
@@ -94,23 +109,15 @@ Result<Taken> SocketStream::read_now(std::span<char> into) {
 
 Result<std::size_t> SocketStream::write_now(std::span<const std::string_view> pieces) {
   if (descriptor() < 0) return closed_here();
-  constexpr std::size_t kMost = 16;
-  std::array<iovec, kMost> vectors;
   std::size_t wanted = 0;
-  const std::size_t count = std::min(pieces.size(), kMost);
-  for (std::size_t i = 0; i < count; ++i) {
-    vectors[i] = {const_cast<char*>(pieces[i].data()), pieces[i].size()};
-    wanted += pieces[i].size();
+  for (const std::string_view piece : pieces.first(std::min(pieces.size(), kMostPieces))) {
+    wanted += piece.size();
   }
   if (wanted == 0) return std::size_t{0};
-  msghdr message{};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = count;
   ssize_t written = 0;
   do {
-    written = count == 1
-                  ? ::send(descriptor(), vectors[0].iov_base, wanted, MSG_DONTWAIT | MSG_NOSIGNAL)
-                  : ::sendmsg(descriptor(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    written = pieces.size() == 1 ? ::send(descriptor(), pieces[0].data(), wanted, kSendFlags)
+                                 : send_pieces(descriptor(), pieces);
   } while (written < 0 && errno == EINTR);
   if (written >= 0) {
     set_may_write(static_cast<std::size_t>(written) == wanted);

@@ -1,7 +1,6 @@
 #include "net/stream.h"
 
 #include <algorithm>
-#include <array>
 
 namespace fairlead::net {
 
@@ -57,23 +56,13 @@ void Stream::woken(bool reader, bool writer, Wake how) {
 }
 
 bool Stream::WriteAll::proceed() {
-  // The pieces as they came, until a short write makes the first one shorter.
-  constexpr std::size_t kMost = 16;
   while (true) {
     while (!pieces_.empty() && skip_ == pieces_.front().size()) {
       pieces_ = pieces_.subspan(1);
       skip_ = 0;
     }
     if (pieces_.empty()) return true;
-    std::array<std::string_view, kMost> rest;
-    std::span<const std::string_view> next = pieces_;
-    if (skip_ != 0 || next.size() > kMost) {
-      const std::size_t count = std::min(next.size(), kMost);
-      std::copy_n(pieces_.begin(), count, rest.begin());
-      rest[0].remove_prefix(skip_);
-      next = std::span(rest).first(count);
-    }
-    Result<std::size_t> written = stream_->write_now(next);
+    Result<std::size_t> written = write_some();
     if (!written.ok()) {
       result_ = std::move(written).fault();
       return true;
@@ -90,6 +79,13 @@ bool Stream::WriteAll::proceed() {
     }
     if (!pieces_.empty() && !stream_->may_write()) return false;
   }
+}
+
+// The pieces as they came; behind a short write, first the rest of the piece in which it ended.
+Result<std::size_t> Stream::WriteAll::write_some() {
+  if (skip_ == 0) return stream_->write_now(pieces_);
+  const std::string_view rest = pieces_.front().substr(skip_);
+  return stream_->write_now({&rest, 1});
 }
 
 }  // namespace fairlead::net

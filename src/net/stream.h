@@ -207,6 +207,7 @@ class Stream::WriteAll final : public WriteWaiter {
 
  private:
   bool proceed() override;
+  Result<std::size_t> write_some();
   std::string_view one_;
   std::span<const std::string_view> pieces_;
   std::size_t skip_ = 0;  // bytes of the first piece that are written

@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <utility>
 
@@ -25,6 +26,7 @@ const std::string_view default_log_format =
 namespace {
 
 enum class Kind : std::uint8_t {
+  literal,
   none,  // known, and never set here: "-"
   text,  // of the entry
   host,  // of an address of the entry
@@ -65,14 +67,19 @@ using Text = std::string_view LogEntry::*;
 }  // namespace
 
 struct LogFormat::Operator {
-  std::string before;  // literal text in front of it
+  // The literal text in front of it: mostly a space or a quotation mark. In place and of one size,
+  // as it is written before nearly every value; longer text is an operator of its own.
+  static constexpr std::size_t longest_lead = 8;
+  std::array<char, longest_lead> lead{};
+  std::uint8_t lead_size = 0;
+
   Kind kind = Kind::none;
+  bool no_query = false;
   Text of = nullptr;
+  std::size_t limit = std::string::npos;
   FieldKey field;
   FieldKey otherwise;  // to take when the first is absent
-  std::string time;    // a time's format
-  bool no_query = false;
-  std::size_t limit = std::string::npos;
+  std::string text;    // literal, or a time's format
 };
 
 namespace {
@@ -271,7 +278,7 @@ Result<> read_argument(const Known& known, const Command& command, Operator& mad
       made.no_query = command.argument.starts_with("NQ");
       return done();
     case Argument::time:
-      made.time = command.argument;
+      made.text = command.argument;
       return done();
     case Argument::field: {
       if (command.argument.empty()) {
@@ -298,6 +305,13 @@ std::string fixed_text(const Command& command) {
   return value && *value != '\0' ? value : "-";
 }
 
+void add_literal(std::string text, std::vector<Operator>& made) {
+  if (text.empty()) return;
+  Operator& one = made.emplace_back();
+  one.kind = Kind::literal;
+  one.text = std::move(text);
+}
+
 // Adds what the command between two '%' says: to the literal text when it is known already, else an
 // operator behind that text.
 Result<> compile(std::string_view text, std::string& literal, std::vector<Operator>& made) {
@@ -321,7 +335,9 @@ Result<> compile(std::string_view text, std::string& literal, std::vector<Operat
   one.of = known->of;
   good = read_argument(*known, *command, one);
   if (!good) return good;
-  one.before = std::exchange(literal, {});
+  if (literal.size() > Operator::longest_lead) add_literal(std::exchange(literal, {}), made);
+  one.lead_size = static_cast<std::uint8_t>(literal.copy(one.lead.data(), one.lead.size()));
+  literal.clear();
   made.push_back(std::move(one));
   return done();
 }
@@ -336,15 +352,25 @@ class Draft {
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
 
+  // Its literal text, and room for a number behind it.
+  void begin(const Operator& op) {
+    if (left() < op.lead.size() + longest_number) [[unlikely]]
+      spill();
+    std::memcpy(at_, op.lead.data(), op.lead.size());
+    at_ += op.lead_size;
+  }
   void put(std::string_view text) {
     if (text.size() > left()) [[unlikely]]
       return put_long(text);
     at_ = copy_text(at_, text);
   }
+  void absent() { *at_++ = '-'; }
   void number(std::uint64_t number) {
-    if (left() < 20) [[unlikely]]
-      spill();
-    at_ = std::to_chars(at_, at_ + 20, number).ptr;
+    if (number < 10) {
+      *at_++ = static_cast<char>('0' + number);
+    } else {
+      at_ = std::to_chars(at_, at_ + longest_number, number).ptr;
+    }
   }
 
  private:
@@ -361,13 +387,15 @@ class Draft {
     out_.append(text);
   }
 
+  static constexpr std::size_t longest_number = 20;  // also of "-"
   std::string& out_;
   std::array<char, 1024> room_;
   char* at_ = room_.data();
 };
 
 void append_text(Draft& out, std::string_view text, std::size_t limit) {
-  out.put(text.empty() ? "-" : text.substr(0, limit));
+  if (text.empty()) return out.absent();
+  out.put(text.substr(0, limit));
 }
 
 void append_milliseconds(Draft& out, Duration duration) {
@@ -379,7 +407,7 @@ void append_optional(Draft& out, const std::optional<Duration>& duration) {
   if (duration) {
     append_milliseconds(out, *duration);
   } else {
-    out.put("-");
+    out.absent();
   }
 }
 
@@ -459,10 +487,10 @@ void append_formatted_time(Draft& out, std::string_view format, WallTime time, b
 }
 
 void append_time(Draft& out, const Operator& op, WallTime time, bool local) {
-  if (op.time.empty() && !local) {
+  if (op.text.empty() && !local) {
     append_default_time(out, time);
   } else {
-    append_formatted_time(out, op.time.empty() ? "%Y-%m-%dT%H:%M:%S.%3f%z" : op.time, time, local);
+    append_formatted_time(out, op.text.empty() ? "%Y-%m-%dT%H:%M:%S.%3f%z" : op.text, time, local);
   }
 }
 
@@ -516,7 +544,7 @@ std::string_view port_of(std::string_view address) {
 }
 
 void append_flags(Draft& out, Flag flags, void (*append)(std::string&, Flag)) {
-  if (flags == Flag::none) return out.put("-");
+  if (flags == Flag::none) return out.absent();
   std::string text;
   append(text, flags);
   out.put(text);
@@ -524,8 +552,10 @@ void append_flags(Draft& out, Flag flags, void (*append)(std::string&, Flag)) {
 
 void render_one(const Operator& op, const LogEntry& entry, Draft& out) {
   switch (op.kind) {
+    case Kind::literal:
+      return out.put(op.text);
     case Kind::none:
-      return out.put("-");
+      return out.absent();
     case Kind::text:
       return append_text(out, entry.*op.of, op.limit);
     case Kind::host:
@@ -571,7 +601,7 @@ void render_one(const Operator& op, const LogEntry& entry, Draft& out) {
     case Kind::response_duration:
       return append_optional(out, entry.response_duration);
     case Kind::response_tx_duration:
-      if (!entry.response_duration) return out.put("-");
+      if (!entry.response_duration) return out.absent();
       return append_milliseconds(out, entry.duration - *entry.response_duration);
     case Kind::attempts:
       return out.number(entry.attempts);
@@ -608,16 +638,16 @@ Result<LogFormat> LogFormat::parse(std::string_view format) {
     if (!compiled) return compiled.fault();
     format.remove_prefix(*end + 1);
   }
-  return LogFormat(std::make_shared<const Operators>(std::move(operators)), std::move(literal));
+  add_literal(std::move(literal), operators);
+  return LogFormat(std::make_shared<const Operators>(std::move(operators)));
 }
 
 void LogFormat::render(const LogEntry& entry, std::string& out) const {
   Draft draft(out);
   for (const Operator& op : *operators_) {
-    draft.put(op.before);
+    draft.begin(op);
     render_one(op, entry, draft);
   }
-  draft.put(rest_);
 }
 
 }  // namespace fairlead::proxy

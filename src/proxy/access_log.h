@@ -64,11 +64,10 @@ class LogFormat {
 
  private:
   using Operators = std::vector<Operator>;
-  LogFormat(std::shared_ptr<const Operators> operators, std::string rest)
-      : operators_(std::move(operators)), rest_(std::move(rest)) {}
+  explicit LogFormat(std::shared_ptr<const Operators> operators)
+      : operators_(std::move(operators)) {}
 
   std::shared_ptr<const Operators> operators_;
-  std::string rest_;  // literal text behind the last of them
 };
 
 extern const std::string_view default_log_format;

@@ -29,7 +29,7 @@ struct Carried;
 // Rings on its connection.
 class Alarm final : public net::WheelEntry {
  public:
-  enum class Kind : std::uint8_t { whole, attempt, head, request, stream_idle, connection_idle };
+  enum class Kind : std::uint8_t { whole, attempt, head, request, stillness };
   explicit Alarm(Kind kind) : kind_(kind) {}
   void set(HttpConnection& connection, net::Loop& loop, Duration after);
   void cancel() { stop(); }
@@ -127,7 +127,6 @@ struct Exchange {
   Alarm attempt{Alarm::Kind::attempt};
   Alarm head{Alarm::Kind::head};
   Alarm request{Alarm::Kind::request};
-  Alarm stream_idle{Alarm::Kind::stream_idle};
   RequestState state;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <utility>
 
 #include "http/h1_writer.h"
@@ -34,26 +35,30 @@ bool has_word(const std::vector<std::string>& words, std::string_view word) {
                      [&](const std::string& one) { return http::same_name(one, word); });
 }
 
-// The two digits of each byte.
-constexpr std::array<std::array<char, 2>, 256> hexadecimal = [] {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::array<std::array<char, 2>, 256> all{};
-  for (unsigned byte = 0; byte < all.size(); ++byte)
-    all[byte] = {digits[byte >> 4], digits[byte & 15]};
-  return all;
-}();
+// Eight lower-case hexadecimal digits, the highest first in memory.
+std::uint64_t hexadecimal(std::uint32_t word) {
+  // Each byte of `digits` gets one digit's value, then its letter.
+  std::uint64_t digits = __builtin_bswap32(word);
+  digits = (digits | digits << 16) & 0x0000ffff0000ffff;
+  digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
+  digits = (digits >> 4 | digits << 8) & 0x0f0f0f0f0f0f0f0f;
+  const std::uint64_t letters = (digits + 0x0606060606060606) >> 4 & 0x0101010101010101;
+  return digits + 0x3030303030303030 + letters * ('a' - '0' - 10);
+}
 
 // 36 characters: a UUID of version 4 (RFC 9562 §5.4).
 std::string_view write_uuid(std::array<char, 40>& into, Random& random) {
-  const std::array<std::uint64_t, 2> words{(random.next() & ~0xf000ULL) | 0x4000ULL,
-                                           (random.next() & ~(0xcULL << 60)) | (0x8ULL << 60)};
-  char* at = into.data();
-  for (unsigned byte = 0; byte < 16; ++byte) {
-    if (byte == 4 || byte == 6 || byte == 8 || byte == 10) *at++ = '-';
-    const auto& digits = hexadecimal[(words[byte / 8] >> (56 - 8 * (byte % 8))) & 0xff];
-    *at++ = digits[0];
-    *at++ = digits[1];
-  }
+  const std::uint64_t high = (random.next() & ~0xf000ULL) | 0x4000ULL;
+  const std::uint64_t low = (random.next() & ~(0xcULL << 60)) | (0x8ULL << 60);
+  const std::array<std::uint64_t, 4> text{hexadecimal(high >> 32), hexadecimal(high & 0xffffffff),
+                                          hexadecimal(low >> 32), hexadecimal(low & 0xffffffff)};
+  const char* const digits = reinterpret_cast<const char*>(text.data());
+  into[8] = into[13] = into[18] = into[23] = '-';
+  std::memcpy(&into[0], digits, 8);
+  std::memcpy(&into[9], digits + 8, 4);
+  std::memcpy(&into[14], digits + 12, 4);
+  std::memcpy(&into[19], digits + 16, 4);
+  std::memcpy(&into[24], digits + 20, 12);
   return {into.data(), 36};
 }
 
@@ -88,6 +93,8 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   void take_exchange();
   void rest();
   void watch_idleness();
+  void watch_stillness(Duration limit);
+  [[nodiscard]] Duration stillness_left() const;
   [[nodiscard]] bool begin_with(const std::string& first_bytes);
   [[nodiscard]] Task<> linger();
   [[nodiscard]] Task<Result<>> read_on();
@@ -151,7 +158,8 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   bool keep_ = false;    // may serve another request after this one
   Instant idle_since_;
   std::array<char, 24> service_time_{};
-  Alarm idle_alarm_{Alarm::Kind::connection_idle};
+  Instant still_by_;  // when that rings, while it is set
+  Alarm still_{Alarm::Kind::stillness};
 };
 
 void Alarm::set(HttpConnection& connection, net::Loop& loop, Duration after) {
@@ -213,21 +221,43 @@ void HttpConnection::rest() {
 void HttpConnection::watch_idleness() {
   idle_ = true;
   idle_since_ = now();
-  // Set once and set again when it rings: a busy connection does not touch it.
-  if (manager().idle_timeout.count() > 0 && !idle_alarm_.pending()) {
-    idle_alarm_.set(*this, worker_.loop(), manager().idle_timeout);
-  }
+  watch_stillness(manager().idle_timeout);
+}
+
+// One alarm for the connection and for its requests. It is set when none is due so soon, and set
+// again when it rings: a busy connection does not touch it.
+void HttpConnection::watch_stillness(Duration limit) {
+  if (limit <= Duration::zero()) return;
+  if (still_.pending() && still_by_ <= now() + limit) return;
+  still_by_ = now() + limit;
+  still_.set(*this, worker_.loop(), limit);
+}
+
+Duration HttpConnection::stillness_left() const {
+  if (idle_) return idle_since_ + manager().idle_timeout - now();
+  const RequestState& s = x_->state;
+  Instant last = s.progress;
+  for (const Carried* way : s.tunnel) last = way ? std::max(last, way->last) : last;
+  return last + *s.timeouts.idle - now();
 }
 
 void HttpConnection::rang(Alarm::Kind kind) {
   switch (kind) {
-    case Alarm::Kind::connection_idle: {
-      const Duration left =
-          idle_ ? idle_since_ + manager().idle_timeout - now() : Duration(manager().idle_timeout);
-      if (left > Duration::zero()) return idle_alarm_.set(*this, worker_.loop(), left);
-      stats().downstream_cx_idle_timeout.add();
-      stream_->close();
-      return;
+    case Alarm::Kind::stillness: {
+      const bool limited =
+          idle_ ? manager().idle_timeout.count() > 0 : x_ && state().timeouts.idle.has_value();
+      if (!limited) return;
+      if (const Duration left = stillness_left(); left > Duration::zero()) {
+        return watch_stillness(left);
+      }
+      if (idle_) {
+        stats().downstream_cx_idle_timeout.add();
+        stream_->close();
+        return;
+      }
+      state().idle_over = true;
+      stats().downstream_rq_idle_timeout.add();
+      break;
     }
     case Alarm::Kind::head:
       stats().downstream_rq_header_timeout.add();
@@ -235,15 +265,6 @@ void HttpConnection::rang(Alarm::Kind kind) {
              Flag::none);
       stream_->close();
       return;
-    case Alarm::Kind::stream_idle: {
-      Instant last = state().progress;
-      for (const Carried* way : state().tunnel) last = way ? std::max(last, way->last) : last;
-      const Duration left = last + *state().timeouts.idle - now();
-      if (left > Duration::zero()) return x_->stream_idle.set(*this, worker_.loop(), left);
-      state().idle_over = true;
-      stats().downstream_rq_idle_timeout.add();
-      break;
-    }
     case Alarm::Kind::whole:
       state().whole_over = true;
       break;
@@ -367,7 +388,6 @@ void HttpConnection::begin() {
   served_ = true;
   keep_ = false;
   Exchange& x = *x_;
-  x.state = RequestState();
   x.tried.clear();
   x.failure_text.clear();
   x.upstream_local_text.clear();
@@ -386,7 +406,7 @@ Task<HttpConnection::Then> HttpConnection::handle() {
   if (!decide(reply)) co_return co_await answer_locally(std::move(reply));
   prepare_request();
   if (!gather(true)) co_return co_await answer_locally(failure_reply());
-  if (s.timeouts.idle) x_->stream_idle.set(*this, worker_.loop(), *s.timeouts.idle);
+  if (s.timeouts.idle) watch_stillness(*s.timeouts.idle);
   if (!s.complete && manager().request_timeout.count() > 0) {
     x_->request.set(*this, worker_.loop(), manager().request_timeout);
   }
@@ -876,7 +896,6 @@ void HttpConnection::finish() {
   x.whole.cancel();
   x.attempt.cancel();
   x.request.cancel();
-  x.stream_idle.cancel();
   if (s.ended == Ended::client_gone) {
     s.flags |= Flag::downstream_connection_termination;
     s.details = "downstream_remote_disconnect";
@@ -892,6 +911,7 @@ void HttpConnection::finish() {
     s.cluster->stats().upstream_rq_active.subtract();
   }
   if (!s.complete) x.soiled = true;
+  s = RequestState();
 }
 
 void HttpConnection::count_end() {

@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/copy_text.h"
 #include "base/lifetime.h"
 #include "config/listener.h"
 #include "proxy/flags.h"
@@ -25,8 +26,9 @@ class ShortText {
   ShortText() = default;
   explicit ShortText(std::string_view text) { *this = text; }
   ShortText& operator=(std::string_view text) {
-    length_ = static_cast<std::uint8_t>(text.size() < size ? text.size() : size);
-    text.copy(text_.data(), length_);
+    text = text.substr(0, size);
+    length_ = static_cast<std::uint8_t>(text.size());
+    copy_text(text_.data(), text);
     return *this;
   }
   void clear() { length_ = 0; }

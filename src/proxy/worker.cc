@@ -435,7 +435,6 @@ void Worker::give_exchange(std::unique_ptr<Exchange> exchange) {
   exchange->head.cancel();
   if (exchange->soiled || exchanges_.size() >= most_kept_exchanges) return;
   if (exchange->out.capacity() + exchange->reply.capacity() > most_kept_text) return;
-  exchange->state = RequestState();
   exchange->from_upstream.release();
   exchanges_.push_back(std::move(exchange));
 }

@@ -188,7 +188,10 @@ struct RouteTable::State {
 
   // `name` is in lower case. What a wildcard stands for is never empty.
   [[nodiscard]] const ReadyHost* find_lowered(std::string_view name) const {
-    if (const auto found = exact.find(name); found != exact.end()) return &hosts[found->second];
+    if (!exact.empty()) {
+      const auto found = exact.find(name);
+      if (found != exact.end()) return &hosts[found->second];
+    }
     for (const auto& [size, by_name] : suffixes) {
       if (size >= name.size()) continue;
       const auto found = by_name.find(name.substr(name.size() - size));
