@@ -580,11 +580,11 @@ std::string Lacks::describe() const {
 }
 
 std::string Lacks::names(bool with_hopeless) const {
+  std::vector<Lack> named = waiting;
+  if (with_hopeless) named.insert(named.end(), hopeless.begin(), hopeless.end());
   std::vector<std::string> names;
-  for (const Lack& one : waiting) names.push_back(one.who);
-  for (const Lack& one : hopeless) {
-    if (with_hopeless) names.push_back(one.who);
-  }
+  names.reserve(named.size());
+  for (const Lack& one : named) names.push_back(one.who);
   return fmt::format("{}", fmt::join(names, ", "));
 }
 

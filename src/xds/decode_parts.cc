@@ -223,6 +223,10 @@ void check_config_source(const wire::core::ConfigSource& source, const Place& pl
   if (source.resource_api_version() == wire::core::V2) {
     place.in("resource_api_version").note("V2");
   }
+  const google::protobuf::Duration& patience = source.initial_fetch_timeout();
+  if (patience.seconds() != 0 || patience.nanos() != 0) {
+    place.in("initial_fetch_timeout").note("waited for without limit, as with 0s");
+  }
 }
 
 Origin origin_in(const wire::core::Metadata& metadata) {

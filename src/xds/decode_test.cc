@@ -84,6 +84,20 @@ TEST(Decode, FiltersThatWeDoNotHaveAreListedAndTheOthersStand) {
   EXPECT_TRUE(std::holds_alternative<config::TcpProxy>(made->value.filter_chains[0].filter));
 }
 
+TEST(Decode, ALimitToWaitingForWhatIsReferredToIsListedAndNoLimitIsNot) {
+  wire::cluster::Cluster cluster;
+  cluster.set_name("c");
+  cluster.set_type(wire::cluster::Cluster::EDS);
+  auto& source = *cluster.mutable_eds_cluster_config()->mutable_eds_config();
+  source.mutable_ads();
+  source.mutable_initial_fetch_timeout();
+  EXPECT_THAT(decode_cluster(cluster.SerializeAsString())->unhonoured, IsEmpty());
+  source.mutable_initial_fetch_timeout()->set_seconds(5);
+  EXPECT_THAT(fields_of(decode_cluster(cluster.SerializeAsString())->unhonoured),
+              ElementsAre("Cluster c: eds_cluster_config.eds_config.initial_fetch_timeout: "
+                          "waited for without limit, as with 0s"));
+}
+
 // What a real Envoy is told to write on its own replies beside an app, our proxy writes untold.
 TEST(Decode, MarksOfWhatNoAppHadAreOursAndAnyOtherRepliesAreListed) {
   config::HttpConnectionManager http{.stat_prefix = "inbound"};
