@@ -99,11 +99,14 @@ Response refusal(const Fault& fault) {
   return plain(fault.kind == FaultKind::missing ? 404 : 400, fault.describe() + "\n");
 }
 
-std::size_t count_of(const http::Request& request) {
+// Absent: no number.
+std::optional<std::size_t> count_of(const http::Request& request) {
+  const std::optional<std::string> asked = request.parameter("count");
   std::size_t count = 100;
-  if (const std::optional<std::string> asked = request.parameter("count")) {
-    std::from_chars(asked->data(), asked->data() + asked->size(), count);
-  }
+  if (!asked) return count;
+  const char* const end = asked->data() + asked->size();
+  const auto [stopped, error] = std::from_chars(asked->data(), end, count);
+  if (error != std::errc() || stopped != end) return std::nullopt;
   return count;
 }
 
@@ -137,7 +140,9 @@ Task<Response> Admin::answer(http::Request& request) {
   const std::string path(request.path());
   if (path == "/fairlead/records") {
     const std::string id = request.parameter("id").value_or("");
-    const std::vector<Record> records = co_await proxy_.records(id, count_of(request));
+    const std::optional<std::size_t> count = count_of(request);
+    if (!count) co_return plain(400, "usage: /fairlead/records?id=X-REQUEST-ID&count=N\n");
+    const std::vector<Record> records = co_await proxy_.records(id, *count);
     co_return Response::json(records_json(records) + "\n");
   }
   if (std::find(changing.begin(), changing.end(), path) == changing.end()) {

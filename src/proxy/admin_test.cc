@@ -163,7 +163,8 @@ TEST_F(AdminTest, RecordsByRequestId) {
   EXPECT_EQ(get_json("/fairlead/records?id=second")["records"].size(), 0U);
   EXPECT_EQ(get_json("/fairlead/records")["records"].size(), 1U);
   EXPECT_EQ(get_json("/fairlead/records?count=0")["records"].size(), 0U);
-  EXPECT_EQ(get_json("/fairlead/records?count=rubbish")["records"].size(), 1U);
+  EXPECT_THAT(get("/fairlead/records?count=rubbish"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(get("/fairlead/records?count=-1"), StartsWith("HTTP/1.1 400 "));
 }
 
 TEST_F(AdminTest, WhatOthersKnowIsAskedOfThem) {

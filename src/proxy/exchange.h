@@ -26,6 +26,11 @@ namespace fairlead::proxy {
 class HttpConnection;
 struct Carried;
 
+// Whole ones.
+[[nodiscard]] inline std::int64_t milliseconds(Duration duration) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count();
+}
+
 // Rings on its connection.
 class Alarm final : public net::WheelEntry {
  public:
@@ -95,7 +100,8 @@ struct RequestState {
   Ended ended = Ended::failed;
   Outcome failure = Outcome::reset;
   std::uint16_t response_status = 0;  // of the response proper, when one came
-  bool reusable = false;  // the connection upstream has nothing of this request left in it
+  bool head_cut = false;              // the connection upstream ended inside a response's head
+  bool reusable = false;              // it has nothing of this request left in it
   bool bad_request = false;
   std::uint32_t retries = 0;
   std::uint32_t attempts = 0;
@@ -122,7 +128,7 @@ struct Exchange {
   std::string upstream_local_text;  // of a connection that is gone
   std::vector<HostName> tried;
   std::array<char, 40> request_id{};
-  std::array<char, 24> service_time{};
+  std::array<char, 24> service_time{};  // text of x-envoy-upstream-service-time
   Alarm whole{Alarm::Kind::whole};
   Alarm attempt{Alarm::Kind::attempt};
   Alarm head{Alarm::Kind::head};

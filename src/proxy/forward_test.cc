@@ -404,6 +404,23 @@ TEST_F(ForwardTest, AnswersThatAreNoHttpAre502) {
   EXPECT_EQ(last_record().flags, Flag::upstream_protocol_error);
 }
 
+TEST_F(ForwardTest, AResponseThatEndsInsideItsHeadIs502AndSafeRequestsAreSentOnceMore) {
+  std::atomic<int> asked = 0;
+  Server app([&](Wire& wire, int) {
+    (void)wire.message();
+    ++asked;
+    wire.send("HTTP/1.1 200 OK\r\nContent-Le");
+  });
+  start({app.address()});
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 502 "), HasSubstr("inside its answer's head")));
+  EXPECT_TRUE(has(last_record().flags, Flag::upstream_protocol_error));
+  EXPECT_EQ(asked, 2);
+  EXPECT_THAT(ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"),
+              StartsWith("HTTP/1.1 502 "));
+  EXPECT_EQ(asked, 3);
+}
+
 TEST_F(ForwardTest, AResponseThatBreaksOffIsNotMadeToLookWhole) {
   Server app([](Wire& wire, int) {
     (void)wire.message();

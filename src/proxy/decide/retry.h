@@ -59,7 +59,7 @@ struct Attempt {
   bool connection_reused = false;  // it had carried a request before
   bool request_sent = false;       // at least one byte of the request was written
   std::uint16_t status = 0;        // responded
-  bool undelivered = false;        // responded: 503 with x-fairlead-undelivered
+  bool undelivered = false;        // responded: 5xx with x-fairlead-undelivered
   bool asked_by_header = false;    // responded: asks_by_header()
   int grpc_status = -1;            // responded: of the head; -1: none
 };

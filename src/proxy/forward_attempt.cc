@@ -1,0 +1,258 @@
+// Attempts: each is a connection to an endpoint, and the request sent on it.
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "http/h1_writer.h"
+#include "proxy/http_connection.h"
+
+namespace fairlead::proxy {
+namespace {
+
+using http::BodyFraming;
+using http::H1Event;
+
+constexpr Duration first_back_off = std::chrono::milliseconds(25);
+
+}  // namespace
+
+// One try: a connection, the request, and the response for as long as it lasts.
+Task<Nothing> HttpConnection::attempt() {
+  Exchange& x = *x_;
+  RequestState& s = x.state;
+  ++s.attempts;
+  s.request_sent = s.attempt_over = s.head_cut = s.reusable = false;
+  s.pooled.reset();
+  s.cluster->stats().upstream_rq_total.add();
+  watch_client();
+  if (s.timeouts.attempt) x.attempt.set(*this, worker_.loop(), *s.timeouts.attempt);
+  s.up = s.cluster->take_idle(*s.host);
+  if (s.up) {
+    s.pooled = now() - s.up->made();
+  } else {
+    const bool same_again =
+        std::find(x.tried.begin(), x.tried.end(), s.host->name()) != x.tried.end();
+    if (same_again) {
+      const auto most = static_cast<std::uint64_t>(first_back_off.count()) << (s.retries - 1);
+      (void)co_await worker_.loop().sleep(Duration(worker_.random().below(most)));
+    }
+    if (interrupted() || !co_await connect()) {
+      stream_->notify(nullptr);
+      x.attempt.cancel();
+      co_return Nothing();
+    }
+  }
+  x.upstream_local_text = s.up->local_text();
+  s.upstream_local = s.up->stream().local();
+  x.answer.expect({.head = request().is_head(),
+                   .connect = request().is_connect(),
+                   .upgrade = s.upgrading && !request().is_connect()});
+  s.request_sent = true;
+  s.sent = now();
+  s.cluster->stats().upstream_cx_tx_bytes_total.add(x.out.size());
+  // Whether it went well is seen in what comes back: a server may answer early and close.
+  (void)co_await s.up->stream().write_all(x.out);
+  if (s.complete) {
+    co_await respond();
+  } else {
+    s.body_sent = true;
+    (void)co_await both(upload(), respond());
+  }
+  stream_->notify(nullptr);
+  x.attempt.cancel();
+  x.from_upstream.release();
+  co_return Nothing();
+}
+
+Task<bool> HttpConnection::connect() {
+  RequestState& s = state();
+  Cancel cancel(co_await cancellation_here());
+  s.connecting = &cancel;
+  Result<UpstreamPointer> made = co_await under(cancel, s.cluster->connect(*s.host));
+  s.connecting = nullptr;
+  if (made.ok()) {
+    s.up = std::move(*made);
+    if (s.up->uses() > 1) s.pooled = now() - s.up->made();
+    co_return true;
+  }
+  if (interrupted()) co_return false;
+  x_->failure_text = made.fault().message;
+  if (made.fault().kind == FaultKind::exhausted) s.flags |= Flag::upstream_overflow;
+  s.ended = made.fault().kind == FaultKind::cancelled ? Ended::client_gone : Ended::failed;
+  s.failure = Outcome::connect_failed;
+  co_return false;
+}
+
+// Whether we were stopped from our own side, and how that ends the attempt.
+bool HttpConnection::interrupted() {
+  RequestState& s = state();
+  if (s.client_gone) {
+    s.ended = Ended::client_gone;
+  } else if (s.bad_request) {
+    s.ended = s.response_started ? Ended::broken : Ended::bad_request;
+  } else if (s.whole_over || s.idle_over || s.request_over) {
+    s.ended = s.response_started ? Ended::broken : Ended::timed_out;
+  } else if (s.attempt_over) {
+    s.ended = s.response_started ? Ended::broken : Ended::failed;
+    s.failure = Outcome::try_timed_out;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+// Whether a failed attempt is followed by another.
+bool HttpConnection::earns_another(const Attempt& made) {
+  RequestState& s = state();
+  ClusterStats& stats = s.cluster->stats();
+  const RetrySituation situation{.retries_made = s.retries,
+                                 .retries_in_flight = s.cluster->retries_in_flight(),
+                                 .max_retries = s.cluster->config().max_retries,
+                                 .safe_method = http::is_safe(request().method),
+                                 .has_body = request().body.may_have_bytes(),
+                                 .body_sent = s.body_sent};
+  const RetryVerdict verdict = should_retry(s.rule->retry, made, situation);
+  if (verdict.retry == Retry::limit_reached) {
+    s.flags |= Flag::upstream_retry_limit_exceeded;
+    stats.upstream_rq_retry_limit_exceeded.add();
+  }
+  if (verdict.retry == Retry::over_budget) {
+    s.flags |= Flag::upstream_overflow;
+    stats.upstream_rq_retry_overflow.add();
+  }
+  return verdict.retry == Retry::yes;
+}
+
+bool HttpConnection::try_again() {
+  Exchange& x = *x_;
+  RequestState& s = x.state;
+  ClusterStats& stats = s.cluster->stats();
+  // Of a response, the verdict fell when it came.
+  if (s.ended != Ended::retry) {
+    if (has(s.flags, Flag::upstream_overflow)) return false;
+    const Attempt made{.outcome = s.failure,
+                       .connection_reused = s.pooled.has_value(),
+                       .request_sent = s.request_sent};
+    if (!earns_another(made)) return false;
+  }
+  if (s.retries++ == 0) s.cluster->retry_begins();
+  stats.upstream_rq_retry.add();
+  x.tried.push_back(s.host->name());
+  leave_host();
+  x.failure_text.clear();
+  s.ended = Ended::failed;
+  s.failure = Outcome::reset;
+  return true;
+}
+
+void HttpConnection::leave_host() {
+  RequestState& s = state();
+  if (s.up) {
+    ClusterStats& stats = s.cluster->stats();
+    if (s.reusable) {
+      s.cluster->give_back(std::move(s.up));
+    } else {
+      if (s.ended == Ended::client_gone || s.whole_over || s.attempt_over) {
+        stats.upstream_rq_tx_reset.add();
+        stats.upstream_cx_destroy_local_with_active_rq.add();
+      }
+      s.cluster->discard(std::move(s.up));
+      x_->answer = http::H1ResponseParser(chain_->limits);
+    }
+  }
+  s.host.release();
+}
+
+void HttpConnection::watch_client() {
+  if (state().complete && stream_->quiet()) stream_->notify(this);
+}
+
+void HttpConnection::came(net::Stream& stream) {
+  if (!input_.empty()) return;  // the next request has begun to come already
+  if (!in_) in_ = worker_.buffers().take();
+  const Result<net::Taken> taken = stream.read_now(in_.span());
+  if (!taken.ok() || taken->end) {
+    state().client_gone = true;
+    interrupt();
+    return;
+  }
+  input_ = in_.first(taken->bytes);
+  stats().downstream_cx_rx_bytes_total.add(taken->bytes);
+  if (input_.empty()) stream_->notify(this);
+}
+
+// Wakes whoever waits for the upstream side.
+void HttpConnection::interrupt() {
+  RequestState& s = state();
+  if (s.connecting) s.connecting->cancel();
+  if (s.uploading) s.uploading->cancel();
+  if (s.up) s.up->stream().close();
+}
+
+Task<Nothing> HttpConnection::upload() {
+  Cancel cancel(co_await cancellation_here());
+  state().uploading = &cancel;
+  co_await under(cancel, upload_rest());
+  state().uploading = nullptr;
+  co_return Nothing();
+}
+
+Task<Nothing> HttpConnection::upload_rest() {
+  RequestState& s = state();
+  http::H1RequestParser& parser = x_->parser;
+  net::Stream& up = s.up->stream();
+  const bool chunked = request().body.kind == BodyFraming::Kind::chunked;
+  std::string line;
+  if (request().expect_continue && s.bytes_received == 0) {
+    const Result<> said = co_await stream_->write_all("HTTP/1.1 100 Continue\r\n\r\n");
+    if (!said.ok()) co_return Nothing();
+  }
+  bool many = false;  // the last read filled its buffer
+  while (!s.complete) {
+    const H1Event event = parser.next(input_);  // the end of a body needs no byte after it
+    if (event == H1Event::more) {
+      if (stream_->quiet()) {
+        in_.release();
+        const Result<> ready = co_await stream_->readable();
+        if (!ready.ok()) co_return Nothing();
+      }
+      if (!in_ || (many && in_.size() == Buffers::small)) {
+        in_ = many ? worker_.buffers().take_large() : worker_.buffers().take();
+      }
+      const Result<net::Taken> taken = stream_->read_now(in_.span());
+      if (!taken.ok() || taken->end) {
+        s.client_gone = true;
+        interrupt();
+        co_return Nothing();
+      }
+      many = taken->bytes == in_.size();
+      input_ = in_.first(taken->bytes);
+      stats().downstream_cx_rx_bytes_total.add(taken->bytes);
+      s.progress = now();
+      continue;
+    }
+    line.clear();
+    Result<> sent = done();
+    if (event == H1Event::data) {
+      const std::string_view data = parser.data();
+      s.bytes_received += data.size();
+      if (chunked) http::write_chunk_start(line, data.size());
+      const std::array<std::string_view, 3> pieces{line, data, chunked ? "\r\n" : ""};
+      sent = co_await up.write_all(std::span(pieces));
+      s.cluster->stats().upstream_cx_tx_bytes_total.add(data.size());
+    } else if (event == H1Event::end) {
+      if (chunked) http::write_last_chunk(line, &parser.trailers());
+      if (!line.empty()) sent = co_await up.write_all(line);
+      request_is_complete();
+      watch_client();
+    } else if (event == H1Event::failed) {
+      s.bad_request = true;
+      interrupt();
+      co_return Nothing();
+    }
+    if (!sent.ok()) co_return Nothing();  // the server has perhaps answered without reading on
+  }
+  co_return Nothing();
+}
+
+}  // namespace fairlead::proxy

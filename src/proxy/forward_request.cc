@@ -1,0 +1,304 @@
+// One request, from its head to the endpoint that it goes to.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "http/h1_writer.h"
+#include "http/validate.h"
+#include "proxy/decide/rewrite.h"
+#include "proxy/http_connection.h"
+
+namespace fairlead::proxy {
+namespace {
+
+using http::BodyFraming;
+using http::FieldName;
+using http::H1Event;
+
+bool has_word(const std::vector<std::string>& words, std::string_view word) {
+  return std::any_of(words.begin(), words.end(),
+                     [&](const std::string& one) { return http::same_name(one, word); });
+}
+
+// Eight lower-case hexadecimal digits, the highest first in memory.
+std::uint64_t hexadecimal(std::uint32_t word) {
+  // Each byte of `digits` gets one digit's value, then its letter.
+  std::uint64_t digits = __builtin_bswap32(word);
+  digits = (digits | digits << 16) & 0x0000ffff0000ffff;
+  digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
+  digits = (digits >> 4 | digits << 8) & 0x0f0f0f0f0f0f0f0f;
+  const std::uint64_t letters = (digits + 0x0606060606060606) >> 4 & 0x0101010101010101;
+  return digits + 0x3030303030303030 + letters * ('a' - '0' - 10);
+}
+
+// 36 characters: a UUID of version 4 (RFC 9562 §5.4).
+std::string_view write_uuid(std::array<char, 40>& into, Random& random) {
+  const std::uint64_t high = (random.next() & ~0xf000ULL) | 0x4000ULL;
+  const std::uint64_t low = (random.next() & ~(0xcULL << 60)) | (0x8ULL << 60);
+  const std::array<std::uint64_t, 4> text{hexadecimal(high >> 32), hexadecimal(high & 0xffffffff),
+                                          hexadecimal(low >> 32), hexadecimal(low & 0xffffffff)};
+  const char* const digits = reinterpret_cast<const char*>(text.data());
+  into[8] = into[13] = into[18] = into[23] = '-';
+  std::memcpy(&into[0], digits, 8);
+  std::memcpy(&into[9], digits + 8, 4);
+  std::memcpy(&into[14], digits + 12, 4);
+  std::memcpy(&into[19], digits + 16, 4);
+  std::memcpy(&into[24], digits + 20, 12);
+  return {into.data(), 36};
+}
+
+// "10.0.0.1" of "10.0.0.1:80", "fd00::1" of "[fd00::1]:80".
+std::string_view host_of(std::string_view address) {
+  const std::string_view host = address.substr(0, address.rfind(':'));
+  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
+}
+
+}  // namespace
+
+void HttpConnection::begin() {
+  served_ = true;
+  keep_ = false;
+  Exchange& x = *x_;
+  x.tried.clear();
+  x.failure_text.clear();
+  x.upstream_local_text.clear();
+  RequestState& s = x.state;
+  s.table = worker_.table();
+  s.began = s.progress = now();
+  s.started = worker_.wall();
+  stats().downstream_rq_total.add();
+  stats().downstream_rq_active.add();
+}
+
+Task<HttpConnection::Then> HttpConnection::handle() {
+  begin();
+  RequestState& s = x_->state;
+  LocalReply reply;
+  if (!decide(reply)) co_return co_await answer_locally(std::move(reply));
+  prepare_request();
+  if (!gather(true)) co_return co_await answer_locally(failure_reply());
+  if (s.timeouts.idle) watch_stillness(*s.timeouts.idle);
+  if (!s.complete && manager().request_timeout.count() > 0) {
+    x_->request.set(*this, worker_.loop(), manager().request_timeout);
+  }
+
+  while (true) {
+    if (!find_host(reply)) co_return co_await answer_locally(std::move(reply));
+    co_await attempt();
+    if (s.ended == Ended::delivered || s.ended == Ended::tunnelled) break;
+    if (s.ended == Ended::broken || s.ended == Ended::client_gone) {
+      keep_ = false;
+      stream_->reset();
+      break;
+    }
+    if ((s.ended == Ended::failed || s.ended == Ended::retry) && try_again()) continue;
+    co_return co_await answer_locally(failure_reply());
+  }
+  const bool lingers = !keep_ && !s.complete && s.ended == Ended::delivered;
+  finish();
+  if (lingers) co_await linger();
+  co_return keep_ ? Then::next : Then::close;
+}
+
+bool HttpConnection::decide(LocalReply& reply) {
+  RequestState& s = state();
+  http::RequestHead& head = x_->parser.head();
+  if (manager().normalize_path && !head.is_connect()) {
+    const Result<> normal = normalise_path(head);
+    if (!normal.ok()) {
+      reply = {.status = 400, .details = "path_normalization_failed"};
+      reply.body = fmt::format("fairlead: {}.\n", normal.fault().message);
+      return false;
+    }
+  }
+  if (!check_upgrade(reply)) return false;
+  // Routes that stand in the listener go with it; those that it names are the newest.
+  const RouteTable* routes = (manager().routes ? *table_ : *s.table).routes(manager());
+  s.rule = routes ? match(*routes, head) : nullptr;
+  if (!s.rule) {
+    stats().no_route.add();
+    reply = {.status = 404, .flag = Flag::no_route_found, .details = "route_not_found"};
+    reply.body = routes ? fmt::format("fairlead: no route takes {} {} of host {}.\n",
+                                      http::printable(head.method), http::printable(head.path),
+                                      http::printable(head.authority))
+                        : fmt::format("fairlead: the routes {} are not known.\n",
+                                      http::printable(manager().route_config_name));
+    return false;
+  }
+  if (answers_itself(reply)) return false;
+  return decide_cluster(reply);
+}
+
+bool HttpConnection::answers_itself(LocalReply& reply) {
+  const config::Route& route = *state().rule->route;
+  if (route.kind == config::Route::Kind::forward) return false;
+  reply = {.flag = Flag::none, .details = "direct_response"};
+  if (route.kind == config::Route::Kind::direct) {
+    stats().rq_direct_response.add();
+    reply.status = static_cast<std::uint16_t>(route.direct.status);
+    reply.body = route.direct.body;
+  } else {
+    stats().rq_redirect.add();
+    reply.status = static_cast<std::uint16_t>(route.redirect.status);
+    reply.location = redirect_location(*state().rule, request());
+  }
+  return true;
+}
+
+bool HttpConnection::decide_cluster(LocalReply& reply) {
+  RequestState& s = state();
+  const config::RouteAction& action = s.rule->route->forward;
+  s.cluster_name = choose_cluster(action.clusters, worker_.random()).cluster;
+  s.cluster = worker_.cluster(s.cluster_name);
+  s.timeouts = timeouts_of(action, manager());
+  if (!s.cluster) {
+    stats().no_cluster.add();
+    reply = {.status = 503,
+             .flag = Flag::no_cluster_found,
+             .details = "cluster_not_found",
+             .undelivered = true};
+    reply.body = fmt::format("fairlead: the route leads to the cluster {}, which is not known.\n",
+                             s.cluster_name);
+    return false;
+  }
+  if (s.cluster->reached(Cluster::Limit::requests)) {
+    s.cluster->stats().upstream_rq_pending_overflow.add();
+    reply = {.status = 503,
+             .flag = Flag::upstream_overflow,
+             .details = "upstream_reset_before_response_started{overflow}",
+             .undelivered = true};
+    reply.body = fmt::format("fairlead: the cluster {} has as many requests as it may have.\n",
+                             s.cluster_name);
+    s.cluster = nullptr;
+    return false;
+  }
+  s.cluster->stats().upstream_rq_active.add();
+  return true;
+}
+
+bool HttpConnection::check_upgrade(LocalReply& reply) {
+  const http::RequestHead& head = request();
+  if (head.upgrade.empty() && !head.is_connect()) return true;
+  if (http::same_name(head.upgrade, "h2c")) return true;  // not passed on: RFC 9113 §3.1
+  const std::string_view what = head.is_connect() ? "CONNECT" : head.upgrade;
+  if (has_word(manager().upgrades, what)) {
+    state().upgrading = true;
+    return true;
+  }
+  stats().downstream_rq_ws_on_non_ws_route.add();
+  reply = {.status = 403, .details = "upgrade_failed"};
+  reply.body = fmt::format("fairlead: {} is not allowed here.\n", http::printable(what));
+  return false;
+}
+
+void HttpConnection::prepare_request() {
+  RequestState& s = state();
+  http::RequestHead& head = x_->parser.head();
+  const bool edge = manager().use_remote_address;
+  if (s.rule->changes_request) rewrite_request(*s.rule, head);
+  if (head.expect_continue || head.version == http::Version::http10) {
+    head.fields.remove(FieldName::expect);
+  }
+  if (edge) {
+    const std::string_view peer = host_of(remote_text_);
+    const std::string_view before = head.fields.value(FieldName::x_forwarded_for);
+    if (before.empty()) {
+      head.fields.remove(FieldName::x_forwarded_for);
+      head.fields.add({"x-forwarded-for", peer, FieldName::x_forwarded_for});
+    } else {
+      head.fields.set_copy("x-forwarded-for", fmt::format("{},{}", before, peer));
+    }
+  }
+  if (edge || !head.fields.has(FieldName::x_forwarded_proto)) {
+    head.fields.remove(FieldName::x_forwarded_proto);
+    head.fields.add({"x-forwarded-proto", "http", FieldName::x_forwarded_proto});
+  }
+  if (manager().generate_request_id) {
+    const bool anew = edge && !manager().preserve_external_request_id;
+    if (anew) head.fields.remove(FieldName::x_request_id);
+    if (anew || !head.fields.has(FieldName::x_request_id)) {
+      head.fields.add(
+          {"x-request-id", write_uuid(x_->request_id, worker_.random()), FieldName::x_request_id});
+    }
+  }
+  x_->out.clear();
+  http::write_request(x_->out, head, {.body = head.body, .pass_upgrade = s.upgrading});
+}
+
+// What of the body is here already: so much can be sent again.
+bool HttpConnection::gather(bool keep) {
+  RequestState& s = state();
+  const BodyFraming framing = request().body;
+  while (!s.complete) {
+    switch (x_->parser.next(input_)) {
+      case H1Event::data: {
+        const std::string_view data = x_->parser.data();
+        s.bytes_received += data.size();
+        if (!keep) break;
+        if (framing.kind == BodyFraming::Kind::chunked) {
+          http::write_chunk(x_->out, data);
+        } else {
+          x_->out += data;
+        }
+        break;
+      }
+      case H1Event::end:
+        if (keep && framing.kind == BodyFraming::Kind::chunked) {
+          http::write_last_chunk(x_->out, &x_->parser.trailers());
+        }
+        request_is_complete();
+        break;
+      case H1Event::failed:
+        s.bad_request = true;
+        s.ended = Ended::bad_request;
+        return false;
+      default:
+        return true;
+    }
+  }
+  return true;
+}
+
+void HttpConnection::request_is_complete() {
+  RequestState& s = state();
+  s.complete = true;
+  s.request_ended = now();
+  x_->request.cancel();
+  if (s.timeouts.whole && !s.upgrading) {
+    x_->whole.set(*this, worker_.loop(), *s.timeouts.whole);
+  }
+}
+
+bool HttpConnection::find_host(LocalReply& reply) {
+  RequestState& s = state();
+  Host* host = nullptr;
+  if (s.cluster->config().type == config::ClusterType::original_dst) {
+    if (worker_.leads_to_ourselves(dialled_, stream_->local().ip)) {
+      reply = {.status = 503, .flag = Flag::no_healthy_upstream, .details = "loop_refused"};
+      reply.body = fmt::format(
+          "fairlead: {} is this proxy itself; the request would go in a "
+          "circle.\n",
+          dialled_text_);
+      return false;
+    }
+    host = &s.cluster->at(dialled_);
+  } else {
+    host = s.cluster->pick(x_->tried);
+  }
+  if (!host) {
+    s.cluster->stats().upstream_cx_none_healthy.add();
+    reply = {.status = 503,
+             .flag = Flag::no_healthy_upstream,
+             .details = "no_healthy_upstream",
+             .undelivered = true};
+    reply.body = fmt::format("fairlead: no endpoint of the cluster {} is ready.\n", s.cluster_name);
+    return false;
+  }
+  s.host = HostHold(*host);
+  return true;
+}
+
+}  // namespace fairlead::proxy
