@@ -1,22 +1,24 @@
-// JSON as text, whatever bytes its strings hold.
+// JSON as text, whatever bytes its strings hold, and back. Compiled once: the library's templates
+// cost each source that calls them a second.
 #pragma once
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 
 namespace fairlead {
 
+[[nodiscard]] std::string json_text(const nlohmann::json& value, int indent = -1);
+[[nodiscard]] std::string json_text(const nlohmann::ordered_json& value, int indent = -1);
 // What is no UTF-8 becomes U+FFFD, where dump() by itself would throw: names of files, words of a
 // command line and peers' bytes need not be UTF-8. `indent`: -1 for one line.
-template <class Json>
-[[nodiscard]] std::string json_text(const Json& value, int indent = -1) {
-  return value.dump(indent, ' ', false, Json::error_handler_t::replace);
-}
 
+[[nodiscard]] nlohmann::json parse_json(std::string_view text);
+[[nodiscard]] nlohmann::ordered_json parse_ordered_json(std::string_view text);
+// Of text that is no JSON: a value whose is_discarded() holds, and that is neither object nor array
+// nor anything else.
+
+[[nodiscard]] bool fits_json(const std::string& text);
 // Whether JSON can hold `text` as it is: it is UTF-8.
-[[nodiscard]] inline bool fits_json(const std::string& text) {
-  using Json = nlohmann::json;
-  return json_text(Json(text)) == Json(text).dump(-1, ' ', false, Json::error_handler_t::ignore);
-}
 
 }  // namespace fairlead

@@ -18,6 +18,7 @@
 #include "explain/near.h"
 #include "explain/path.h"
 #include "explain/render.h"
+#include "http/fields.h"
 #include "http/validate.h"
 #include "kube/read.h"
 #include "lab/fabric.h"
@@ -142,20 +143,48 @@ Result<Ground> world_of_lab(const Wishes& wishes) {
 
 // ── the question ────────────────────────────────────────────────────────────────────────────────
 
-Result<std::vector<std::pair<std::string, std::string>>> headers_of(const Wishes& wishes) {
-  std::vector<std::pair<std::string, std::string>> headers;
-  for (const std::string& header : wishes.headers) {
-    const std::size_t colon = header.find(':');
-    if (colon == std::string::npos || colon == 0) {
-      return invalid(fmt::format("-H '{}': NAME: VALUE is expected", header));
-    }
-    std::string value = header.substr(colon + 1);
-    value.erase(0, value.find_first_not_of(' '));
-    if (!http::is_token(header.substr(0, colon))) {
-      return invalid(fmt::format("-H '{}': '{}' is no name of a header field", header,
-                                 header.substr(0, colon)));
-    }
-    headers.emplace_back(header.substr(0, colon), std::move(value));
+using Header = std::pair<std::string, std::string>;
+
+// Why such a field cannot be sent; empty: it can.
+std::string why_not_sent(const Header& header) {
+  const auto& [name, value] = header;
+  if (!http::is_token(name)) return fmt::format("'{}' is no name of a header field", name);
+  if (!http::is_field_value(value)) {
+    return fmt::format("{} is no value of a header field", http::printable(value));
+  }
+  if (http::same_name(name, "host") && !http::parse_authority(value)) {
+    return fmt::format("HOST or HOST:PORT is expected, not {}", http::printable(value));
+  }
+  if (http::same_name(name, "content-length") || http::same_name(name, "transfer-encoding")) {
+    return "the request is sent without a body, and cannot announce one";
+  }
+  if (http::same_name(name, "x-request-id")) {
+    return "the request gets one of its own, by which it is found again";
+  }
+  return {};
+}
+
+Result<Header> header_of(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string::npos || colon == 0) {
+    return invalid(fmt::format("-H {}: NAME: VALUE is expected", http::printable(text)));
+  }
+  Header header{text.substr(0, colon), text.substr(colon + 1)};
+  std::string& value = header.second;
+  value.erase(0, value.find_first_not_of(' '));
+  value.erase(value.find_last_not_of(' ') + 1);
+  const std::string why = why_not_sent(header);
+  if (!why.empty()) return invalid(fmt::format("-H {}: {}", http::printable(text), why));
+  return header;
+}
+
+Result<std::vector<Header>> headers_of(const Wishes& wishes) {
+  std::vector<Header> headers;
+  headers.reserve(wishes.headers.size());
+  for (const std::string& text : wishes.headers) {
+    Result<Header> header = header_of(text);
+    if (!header) return std::move(header).fault();
+    headers.push_back(std::move(*header));
   }
   return headers;
 }

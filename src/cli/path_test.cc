@@ -60,6 +60,22 @@ TEST_F(PathCommandTest, FoldersInAFolderAreNotEnteredAndNamed) {
                     Not(HasSubstr(".git"))));
 }
 
+TEST_F(PathCommandTest, FieldsThatCannotBeSentAreRefusedInWords) {
+  write("shop.yaml", shop);
+  const auto refused = [&](const std::string& header) {
+    const Ran ran = path("-H " + header);
+    EXPECT_EQ(ran.status, 2) << header;
+    return ran.said;
+  };
+  EXPECT_THAT(refused("'no colon'"), HasSubstr("NAME: VALUE is expected"));
+  EXPECT_THAT(refused("'a b: c'"), HasSubstr("'a b' is no name of a header field"));
+  EXPECT_THAT(refused("'a: b\nc: d'"), HasSubstr("is no value of a header field"));
+  EXPECT_THAT(refused("'Host: a b'"), HasSubstr("HOST or HOST:PORT is expected"));
+  EXPECT_THAT(refused("'Content-Length: 5'"), HasSubstr("sent without a body"));
+  EXPECT_THAT(refused("'X-Request-Id: mine'"), HasSubstr("gets one of its own"));
+  EXPECT_EQ(path("-H 'x-user:  jo '").status, 0);
+}
+
 TEST_F(PathCommandTest, SidecarsInANamespaceThatIsNotThere) {
   write("shop.yaml", shop);
   const Ran ran = path("--inject shpo");

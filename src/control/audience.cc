@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json_text.h"
+
 namespace fairlead::control {
 namespace {
 
@@ -35,7 +37,7 @@ std::vector<IpAddress> addresses_in(std::string_view list) {
 }  // namespace
 
 Audience audience_of(const xds::Node& node) {
-  const auto metadata = nlohmann::json::parse(node.metadata, nullptr, /*allow_exceptions=*/false);
+  const auto metadata = parse_json(node.metadata);
   Audience audience{.name_space = text_in(metadata, "NAMESPACE"),
                     .addresses = addresses_in(text_in(metadata, "INSTANCE_IPS")),
                     .envoy = node.user_agent_name == "envoy"};

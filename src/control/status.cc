@@ -144,7 +144,7 @@ std::string status_json(const Status& status) {
 }
 
 Result<std::string> describe_status(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const Json json = parse_ordered_json(text);
   if (!json.is_object()) return invalid("the answer is not control's status");
   try {
     const std::string world = json.value("world", "");

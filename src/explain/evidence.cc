@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/json_text.h"
+
 namespace fairlead::explain {
 namespace {
 
@@ -41,7 +43,7 @@ std::string header_of(const Exchange& exchange, std::string_view name) {
 
 // The sample app and many others tell in their answer which pod they are.
 std::string pod_named_in(const Exchange& exchange) {
-  const auto json = nlohmann::json::parse(exchange.body, nullptr, false);
+  const auto json = parse_json(exchange.body);
   if (!json.is_object()) return {};
   const auto pod = json.find("pod");
   return pod != json.end() && pod->is_string() ? pod->get<std::string>() : std::string();

@@ -303,7 +303,7 @@ std::string evidence_json(const Evidence& evidence) {
 }
 
 Result<Evidence> evidence_from_json(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = parse_ordered_json(text);
   if (!json.is_object()) return invalid("the evidence is no JSON object");
   Evidence evidence;
   for (const Json& each : list_at(json, "names")) evidence.names.push_back(name_answer_from(each));

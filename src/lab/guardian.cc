@@ -115,7 +115,7 @@ class Guardian {
     if (!size || *size == 0) return false;
     reader_.add(bytes);
     std::string text;
-    while (reader_.take(text)) show(json::parse(text, nullptr, false));
+    while (reader_.take(text)) show(parse_json(text));
     return true;
   }
 

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json_text.h"
 #include "kube/controllers.h"
 #include "kube/inject.h"
 #include "kube/services.h"
@@ -168,7 +169,7 @@ Task<Result<Progress>> ask_agent(net::Loop& loop, std::string socket) {
   if (!stream) co_return std::move(stream).fault();
   const Result<HttpAnswer> answer = co_await ask_http(**stream, "node", "/status");
   if (!answer) co_return answer.fault();
-  const json value = json::parse(answer->body, nullptr, false);
+  const json value = parse_json(answer->body);
   if (!value.is_object()) co_return invalid("the node's status is no JSON object");
   co_return Progress{.world = value.value("world", ""),
                      .applied = value.value("applied", ""),
@@ -183,7 +184,7 @@ Task<Result<Progress>> ask_control(net::Loop& loop, const Machine& machine) {
   const Result<HttpAnswer> answer =
       co_await ask_http(**stream, machine.addresses.v4.text() + ":8080", "/fairlead/status");
   if (!answer) co_return answer.fault();
-  const json value = json::parse(answer->body, nullptr, false);
+  const json value = parse_json(answer->body);
   if (!value.is_object()) co_return invalid("control's status is no JSON object");
   const bool current = value.value("current", false);
   Progress progress{.world = value.value("world", ""), .answered = true};

@@ -22,7 +22,7 @@ std::string to_json(const Options& options) {
 }
 
 Result<Options> read_options(std::string_view text) {
-  const json value = json::parse(text, nullptr, false);
+  const json value = parse_json(text);
   if (!value.is_object()) return invalid("the lab's options are no JSON object");
   try {
     Options options;

@@ -176,7 +176,7 @@ std::string to_json(const Record& record) {
 }
 
 Result<Record> read_record(std::string_view text) {
-  const json value = json::parse(text, nullptr, false);
+  const json value = parse_json(text);
   if (!value.is_object()) return invalid("lab.json holds no JSON object");
   try {
     Record record;

@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 // Folders of the container's own, in memory.
 constexpr std::array<std::string_view, 4> own_folders{"tmp", "var", "run", "mnt"};
 
-Result<> bind(const std::string& source, const std::string& target, unsigned long flags) {
+Result<> bind_mount(const std::string& source, const std::string& target, unsigned long flags) {
   if (::mount(source.c_str(), target.c_str(), nullptr, MS_BIND | flags, nullptr) == 0) {
     return done();
   }
@@ -130,7 +130,7 @@ Result<> bind_host(const std::string& top) {
     const bool folder = entry.is_directory(error);
     if (!folder && !entry.is_regular_file(error)) continue;
     if (Result<> made = folder ? make_folder(target) : make_file(target); !made) return made;
-    if (Result<> bound = bind("/" + name, target, MS_REC); !bound) return bound;
+    if (Result<> bound = bind_mount("/" + name, target, MS_REC); !bound) return bound;
     const bool kernels = name == "proc" || name == "sys" || name == "dev";
     if (kernels) continue;
     if (Result<> made = make_read_only(target, true); !made) return made;
@@ -160,7 +160,7 @@ Result<> bind_all(const std::string& top, const std::vector<Bind>& binds) {
   for (const Bind& one : binds) {
     const Result<std::string> target = make_place(top, one.target, !is_folder(one.source));
     if (!target) return target.fault();
-    if (Result<> bound = bind(one.source, *target, MS_REC); !bound) return bound;
+    if (Result<> bound = bind_mount(one.source, *target, MS_REC); !bound) return bound;
     if (!one.read_only) continue;
     if (Result<> made = make_read_only(*target, true); !made) return made;
   }
@@ -181,7 +181,7 @@ Result<> change_root(const Root& root) {
   if (Result<> made = make_own_folders(top); !made) return made;
   Result<std::string> program = make_place(top, std::string(program_folder) + "/fairlead", true);
   if (!program) return std::move(program).fault();
-  if (Result<> bound = bind(root.program, *program, 0); !bound) return bound;
+  if (Result<> bound = bind_mount(root.program, *program, 0); !bound) return bound;
   if (Result<> bound = bind_all(top, root.binds); !bound) return bound;
   if (::chdir(top.c_str()) != 0 || ::syscall(SYS_pivot_root, ".", ".") != 0 ||
       ::umount2(".", MNT_DETACH) != 0 || ::chdir("/") != 0) {

@@ -98,7 +98,7 @@ class Supervisor {
       if (!taken || taken->end) ::_exit(1);
       reader.add({bytes.data(), taken->bytes});
       std::string text;
-      while (reader.take(text)) hear(json::parse(text, nullptr, false));
+      while (reader.take(text)) hear(parse_json(text));
     }
   }
 

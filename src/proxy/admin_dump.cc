@@ -159,7 +159,7 @@ Result<Json> masked(const Json& configs, const DumpQuery& query) {
 }  // namespace
 
 Result<std::string> part_of_dump(const std::string& dump, const DumpQuery& query) {
-  Json whole = Json::parse(dump, nullptr, false);
+  Json whole = parse_ordered_json(dump);
   if (!whole.is_object() || !whole.contains("configs")) return invalid("there is no dump");
   Json configs = std::move(whole["configs"]);
   if (!query.name_regex.empty()) {

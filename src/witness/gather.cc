@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "base/json_text.h"
 #include "nft/apply.h"
 #include "nft/read.h"
 #include "witness/conntrack.h"
@@ -205,7 +206,7 @@ Result<std::vector<explain::ProxyRecord>> records_from_json(std::string_view tex
                                                             const std::string& proxy,
                                                             const Wanted& wanted,
                                                             std::uint64_t since) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = parse_json(text);
   const auto found = json.is_object() ? json.find("records") : json.end();
   if (!json.is_object() || found == json.end() || !found->is_array()) {
     return invalid("what the proxy says of its records is not what was expected");
@@ -229,7 +230,7 @@ explain::Speaks node_status(const std::string& node, const std::string& socket_p
     speaks.error = body.fault().describe();
     return speaks;
   }
-  const Json json = Json::parse(*body, nullptr, false);
+  const Json json = parse_json(*body);
   if (json.is_object()) {
     speaks.world = text_at(json, "applied");
     speaks.error = text_at(json, "error");

@@ -87,7 +87,7 @@ std::string order_json(const Order& order) {
 }
 
 Result<Order> order_from_json(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, false);
+  const Json json = parse_json(text);
   if (!json.is_object()) return invalid("the order is no JSON object");
   Order order{.where = at(json, "where", std::string()),
               .proxy = at(json, "proxy", false),

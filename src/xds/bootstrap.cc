@@ -345,9 +345,9 @@ std::string write_bootstrap(const SidecarBootstrap& sidecar) {
 std::string write_bootstrap(const Bootstrap& bootstrap) {
   Message message;
   write(bootstrap, message);
-  nlohmann::ordered_json json = nlohmann::ordered_json::parse(write_message(message));
+  nlohmann::ordered_json json = parse_ordered_json(write_message(message));
   // The library writes maps in no order of its own.
-  json["node"]["metadata"] = nlohmann::json::parse(json_text(json["node"]["metadata"]));
+  json["node"]["metadata"] = parse_json(json_text(json["node"]["metadata"]));
   return json_text(json, 2) + '\n';
 }
 

@@ -24,7 +24,7 @@ std::string time_text(WallTime time) {
 }
 
 Json json_of(const wire::Message& message) {
-  return Json::parse(write_message(message));
+  return parse_ordered_json(write_message(message));
 }
 
 template <class Message, class Value>

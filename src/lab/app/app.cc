@@ -95,7 +95,7 @@ Task<Json> call_on(net::Loop& loop, Resolver& resolver, const std::string& url,
   }
   call["status"] = answer->head.status;
   call["peer"] = answer->peer.text();
-  Json said = Json::parse(answer->body, nullptr, false);
+  Json said = parse_ordered_json(answer->body);
   if (said.is_object()) {
     call["answer"] = std::move(said);
   } else {
