@@ -1,6 +1,7 @@
 /* A proxy that does nothing: each connection gets one to the backend, and bytes are copied both ways by
- * the four system calls that no proxy over sockets can spare. It reads no HTTP, chooses nothing, logs
- * nothing. What it costs is the kernel's share of every proxy's figure, and the bound for ours.
+ * the four calls that a proxy over sockets makes: receive, send, receive, send. It reads no HTTP,
+ * chooses nothing, logs nothing. What it costs is the kernel's share of every proxy's figure, and the
+ * bound for ours.
  *   usage: bare PORT BACKEND_PORT */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
