@@ -1,6 +1,4 @@
 // What is said of a request that is over: counters, the access log, the record.
-#include <utility>
-
 #include "proxy/http_connection.h"
 
 namespace fairlead::proxy {

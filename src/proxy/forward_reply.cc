@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <utility>
 
 #include "http/h1_writer.h"
 #include "proxy/decide/rewrite.h"

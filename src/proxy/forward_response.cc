@@ -1,7 +1,6 @@
 // The response of an attempt, on its way downstream.
 #include <array>
 #include <charconv>
-#include <utility>
 
 #include "http/h1_writer.h"
 #include "proxy/decide/rewrite.h"
