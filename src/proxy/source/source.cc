@@ -23,7 +23,7 @@
 namespace fairlead::proxy {
 namespace {
 
-constexpr Duration save_after = std::chrono::seconds(1);  // so that a burst is one write
+constexpr Duration between_saves = std::chrono::milliseconds(250);  // so that a burst is two writes
 constexpr std::size_t largest_response = std::size_t{256} << 20U;
 
 http::GrpcConnectionOptions connection_options() {
@@ -161,8 +161,8 @@ void Source::State::apply(const xds::ClientStep& step) {
   if (step.snapshot) {
     heard = true;
     unsaved = !options.last_good_path.empty();
-    if (unsaved && !saving.armed()) saving.arm(save_after);
     use(step.snapshot, /*disk=*/false);
+    if (!saving.armed()) save();
   }
   arm_warming();
 }
@@ -183,11 +183,13 @@ void Source::State::warming_ended() {
   apply(step);
 }
 
+// The first at once: a proxy that dies a moment after it was ready has what it starts from.
 void Source::State::save() {
   if (!std::exchange(unsaved, false)) return;
   const Result<> written = write_last_good(options.last_good_path, client.last_good());
   if (!written.ok())
     log::warning("the last good configuration is not kept: " + written.fault().describe());
+  saving.arm(between_saves);
 }
 
 void Source::State::start_from_disk() {
@@ -358,8 +360,8 @@ Task<> Source::close() {
   State& state = *state_;
   state.take = [](const config::SnapshotPointer&) {};
   state.warming.stop();
-  state.saving.stop();
   state.save();
+  state.saving.stop();
   co_await state.gate.close();
 }
 

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "http/io/grpc.h"
@@ -90,6 +91,10 @@ xds::Bootstrap bootstrap_to(const SocketAddress& control) {
   return bootstrap;
 }
 
+Task<> moment(net::Loop& loop) {
+  static_cast<void>(co_await loop.sleep(std::chrono::milliseconds(5)));
+}
+
 class SourceTest : public testing::Test {
  protected:
   net::Loop loop;
@@ -107,13 +112,13 @@ class SourceTest : public testing::Test {
   Source::Take take() {
     return [this](config::SnapshotPointer snapshot) { snapshots.push_back(std::move(snapshot)); };
   }
-  // Until `world` is in force, or a long time has gone by.
-  Task<bool> until(Source& source, std::string world) {
-    for (int i = 0; i < 4000; ++i) {
-      if (source.status().world == world) co_return true;
-      static_cast<void>(co_await loop.sleep(std::chrono::milliseconds(5)));
-    }
-    co_return false;
+  // While the loop runs; false once a long time has gone by.
+  bool comes_true(const std::function<bool()>& expected) {
+    for (int i = 0; i < 4000 && !expected(); ++i) loop.run(moment(loop));
+    return expected();
+  }
+  bool in_force(const Source& source, const std::string& world) {
+    return comes_true([&] { return source.status().world == world; });
   }
   ~SourceTest() override { loop.run(control.close()); }
 };
@@ -124,7 +129,7 @@ TEST_F(SourceTest, BeginsWithTheBootstrapAndGoesOnWithControl) {
   ASSERT_THAT(snapshots, SizeIs(1));
   EXPECT_EQ(snapshots[0]->world, "static");
   EXPECT_FALSE(source.ready());
-  ASSERT_TRUE(loop.run(until(source, "1")));
+  ASSERT_TRUE(in_force(source, "1"));
   EXPECT_TRUE(source.ready());
   const SourceStatus status = source.status();
   EXPECT_TRUE(status.connected && status.dynamic && !status.from_disk);
@@ -141,12 +146,12 @@ TEST_F(SourceTest, BeginsWithTheBootstrapAndGoesOnWithControl) {
 TEST_F(SourceTest, ComesBackWhenControlDoes) {
   Source source(loop, options(), take());
   source.start();
-  ASSERT_TRUE(loop.run(until(source, "1")));
+  ASSERT_TRUE(in_force(source, "1"));
   loop.run(control.close());
   Control another(loop);
   another.target = world("2");
   another.listen(address);
-  ASSERT_TRUE(loop.run(until(source, "2")));
+  ASSERT_TRUE(in_force(source, "2"));
   EXPECT_TRUE(source.status().connected);
   EXPECT_GE(source.status().attempts, 2U);
   loop.run(source.close());
@@ -157,7 +162,7 @@ TEST_F(SourceTest, StartsFromDiskWhenControlIsNotThere) {
   {
     Source source(loop, options(), take());
     source.start();
-    ASSERT_TRUE(loop.run(until(source, "1")));
+    ASSERT_TRUE(in_force(source, "1"));
     loop.run(source.close());
   }
   loop.run(control.close());
@@ -172,13 +177,30 @@ TEST_F(SourceTest, StartsFromDiskWhenControlIsNotThere) {
   loop.run(source.close());
 }
 
+// As for one that is killed: nothing is left to the end.
+TEST_F(SourceTest, WhatIsInForceIsOnDiskSoon) {
+  Source source(loop, options(), take());
+  source.start();
+  ASSERT_TRUE(in_force(source, "1"));
+  const Result<std::string> first = read_last_good(folder.file("last-good"));
+  ASSERT_TRUE(first.ok()) << first.fault().describe();
+  loop.run(control.close());
+  Control another(loop);
+  another.target = world("2");
+  another.listen(address);
+  ASSERT_TRUE(in_force(source, "2"));
+  EXPECT_TRUE(comes_true([&] { return *read_last_good(folder.file("last-good")) != *first; }));
+  loop.run(source.close());
+  loop.run(another.close());
+}
+
 TEST_F(SourceTest, ADamagedFileIsIgnored) {
   std::ofstream(folder.file("last-good")) << "fairlead last good configuration 1 0\nrubbish";
   Source source(loop, options(), take());
   source.start();
   ASSERT_THAT(snapshots, SizeIs(1));
   EXPECT_EQ(snapshots[0]->world, "static");
-  ASSERT_TRUE(loop.run(until(source, "1")));
+  ASSERT_TRUE(in_force(source, "1"));
   loop.run(source.close());
 }
 
@@ -196,12 +218,7 @@ TEST_F(SourceTest, NamesComeAsAddresses) {
     return snapshots.back()->clusters.at("named")->endpoints.localities[0].endpoints;
   };
   EXPECT_THAT(endpoints(), IsEmpty());
-  for (int i = 0; i < 4000 && endpoints().empty(); ++i) {
-    loop.run([](net::Loop& on) -> Task<> {
-      static_cast<void>(co_await on.sleep(std::chrono::milliseconds(5)));
-    }(loop));
-  }
-  ASSERT_FALSE(endpoints().empty());
+  ASSERT_TRUE(comes_true([&] { return !endpoints().empty(); }));
   EXPECT_TRUE(endpoints()[0].address.ip.is_loopback());
   EXPECT_EQ(endpoints()[0].address.port, 7);
   EXPECT_THAT(endpoints()[0].host, IsEmpty());
