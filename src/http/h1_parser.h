@@ -88,6 +88,7 @@ class H1Parser {
   Step bad_line(std::size_t limit, std::uint16_t status, std::string_view what, std::string why);
   Step field_line(std::size_t limit, std::size_t most, std::string_view what);
   Step end_of_section(std::size_t limit, std::uint16_t too_large, std::string_view what);
+  Step head_fields(Fields& fields, std::string_view what);
   bool plain_fields(Fields& fields, std::size_t limit, std::size_t most);
   void settle(Fields& fields, char* text);
   [[nodiscard]] std::string describe_bad_field(const char* at) const;
@@ -146,6 +147,7 @@ class H1RequestParser : public H1Parser {
   H1Event read_head(std::string_view& bytes);
   bool first_bytes();
   Step request_line();
+  Step request_version(const char* at, std::size_t limit, std::string_view what);
   bool understand_target();
   bool understand_fields();
   bool understand_body();
