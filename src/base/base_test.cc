@@ -9,6 +9,7 @@
 #include "base/program_pages.h"
 #include "base/release.h"
 #include "base/result.h"
+#include "base/split.h"
 
 namespace fairlead {
 namespace {
@@ -81,6 +82,13 @@ TEST(ProgramPages, ComeBackWhenTheyAreTouched) {
   give_back_program_pages();
   EXPECT_EQ(SocketAddress::parse("10.0.0.1:80")->text(), before);
   EXPECT_EQ(from_errno(ECONNREFUSED, "connect").describe(), "connect: Connection refused");
+}
+
+TEST(Split, KeepsEmptyParts) {
+  using Parts = std::vector<std::string_view>;
+  EXPECT_EQ(split("", ','), Parts{""});
+  EXPECT_EQ(split("a", ','), Parts{"a"});
+  EXPECT_EQ(split(",a,,b,", ','), (Parts{"", "a", "", "b", ""}));
 }
 
 TEST(Lines, BreakAtBlanksAndHang) {

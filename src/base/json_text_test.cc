@@ -17,5 +17,14 @@ TEST(JsonText, TellsWhatFits) {
     EXPECT_FALSE(fits_json(text));
 }
 
+TEST(JsonText, ReadsMembersOfTheKindThatIsWanted) {
+  const nlohmann::json object{{"text", "a"}, {"number", 7U}, {"below", -7}};
+  EXPECT_EQ(text_at(object, "text"), "a");
+  EXPECT_EQ(text_at(object, "number"), "");
+  EXPECT_EQ(number_at(object, "number"), 7U);
+  for (const char* key : {"below", "text", "none"}) EXPECT_EQ(number_at(object, key), 0U) << key;
+  EXPECT_EQ(text_at(nlohmann::ordered_json(), "text"), "");
+}
+
 }  // namespace
 }  // namespace fairlead

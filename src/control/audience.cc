@@ -6,19 +6,10 @@
 #include <vector>
 
 #include "base/json_text.h"
+#include "base/split.h"
 
 namespace fairlead::control {
 namespace {
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    const std::size_t end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
-}
 
 std::string text_in(const nlohmann::json& metadata, const char* key) {
   if (!metadata.is_object()) return {};

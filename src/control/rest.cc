@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/json_text.h"
+#include "base/split.h"
 #include "control/compile/compile.h"
 #include "http/validate.h"
 
@@ -34,18 +35,6 @@ std::string indented(const Json& json) {
   return text;
 }
 
-std::vector<std::string> split(std::string_view text, char separator) {
-  std::vector<std::string> parts(1);
-  for (const char c : text) {
-    if (c == separator) {
-      parts.emplace_back();
-    } else {
-      parts.back().push_back(c);
-    }
-  }
-  return parts;
-}
-
 // ── Service keys: HOST[|PORT,PORT[|LABELS;LABELS]] ───────────────────────────────────────────────
 
 struct ServiceKey {
@@ -56,23 +45,23 @@ struct ServiceKey {
 
 Labels parse_labels(std::string_view text) {
   Labels labels;
-  for (const std::string& pair : split(text, ',')) {
+  for (const std::string_view pair : split(text, ',')) {
     const std::size_t equals = pair.find('=');
-    labels[pair.substr(0, equals)] =
-        equals == std::string::npos ? std::string() : pair.substr(equals + 1);
+    labels[std::string(pair.substr(0, equals))] =
+        equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
   }
   return labels;
 }
 
 ServiceKey parse_service_key(std::string_view text) {
-  const std::vector<std::string> parts = split(text, '|');
-  ServiceKey key{.host = parts[0], .ports = {""}};
+  const std::vector<std::string_view> parts = split(text, '|');
+  ServiceKey key{.host = std::string(parts[0]), .ports = {""}};
   if (parts.size() > 1) {
-    const std::vector<std::string> names = split(parts[1], ',');
+    const std::vector<std::string_view> names = split(parts[1], ',');
     key.ports = {names.begin(), names.end()};
   }
   if (parts.size() > 2 && !parts[2].empty()) {
-    for (const std::string& labels : split(parts[2], ';')) {
+    for (const std::string_view labels : split(parts[2], ';')) {
       key.labels.push_back(parse_labels(labels));
     }
   }

@@ -172,16 +172,6 @@ Json json_of(const Evidence& evidence) {
 
 // Reading: what is missing or of another kind stays as it was.
 
-std::string text_at(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-std::uint64_t number_at(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
-}
-
 std::optional<std::uint64_t> maybe_number_at(const Json& json, const char* key) {
   const auto found = json.find(key);
   if (found == json.end() || !found->is_number_unsigned()) return std::nullopt;

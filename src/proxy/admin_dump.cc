@@ -45,11 +45,6 @@ std::string type_of(std::string_view section) {
   return fmt::format("type.googleapis.com/envoy.admin.v3.{}", section);
 }
 
-std::string text_at(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 std::string name_of(const Json& member) {
   for (const char* resource : {"cluster", "listener", "route_config"}) {
     if (member.contains(resource)) return text_at(member[resource], "name");

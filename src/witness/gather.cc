@@ -30,16 +30,6 @@ constexpr milliseconds record_pause{20};
 
 // ── records ─────────────────────────────────────────────────────────────────────────────────────
 
-std::string text_at(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-std::uint64_t number_at(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
-}
-
 std::optional<SocketAddress> address_at(const Json& json, const char* key) {
   const Result<SocketAddress> address = SocketAddress::parse(text_at(json, key));
   return address ? std::optional(*address) : std::nullopt;

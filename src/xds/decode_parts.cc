@@ -6,6 +6,8 @@
 #include <cctype>
 #include <limits>
 
+#include "base/split.h"
+
 namespace fairlead::xds {
 namespace {
 
@@ -32,16 +34,6 @@ std::string kind_from(std::string_view words) {
     starts = false;
   }
   return kind;
-}
-
-std::vector<std::string_view> split(std::string_view text, char separator) {
-  std::vector<std::string_view> parts;
-  for (;;) {
-    const std::size_t end = text.find(separator);
-    parts.push_back(text.substr(0, end));
-    if (end == std::string_view::npos) return parts;
-    text.remove_prefix(end + 1);
-  }
 }
 
 // "/apis/networking.istio.io/v1/namespaces/default/virtual-service/echo"

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <limits>
 
+#include "base/split.h"
 #include "http/validate.h"
 
 namespace fairlead::lab::app {
@@ -32,16 +33,6 @@ std::string decoded(std::string_view text) {
     }
   }
   return made;
-}
-
-std::vector<std::string_view> split(std::string_view text, char by) {
-  std::vector<std::string_view> parts;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(by), text.size());
-    if (end > 0) parts.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
 }
 
 std::optional<double> number_of(std::string_view text) {
@@ -151,7 +142,9 @@ AppSettings settings_from(const Environment& environment) {
   settings.name_space = value("POD_NAMESPACE");
   guess_from_name(settings);
   if (const std::optional<std::string> calls = environment("APP_CALLS")) {
-    for (const std::string_view call : split(*calls, ' ')) settings.calls.emplace_back(call);
+    for (const std::string_view call : split(*calls, ' ')) {
+      if (!call.empty()) settings.calls.emplace_back(call);
+    }
   } else {
     settings.calls = calls_of(settings.service, settings.version);
   }
@@ -165,6 +158,7 @@ AppSettings settings_from(const Environment& environment) {
 Result<Wishes> wishes_from(std::string_view query) {
   Wishes wishes;
   for (const std::string_view pair : split(query, '&')) {
+    if (pair.empty()) continue;
     const std::size_t equals = std::min(pair.find('='), pair.size());
     const std::string value = decoded(pair.substr(std::min(equals + 1, pair.size())));
     if (Result<> taken = take(wishes, pair.substr(0, equals), value); !taken) {
