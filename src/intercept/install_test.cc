@@ -64,21 +64,26 @@ TEST(Install, ReplacingNeverLeavesAMomentUncaptured) {
   Pod pod({});
   std::atomic<bool> done = false;
   std::atomic<int> times = 0;
+  std::string refused;
   std::thread replacing([&] {
     pod.wire().pod.in([&] {
-      while (!done) {
+      for (; !done && refused.empty(); ++times) {
         const Result<> applied = apply(pod.kernel(), {});
-        if (!applied) break;
-        ++times;
+        if (!applied) refused = applied.fault().describe();
       }
     });
   });
   std::map<std::string, int> landings;
-  for (int i = 0; i < 1500; ++i) ++landings[pod.connect({"app", "10.96.0.12:9080"}).place];
+  int connections = 0;
+  // However the two threads take turns on a busy machine.
+  for (; connections < 1500 || (times < 20 && connections < 100'000); ++connections) {
+    ++landings[pod.connect({"app", "10.96.0.12:9080"}).place];
+  }
   done = true;
   replacing.join();
-  EXPECT_GT(times, 20);
-  EXPECT_EQ(landings, (std::map<std::string, int>{{"pod:15001", 1500}}));
+  EXPECT_EQ(refused, "");
+  EXPECT_GE(times, 20);
+  EXPECT_EQ(landings, (std::map<std::string, int>{{"pod:15001", connections}}));
 }
 
 TEST(Install, RemoveLeavesNothing) {

@@ -369,11 +369,11 @@ TEST_F(ForwardTest, ARequestThatTakesTooLongIs504) {
     (void)wire.message();  // until the proxy gives up
   });
   config::Route route = route_to("app");
-  route.forward.timeout = config::Milliseconds{100};
+  route.forward.timeout = config::Milliseconds{300};
   start(manager_of({route}), cluster_of("app", {app.address()}));
   const std::string response = ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_THAT(response, StartsWith("HTTP/1.1 504 "));
-  EXPECT_THAT(response, HasSubstr("did not answer within 100 ms"));
+  EXPECT_THAT(response, HasSubstr("did not answer within 300 ms"));
   EXPECT_EQ(last_record().flags, Flag::upstream_request_timeout);
 }
 

@@ -96,7 +96,7 @@ TEST_F(TimeoutTest, TheTimeOfARequestIsForAllItsTries) {
 
 TEST_F(TimeoutTest, AResponseThatTakesTooLongIsCutOff) {
   Server app(breaking_off());
-  start_with(Milliseconds{200}, app.address());
+  start_with(Milliseconds{500}, app.address());
   Wire wire = client();
   ASSERT_TRUE(wire.send(get));
   EXPECT_THAT(wire.all(), ::testing::EndsWith("\r\n\r\nhello"));
@@ -165,7 +165,7 @@ TEST_F(TimeoutTest, ARequestInWhichNothingMovesIs504) {
 TEST_F(TimeoutTest, AResponseInWhichNothingMovesIsCutOff) {
   Server app(breaking_off());
   config::HttpConnectionManager manager = manager_of({route_to("app")});
-  manager.stream_idle_timeout = Milliseconds{100};
+  manager.stream_idle_timeout = Milliseconds{500};
   start(std::move(manager), cluster_of("app", {app.address()}));
   Wire wire = client();
   ASSERT_TRUE(wire.send(get));
@@ -195,7 +195,7 @@ class TunnelTimeoutTest : public TimeoutTest {
 };
 
 TEST_F(TunnelTimeoutTest, ATunnelInWhichNothingMovesEnds) {
-  start_tunnel(Milliseconds{100});
+  start_tunnel(Milliseconds{500});
   EXPECT_EQ(wire_.all(), "");
   EXPECT_EQ(last_record().status, 101U);
   EXPECT_EQ(last_record().flags, Flag::stream_idle_timeout);
@@ -213,11 +213,11 @@ TEST_F(TunnelTimeoutTest, ATunnelInUseLastsLongerThanItMayBeSilent) {
 
 TEST_F(TimeoutTest, AnIdleConnectionEndsAndABusyOneDoesNot) {
   Server app(Server::answering([](const std::string&) {
-    std::this_thread::sleep_for(milliseconds(400));
+    std::this_thread::sleep_for(milliseconds(900));
     return ok_with("slow");
   }));
   config::HttpConnectionManager manager = manager_of({route_to("app")});
-  manager.idle_timeout = Milliseconds{100};
+  manager.idle_timeout = Milliseconds{300};
   start(std::move(manager), cluster_of("app", {app.address()}));
   Wire used = client();
   ASSERT_TRUE(used.send(get));
@@ -313,7 +313,7 @@ TEST(TcpTimeout, AConnectionInWhichNothingMovesEnds) {
   config::TcpProxy tcp;
   tcp.stat_prefix = "tcp";
   tcp.clusters.push_back({.cluster = "app"});
-  tcp.idle_timeout = Milliseconds{200};
+  tcp.idle_timeout = Milliseconds{500};
   RunningProxy proxy;
   ASSERT_TRUE(proxy
                   .apply(snapshot_of({listener_of("front", std::move(tcp))},

@@ -79,7 +79,7 @@ TEST_F(ListenerTest, FirstBytesDecideAndSilenceIsTcpAfterAWhile) {
   Server tcp(greeter());
   ASSERT_TRUE(proxy_
                   .apply(snapshot_of(
-                      {guessing(config::Milliseconds{200})},
+                      {guessing(config::Milliseconds{500})},
                       {cluster_of("http", {http.address()}), cluster_of("tcp", {tcp.address()})}))
                   .empty());
   Wire web = Wire::to(proxy_.address());

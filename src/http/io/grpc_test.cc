@@ -132,7 +132,7 @@ TEST_F(Grpc, AnUnknownMethodIsSaidToBe) {
 }
 
 TEST_F(Grpc, ACallThatTakesTooLongEndsOnBothSides) {
-  const auto log = loop.run(talk(loop, address, request("Wait", milliseconds(50)), {}));
+  const auto log = loop.run(talk(loop, address, request("Wait", milliseconds(500)), {}));
   ASSERT_TRUE(log.ok()) << log.fault().describe();
   EXPECT_EQ(*log, "waiting; DEADLINE_EXCEEDED the call's time is over");
   EXPECT_EQ(service.why_cancelled, "while asleep");
@@ -237,13 +237,13 @@ TEST(GrpcClient, APeerThatAnswersNothingIsGivenUp) {
 }
 
 Task<Result<std::string>> patience(net::Loop& loop, SocketAddress to) {
-  auto channel = co_await channel_to(loop, to, {.keepalive = milliseconds(250)});
+  auto channel = co_await channel_to(loop, to, {.keepalive = milliseconds(500)});
   if (!channel.ok()) co_return channel.fault();
   auto call = channel->call({.method = "/test/Wait", .authority = "test"});
   if (!call.ok()) co_return call.fault();
   auto greeting = co_await call->receive();
   if (!greeting.ok()) co_return greeting.fault();
-  if (auto slept = co_await loop.sleep(milliseconds(900)); !slept.ok()) co_return slept.fault();
+  if (auto slept = co_await loop.sleep(milliseconds(1800)); !slept.ok()) co_return slept.fault();
   co_return call->ended() ? "ended" : "open";
 }
 

@@ -158,11 +158,11 @@ Task<Result<http::Answer>> ask_and_close(Shop& shop, App& app) {
   // The request is being answered when the app is told to end.
   const auto ask = [](Shop& within) {
     return http::fetch(within.loop, within.front_at,
-                       {.path = "/?delay=200ms", .authority = {}, .fields = {}, .body = {}},
+                       {.path = "/?delay=600ms", .authority = {}, .fields = {}, .body = {}},
                        {.limits = {}, .connect = {}});
   };
   const auto close = [](Shop& within, App& closing) -> Task<Nothing> {
-    static_cast<void>(co_await within.loop.sleep(std::chrono::milliseconds(50)));
+    static_cast<void>(co_await within.loop.sleep(std::chrono::milliseconds(200)));
     co_await closing.close();
     co_return Nothing{};
   };
