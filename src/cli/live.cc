@@ -187,12 +187,11 @@ witness::Request request_of(const lab::Found& lab, const explain::Call& call,
   witness::Request request{.http = path.scheme == "http",
                            .host = call.to.host,
                            .port = call.to.port,
-                           .method = call.method,
-                           .path = call.to.path,
-                           .headers = call.headers,
+                           .head = call.method == "HEAD",
                            .id = fresh_id(),
                            .uid = user.uid,
                            .gid = user.gid};
+  request.text = explain::request_text(call, request.id);
   if (const Result<IpAddress> literal = IpAddress::parse(call.to.host); literal) {
     // What Linux takes it for, so that conntrack's entry is known again.
     if (literal->is_unspecified()) request.address = literal->is_v4() ? "127.0.0.1" : "::1";

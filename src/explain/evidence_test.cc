@@ -228,6 +228,13 @@ TEST(Evidence, WhatAProxyRefusesWithoutARecordHasNotArrived) {
   evidence.exchange->body = "too long";
   evidence.exchange->headers.clear();
   EXPECT_EQ(laid(evidence).judgement.cause, "431: too long");
+  // The far proxy has a record that names nobody behind it.
+  Evidence far = seen_through_proxies();
+  far.exchange->status = 431;
+  far.exchange->body = "too long";
+  far.records[1].flags = "DPE";
+  far.records[1].upstream_remote.reset();
+  EXPECT_EQ(laid(far).judgement.cause, "431 DPE: too long");
   // With a record, it is one that leads nowhere.
   Evidence recorded = seen_through_proxies();
   recorded.exchange->status = 400;

@@ -67,6 +67,10 @@ struct Call {
   std::vector<nft::Prefix> within;  // nothing outside of these can be reached; empty: all may be
 };
 
+[[nodiscard]] std::string request_text(const Call& call, std::string_view id);
+// The HTTP/1.1 request itself, with `id` as its x-request-id (36 characters): the bytes that are
+// spoken of, and that --live sends.
+
 [[nodiscard]] std::vector<IpAddress> in_hosts_file(const Caller& from, std::string_view host);
 // What the caller's own /etc/hosts says, which an app reads before it asks DNS: of localhost and of
 // its own name. Empty: nothing.

@@ -377,6 +377,22 @@ TEST(Failure, WithinALabNoWayLeadsOut) {
   EXPECT_TRUE(path_in(world, "outsider", "http://192.0.2.1/").arrives());
 }
 
+// It is parsed by the proxy's own parser, with its limits.
+TEST(Failure, ARequestThatTheProxyRefuses) {
+  const auto world = world_from(shop());
+  const auto cause = [&](const std::string& from, std::size_t size, int count) {
+    Call call{.from = *find_caller(*world, from), .to = *parse_target("http://reviews:9080/")};
+    call.headers.assign(count, {"x-a", std::string(size, 'a')});
+    Knowledge knowledge(world);
+    return explain(knowledge, call).failure;
+  };
+  EXPECT_EQ(cause("productpage", 60'000, 1), "");
+  EXPECT_EQ(cause("productpage", 62'000, 1), "431: the request's head is longer than 61440 bytes");
+  EXPECT_EQ(cause("productpage", 1, 97), "");
+  EXPECT_EQ(cause("productpage", 1, 98), "431: the request's head is made of more than 100 fields");
+  EXPECT_EQ(cause("outsider", 62'000, 1), "431: the request's head is longer than 61440 bytes");
+}
+
 TEST(Failure, AServiceWithoutEndpoints) {
   const auto world = world_from(shop());
   const std::string why = "Service default/empty has no endpoint: no pod has the labels app=nobody";

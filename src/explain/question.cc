@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "explain/endpoints.h"
 #include "explain/near.h"
 #include "explain/path.h"
 #include "http/fields.h"
@@ -285,6 +286,24 @@ Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND, std::string_v
                              elsewhere ? fmt::format("; in another namespace there is {}",
                                                      pod_name(*meant_by(world, "", name).front()))
                                        : did_you_mean(text, all_names(world, with_namespace))));
+}
+
+std::string request_text(const Call& call, std::string_view id) {
+  std::string host = host_and_port(call.to.host, call.to.port);
+  if (call.to.port == 80) host.resize(host.size() - 3);
+  std::string fields;
+  bool agent = false;
+  for (const auto& [name, value] : call.headers) {
+    if (http::same_name(name, "host")) {
+      host = value;
+      continue;
+    }
+    agent = agent || http::same_name(name, "user-agent");
+    fields += fmt::format("{}: {}\r\n", name, value);
+  }
+  if (!agent) fields += "user-agent: fairlead-path\r\n";
+  return fmt::format("{} {} HTTP/1.1\r\nhost: {}\r\n{}x-request-id: {}\r\n\r\n", call.method,
+                     call.to.path, host, fields, id);
 }
 
 }  // namespace fairlead::explain

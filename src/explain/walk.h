@@ -115,7 +115,6 @@ class Walk {
   void deliver(Way way, const AtProxy& at, const config::Cluster& cluster);
   void send_out(Way way, const AtProxy& at, const SocketAddress& to);
 
-  [[nodiscard]] http::RequestHead head() const;
   [[nodiscard]] IpAddress address_of(const mesh::Workload* workload, Family family) const;
   [[nodiscard]] std::string name_at(const SocketAddress& address) const;
   // "namespace/name" of the workload there; empty when there is none.

@@ -8,12 +8,17 @@
 #include "control/compile/compile.h"
 #include "explain/endpoints.h"
 #include "explain/walk.h"
+#include "http/h1_parser.h"
 #include "proxy/decide/balance.h"
+#include "proxy/decide/limits.h"
 #include "proxy/decide/match.h"
 #include "proxy/decide/rewrite.h"
 
 namespace fairlead::explain {
 namespace {
+
+// As long as any: it counts in the size of a request's head.
+constexpr std::string_view some_id = "00000000-0000-4000-8000-000000000000";
 
 std::vector<Refusal> told(const proxy::Refusals& refusals) {
   std::vector<Refusal> all;
@@ -80,24 +85,6 @@ Named service_behind(const mesh::World& world, const std::string& cluster) {
 }
 
 }  // namespace
-
-http::RequestHead Walk::head() const {
-  http::RequestHead head;
-  head.method = head.fields.keep(call_.method);
-  head.path = head.fields.keep(call_.to.path);
-  head.target = head.path;
-  std::string shown = host_and_port(call_.to.host, call_.to.port);
-  if (call_.to.port == 80) shown.resize(shown.size() - 3);
-  for (const auto& [name, value] : call_.headers) {
-    if (http::same_name(name, "host")) shown = value;
-  }
-  head.authority = head.fields.keep(shown);
-  head.fields.add_copy("Host", shown);
-  for (const auto& [name, value] : call_.headers) {
-    if (!http::same_name(name, "host")) head.fields.add_copy(name, value);
-  }
-  return head;
-}
 
 void Walk::enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t capture_port,
                        const SocketAddress& source, const SocketAddress& dialled) {
@@ -170,7 +157,14 @@ void Walk::route(Way way, const AtProxy& at, const config::HttpConnectionManager
   }
   const auto table = proxy::RouteTable::make(routes);
   if (!table) return fail(std::move(way), table.fault().describe());
-  http::RequestHead request = head();
+  http::H1RequestParser parser(proxy::limits_of(manager));
+  const std::string text = request_text(call_, some_id);
+  std::string_view bytes = text;
+  if (parser.next(bytes) != http::H1Event::head) {
+    hop.says = "none: the request is refused";
+    return fail(std::move(way), fmt::format("{}: {}", parser.error().status, parser.error().why));
+  }
+  http::RequestHead& request = parser.head();
   if (manager.normalize_path) {
     if (Result<> normal = proxy::normalise_path(request); !normal) {
       hop.says = std::string(request.path);

@@ -169,7 +169,7 @@ H1Parser::Step H1Parser::field_line(std::size_t limit, std::size_t most, std::st
     return Step::failed;
   }
   if (lines_.size() > most) {
-    fail(too_large, fmt::format("{} with more than {} fields", what, most));
+    fail(too_large, fmt::format("{} made of more than {} fields", what, most));
     return Step::failed;
   }
   return Step::line;

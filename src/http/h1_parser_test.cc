@@ -307,13 +307,13 @@ TEST(Requests, LimitsNameTheirStatus) {
           {host("A: " + std::string(200, 'v')), "failed 431"},
           {host("A : " + std::string(200, 'v') + "\r\n"), "failed 431"},
           {host("A: b\r\nC: d\r\nE: f\r\n\r\n"),
-           "failed 431 the request's head is with more than 3"},
+           "failed 431 the request's head is made of more than 3"},
           {chunked + "0\r\nA: " + std::string(40, 't') + "\r\n\r\n",
            "head POST / a HTTP/1.1 chunked\nfields Host='a' Transfer-Encoding='chunked'\n"
            "failed 431 the trailers are longer than 30 bytes"},
           {chunked + "0\r\nA: b\r\nC: d\r\n\r\n",
            "head POST / a HTTP/1.1 chunked\nfields Host='a' Transfer-Encoding='chunked'\n"
-           "failed 431 the trailers are with more than 1"},
+           "failed 431 the trailers are made of more than 1"},
           {chunked + "000000000000001\r\n",
            "head POST / a HTTP/1.1 chunked\nfields Host='a' Transfer-Encoding='chunked'\n"
            "failed 400 a chunk's size line is longer than 12 bytes"},

@@ -15,6 +15,7 @@ struct Limits {
   std::size_t chunk_line_bytes = 1024;                // size and extensions of one chunk
   std::size_t chunk_extension_bytes = std::size_t{16} * 1024;  // in all chunks of a message
   std::uint32_t interim_responses = 16;                        // 1xx before the response proper
+  bool operator==(const Limits&) const = default;
 };
 
 }  // namespace fairlead::http

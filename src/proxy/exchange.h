@@ -118,7 +118,7 @@ struct RequestState {
 struct Exchange {
   http::H1RequestParser parser;
   http::H1ResponseParser answer;
-  std::size_t head_bytes = http::Limits().head_bytes;  // what the parsers were made for
+  http::Limits limits;  // what the parsers were made for
   bool soiled = false;  // a parser stopped in the middle of a message: not to be used again
 
   std::string out;    // the request as sent upstream: head, and the body that came with it

@@ -61,10 +61,10 @@ void HttpConnection::abort() {
 
 void HttpConnection::take_exchange() {
   x_ = worker_.take_exchange();
-  if (x_->head_bytes == chain_->limits.head_bytes) return;
+  if (x_->limits == chain_->limits) return;
   x_->parser = http::H1RequestParser(chain_->limits);
   x_->answer = http::H1ResponseParser(chain_->limits);
-  x_->head_bytes = chain_->limits.head_bytes;
+  x_->limits = chain_->limits;
 }
 
 void HttpConnection::rest() {

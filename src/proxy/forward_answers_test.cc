@@ -100,6 +100,26 @@ TEST_F(AnswersTest, OurErrorsToHeadHaveNoBody) {
   EXPECT_THAT(all, EndsWith("\r\n\r\n"));
 }
 
+TEST_F(AnswersTest, WhatIsNoRequestToUsIsRecordedToo) {
+  config::HttpConnectionManager manager = manager_of({route_to("app")});
+  manager.max_headers_count = 3;
+  start(std::move(manager), cluster_of("app", {}));
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\nx-1: a\r\nx-2: a\r\n\r\n"),
+              StartsWith("HTTP/1.1 503 "));
+  const std::string response =
+      ask("GET / HTTP/1.1\r\nHost: a\r\nx-1: a\r\nx-2: a\r\nx-3: a\r\n\r\n");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 431 "));
+  EXPECT_THAT(response, HasSubstr("made of more than 3 fields"));
+  EXPECT_TRUE(eventually([&] { return proxy_.records().size() == 2; }));
+  const Record record = proxy_.records().back();
+  EXPECT_EQ(record.status, 431U);
+  EXPECT_EQ(record.flags, Flag::downstream_protocol_error);
+  EXPECT_EQ(record.listener.view(), "front");
+  EXPECT_EQ(record.downstream_local, proxy_.address());
+  EXPECT_FALSE(record.upstream_remote);
+  EXPECT_THAT(proxy_.stats("downstream_rq_too_large"), HasSubstr("too_large: 1\n"));
+}
+
 // ── Asking before sending ────────────────────────────────────────────────────────────────────────
 
 constexpr std::string_view asking =

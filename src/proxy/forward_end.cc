@@ -89,21 +89,27 @@ void HttpConnection::log_end() {
   worker_.log(*chain_, entry);
 }
 
+// With what holds for all requests of this connection.
+Record& HttpConnection::new_record() {
+  Record& record = worker_.records().add();
+  record.direction = chain_->listener->direction;
+  record.downstream_remote = stream_->peer();
+  record.downstream_local = stream_->local();
+  record.original_destination = dialled_;
+  record.listener = chain_->listener->name;
+  record.filter_chain = chain_->chain->name;
+  return record;
+}
+
 void HttpConnection::record_end() {
   RequestState& s = state();
-  Record& record = worker_.records().add();
+  Record& record = new_record();
   record.id = request().fields.value(FieldName::x_request_id);
   record.method = request().method;
   record.path = request().path;
   record.started = s.started;
   record.duration = now() - s.began;
-  record.direction = chain_->listener->direction;
-  record.downstream_remote = stream_->peer();
-  record.downstream_local = stream_->local();
-  record.original_destination = dialled_;
   record.upstream_local = s.upstream_local;
-  record.listener = chain_->listener->name;
-  record.filter_chain = chain_->chain->name;
   if (s.rule) {
     record.virtual_host = s.rule->host->name;
     record.route = s.rule->route->name;

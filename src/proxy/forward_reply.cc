@@ -160,6 +160,12 @@ void HttpConnection::refuse(std::uint16_t status, std::string_view why, std::str
   entry.filter_chain = chain_->chain->name;
   entry.connection_id = id_;
   worker_.log(*chain_, entry);
+  Record& record = new_record();
+  record.started = entry.started;
+  record.world = worker_.table()->snapshot().world;
+  record.status = status;
+  record.flags = flag;
+  record.bytes_sent = entry.bytes_sent;
   x_->soiled = true;
 }
 

@@ -65,6 +65,7 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   void finish();
   void count_end();
   void log_end();
+  Record& new_record() LIFETIMEBOUND;
   void record_end();
   void watch_client();
   void came(net::Stream& stream) override;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "proxy/decide/filter_chain.h"
+#include "proxy/decide/limits.h"
 #include "proxy/detect.h"
 #include "proxy/exchange.h"
 #include "proxy/forward.h"
@@ -363,8 +364,7 @@ ChainPointer Worker::chain_of(const std::shared_ptr<const config::Listener>& lis
   if (made.http) {
     made.http_stats = stats_.http(number_, made.http->stat_prefix);
     made.logs = targets_of(made.http->access_logs);
-    made.limits.head_bytes = std::size_t{made.http->max_request_headers_kb} * 1024;
-    made.limits.fields = made.http->max_headers_count;
+    made.limits = limits_of(*made.http);
   } else {
     made.tcp_stats = stats_.tcp(number_, made.tcp->stat_prefix);
     made.logs = targets_of(made.tcp->access_logs);

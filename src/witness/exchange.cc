@@ -76,25 +76,6 @@ explain::NameAnswer answer_for(const std::string& server, const std::string& can
 
 // ── HTTP ────────────────────────────────────────────────────────────────────────────────────────
 
-std::string request_text(const Request& request) {
-  const bool v6 = request.host.find(':') != std::string::npos;
-  std::string host = v6 ? '[' + request.host + ']' : request.host;
-  if (request.port != 80) host += ':' + std::to_string(request.port);
-  std::string fields;
-  bool agent = false;
-  for (const auto& [name, value] : request.headers) {
-    if (http::same_name(name, "host")) {
-      host = value;
-      continue;
-    }
-    agent = agent || http::same_name(name, "user-agent");
-    fields += fmt::format("{}: {}\r\n", name, value);
-  }
-  if (!agent) fields += "user-agent: fairlead-path\r\n";
-  return fmt::format("{} {} HTTP/1.1\r\nhost: {}\r\n{}x-request-id: {}\r\n\r\n", request.method,
-                     request.path, host, fields, request.id);
-}
-
 struct Answer {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;
@@ -142,11 +123,11 @@ Result<Answer> read_answer(Socket& socket, bool head, std::size_t most, Deadline
 
 void speak_http(Socket& socket, const Request& request, Deadline deadline,
                 explain::Exchange& exchange) {
-  if (Result<> sent = socket.send_all(request_text(request), deadline); !sent) {
+  if (Result<> sent = socket.send_all(request.text, deadline); !sent) {
     exchange.error = sent.fault().describe();
     return;
   }
-  Result<Answer> answer = read_answer(socket, request.method == "HEAD", most_body, deadline);
+  Result<Answer> answer = read_answer(socket, request.head, most_body, deadline);
   if (!answer) {
     exchange.error = answer.fault().describe();
     return;

@@ -33,8 +33,6 @@ std::vector<std::string> texts_at(const Json& json, const char* key) {
 }
 
 Json json_of(const Request& request) {
-  Json headers = Json::array();
-  for (const auto& [name, value] : request.headers) headers.push_back({name, value});
   return {{"http", request.http},
           {"host", request.host},
           {"address", request.address},
@@ -42,9 +40,8 @@ Json json_of(const Request& request) {
           {"names", request.names},
           {"servers", request.servers},
           {"preferV6", request.prefer_v6},
-          {"method", request.method},
-          {"path", request.path},
-          {"headers", headers},
+          {"text", request.text},
+          {"head", request.head},
           {"id", request.id},
           {"uid", request.uid},
           {"gid", request.gid},
@@ -52,27 +49,19 @@ Json json_of(const Request& request) {
 }
 
 Request request_from(const Json& json) {
-  Request request{.http = at(json, "http", true),
-                  .host = at(json, "host", std::string()),
-                  .address = at(json, "address", std::string()),
-                  .port = at(json, "port", std::uint16_t{80}),
-                  .names = texts_at(json, "names"),
-                  .servers = texts_at(json, "servers"),
-                  .prefer_v6 = at(json, "preferV6", false),
-                  .method = at(json, "method", std::string("GET")),
-                  .path = at(json, "path", std::string("/")),
-                  .id = at(json, "id", std::string()),
-                  .uid = at(json, "uid", std::uint32_t{0}),
-                  .gid = at(json, "gid", std::uint32_t{0}),
-                  .patience_milliseconds = at(json, "patienceMilliseconds", std::uint32_t{20000})};
-  const auto headers = json.find("headers");
-  if (headers == json.end() || !headers->is_array()) return request;
-  for (const Json& each : *headers) {
-    const bool pair =
-        each.is_array() && each.size() == 2 && each[0].is_string() && each[1].is_string();
-    if (pair) request.headers.emplace_back(each[0].get<std::string>(), each[1].get<std::string>());
-  }
-  return request;
+  return {.http = at(json, "http", true),
+          .host = at(json, "host", std::string()),
+          .address = at(json, "address", std::string()),
+          .port = at(json, "port", std::uint16_t{80}),
+          .names = texts_at(json, "names"),
+          .servers = texts_at(json, "servers"),
+          .prefer_v6 = at(json, "preferV6", false),
+          .text = at(json, "text", std::string()),
+          .head = at(json, "head", false),
+          .id = at(json, "id", std::string()),
+          .uid = at(json, "uid", std::uint32_t{0}),
+          .gid = at(json, "gid", std::uint32_t{0}),
+          .patience_milliseconds = at(json, "patienceMilliseconds", std::uint32_t{20000})};
 }
 
 }  // namespace

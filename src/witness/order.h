@@ -22,10 +22,9 @@ struct Request {
   std::vector<std::string> names;    // to ask for in turn; empty: nobody is asked
   std::vector<std::string> servers;  // name servers; empty: those of /etc/resolv.conf
   bool prefer_v6 = false;
-  std::string method = "GET";
-  std::string path = "/";
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string id;  // x-request-id
+  std::string text;   // the HTTP request, whole
+  bool head = false;  // its method is HEAD: no body follows
+  std::string id;     // its x-request-id
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   std::uint32_t patience_milliseconds = 20000;

@@ -32,9 +32,8 @@ TEST(Order, TravelsAsJson) {
                                  .names = {"reviews.default.svc.cluster.local"},
                                  .servers = {"10.96.0.10:53"},
                                  .prefer_v6 = true,
-                                 .method = "POST",
-                                 .path = "/a?b",
-                                 .headers = {{"x-a", "b"}},
+                                 .text = "HEAD / HTTP/1.1\r\nhost: a\r\n\r\n",
+                                 .head = true,
                                  .id = "7",
                                  .uid = 1000,
                                  .gid = 1001,
@@ -112,7 +111,12 @@ std::thread answering(const Descriptor& where, int count, std::string answer) {
 }
 
 Request request_to(const std::string& host, std::uint16_t port) {
-  return {.host = host, .port = port, .id = "id-1", .uid = 1000, .gid = 1000};
+  return {.host = host,
+          .port = port,
+          .text = "GET / HTTP/1.1\r\nhost: " + host + "\r\nx-request-id: id-1\r\n\r\n",
+          .id = "id-1",
+          .uid = 1000,
+          .gid = 1000};
 }
 
 TEST(Gather, TheConnectionTheCounterAndTheAnswer) {
