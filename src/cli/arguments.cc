@@ -1,3 +1,5 @@
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
@@ -16,10 +18,21 @@ std::optional<int> ended_by_arguments(CLI::App& app, const Arguments& arguments)
   return std::nullopt;
 }
 
-std::vector<std::string> manifests_of(bool recursive, const std::vector<std::string>& paths) {
-  if (recursive) return lab::with_inner_folders(paths);
+void take_all_descriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+void say_what_is_left(const std::vector<std::string>& paths) {
   const std::string left = lab::describe_inner_folders(paths);
   if (!left.empty()) std::fprintf(stderr, "%s\n", left.c_str());
+}
+
+std::vector<std::string> manifests_of(bool recursive, const std::vector<std::string>& paths) {
+  if (recursive) return lab::with_inner_folders(paths);
+  say_what_is_left(paths);
   return paths;
 }
 

@@ -21,11 +21,17 @@ inline constexpr int wrong_use = 2;
 // Reads the arguments. With a value, the command ends with this status: help was asked for and
 // given, or the use was wrong and that has been said.
 
+void take_all_descriptors();
+// As many files and connections as the hard limit allows: the soft one is mostly 1024, which one
+// busy mesh reaches. For what serves; not for what starts other programs, who inherit it.
+
 inline constexpr const char* recursive_help = "with the folders inside folders, too";
+void say_what_is_left(const std::vector<std::string>& paths);
+// A word, on standard error, of folders inside those that are named: they are not read.
 [[nodiscard]] std::vector<std::string> manifests_of(bool recursive,
                                                     const std::vector<std::string>& paths);
-// What was named, as kubectl takes it: the folders inside too when that is asked for, else a word
-// (on standard error) that they are not read.
+// What was named, as kubectl takes it: the folders inside too, as they are now, when that is asked
+// for, else say_what_is_left().
 
 struct Command {
   const char* name;

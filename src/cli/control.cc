@@ -23,11 +23,12 @@ namespace fairlead::cli {
 namespace {
 
 constexpr int failed = 1;
+constexpr const char* usual_address = "127.0.0.1:8080";
 
 struct Wishes {
   std::vector<std::string> files;
   bool recursive = false;
-  std::string http_address = "127.0.0.1:8080";
+  std::string http_address = usual_address;
   std::string grpc_address = "127.0.0.1:15010";
   std::string status_socket;
   std::string log_level = "info";
@@ -124,6 +125,7 @@ Result<> listen(control::Control& control, const Wishes& wishes) {
 }
 
 int serve(const Wishes& wishes) {
+  take_all_descriptors();
   log::set_source("control");
   log::Level level = log::Level::info;
   if (!log::level_from(wishes.log_level, level)) {
@@ -150,7 +152,7 @@ int serve(const Wishes& wishes) {
     teller.tell(*worlds);
     control.use(worlds->world(), worlds->broken());
   };
-  auto watching = registry::Worlds::watch(loop, wishes.files, changed);
+  auto watching = registry::Worlds::watch(loop, {wishes.files, wishes.recursive}, changed);
   if (!watching.ok()) return complain(watching.fault());
   worlds = std::move(*watching);
   changed();
@@ -171,15 +173,21 @@ Result<http::Endpoint> control_of_lab(const std::string& name) {
 }
 
 struct Asking {
-  std::string address;
+  std::string address;  // empty, as the lab: that of the only lab, or the usual one without labs
   std::string lab;
   bool json = false;
 };
 
+Result<http::Endpoint> where_to_ask(const Asking& asking) {
+  if (!asking.address.empty()) return http::Endpoint::parse(asking.address);
+  const Result<std::vector<lab::Found>> labs = lab::living_labs();
+  const bool no_lab = labs.ok() && labs->empty() && asking.lab.empty();
+  return no_lab ? http::Endpoint::parse(usual_address) : control_of_lab(asking.lab);
+}
+
 int show_status(const Asking& asking) {
-  Result<http::Endpoint> at =
-      asking.lab.empty() ? http::Endpoint::parse(asking.address) : control_of_lab(asking.lab);
-  if (!at.ok()) return complain(at.fault(), asking.lab.empty() ? wrong_use : failed);
+  Result<http::Endpoint> at = where_to_ask(asking);
+  if (!at.ok()) return complain(at.fault(), asking.address.empty() ? failed : wrong_use);
   net::Loop loop;
   const Result<http::Answer> answer =
       loop.run(http::fetch(loop, *at, {.path = "/fairlead/status"}));
@@ -232,10 +240,12 @@ int run_control(const Arguments& arguments) {
   Asking asking;
   CLI::App* status = app.add_subcommand(
       "status", "the newest world, and for each proxy what it acknowledged or why it refused");
-  asking.address = "127.0.0.1:8080";
-  auto* address = status->add_option("--address", asking.address, "control's, IP:PORT or unix:PATH")
-                      ->capture_default_str();
-  status->add_option("--name", asking.lab, "the lab whose control to ask")->excludes(address);
+  auto* address = status->add_option("--address", asking.address,
+                                     "control's, IP:PORT or unix:PATH; 127.0.0.1:8080 "
+                                     "when no lab is up");
+  status
+      ->add_option("--name", asking.lab, "the lab whose control to ask; the only one unless given")
+      ->excludes(address);
   status->add_flag("--json", asking.json, "as control gives it");
 
   if (const auto ended = ended_by_arguments(app, arguments)) return *ended;
@@ -243,7 +253,7 @@ int run_control(const Arguments& arguments) {
   if (wishes.files.empty()) {
     return complain(invalid("--files is missing: files or directories of manifests"), wrong_use);
   }
-  wishes.files = manifests_of(wishes.recursive, wishes.files);
+  if (!wishes.recursive) say_what_is_left(wishes.files);
   return serve(wishes);
 }
 

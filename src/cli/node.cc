@@ -95,6 +95,7 @@ int run(const Wishes& wishes) {
     if (!address) return complain(address.fault(), wrong_use);
     options.self.dns.push_back(*address);
   }
+  take_all_descriptors();
   net::Loop loop;
   const Result<> ended = loop.run(run_agent(loop, wishes, std::move(options)));
   return ended ? 0 : complain(ended.fault());

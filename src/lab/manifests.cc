@@ -9,14 +9,17 @@
 #include "base/lines.h"
 #include "document/document.h"
 #include "lab/places.h"
+#include "registry/files.h"
 
 namespace fairlead::lab {
 namespace {
 
 namespace fs = std::filesystem;
 
+// Hidden files are editors' own.
 bool is_manifest(const fs::path& path) {
   const std::string extension = path.extension();
+  if (path.filename().string().starts_with('.')) return false;
   return extension == ".yaml" || extension == ".yml" || extension == ".json";
 }
 
@@ -29,15 +32,8 @@ bool holds_manifests(const fs::path& folder) {
 
 // The folder itself and all those inside it that hold manifests.
 std::vector<std::string> folders_with_manifests(const std::string& folder) {
-  std::vector<std::string> found;
-  if (holds_manifests(folder)) found.push_back(folder);
-  std::error_code error;
-  fs::recursive_directory_iterator inside(folder, error);
-  for (; !error && inside != fs::recursive_directory_iterator(); inside.increment(error)) {
-    const bool is_folder = fs::is_directory(inside->symlink_status());
-    if (is_folder && holds_manifests(inside->path())) found.push_back(inside->path());
-  }
-  std::sort(found.begin(), found.end());
+  std::vector<std::string> found = registry::directories_within(folder);
+  std::erase_if(found, [](const std::string& each) { return !holds_manifests(each); });
   return found;
 }
 

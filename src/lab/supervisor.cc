@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -169,13 +170,19 @@ class Supervisor {
         places_.name, took, left.names(true), places_.command("status"), places_.command("down"));
   }
 
+  [[nodiscard]] bool is_being_written(const net::FileWatch& watch) const {
+    const Result<std::vector<std::string>> files = files_of(lab_.manifests());
+    return files && std::any_of(files->begin(), files->end(),
+                                [&](const std::string& file) { return watch.being_written(file); });
+  }
+
   Task<> watch_manifests() {
     Result<std::unique_ptr<net::FileWatch>> watch = net::FileWatch::make(loop_);
     if (!watch) co_return;
     for (;;) {
-      (*watch)->clear();
-      for (const std::string& path : lab_.manifests()) (*watch)->add(path);
+      (*watch)->set(lab_.manifests());
       if (!(co_await (*watch)->changed()).ok()) co_return;
+      if (is_being_written(**watch)) continue;  // it is read when it is closed
       if (Result<> read = lab_.reread(); !read) {
         say("the last good version stays in force: " + read.fault().describe());
       }

@@ -1,5 +1,6 @@
 #include "net/file_watch.h"
 
+#include <fmt/format.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -7,9 +8,8 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <deque>
 #include <filesystem>
-#include <set>
-#include <utility>
 
 namespace fairlead::net {
 namespace {
@@ -18,33 +18,59 @@ namespace fs = std::filesystem;
 
 constexpr std::uint32_t kChanges = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE |
                                    IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
+constexpr Duration look_again = std::chrono::seconds(2);      // where the kernel tells nothing
+constexpr Duration longest_write = std::chrono::seconds(10);  // of a file that nobody closes
+constexpr int most_links = 40;                                // on one way: the kernel's own limit
 
-// The folder to watch for `path`: itself when it is one, else the nearest one above that exists.
-std::string folder_for(const std::string& path) {
-  std::error_code error;
-  fs::path at = fs::absolute(path, error);
-  while (!fs::is_directory(at, error) && at.has_relative_path()) at = at.parent_path();
-  return at.string();
+using Names = std::set<std::string>;
+using Folders = std::map<std::string, Names>;
+
+void add_entry(const fs::path& folder, const fs::path& name, Folders& folders) {
+  const auto [at, is_new] = folders.try_emplace(folder.string());
+  if (is_new || !at->second.empty()) at->second.insert(name.string());
 }
 
-// Where a link leads: the folder of what would be written there.
-void add_target(const fs::path& path, std::set<std::string>& folders) {
-  std::error_code error;
-  const fs::path target = fs::canonical(path, error);
-  if (error) return;
-  folders.insert(fs::is_directory(target, error) ? target.string() : target.parent_path().string());
+void push_front(std::deque<fs::path>& parts, const fs::path& path) {
+  parts.insert(parts.begin(), path.begin(), path.end());
 }
 
-void add_folders(const std::string& path, std::set<std::string>& folders) {
+// Where it shows that `path` leads elsewhere: each link on the way, and its end. Of a folder all
+// entries count.
+void add_way(const fs::path& path, Folders& folders) {
   std::error_code error;
-  folders.insert(folder_for(path));
-  if (fs::is_symlink(path, error)) add_target(path, folders);
+  std::deque<fs::path> parts;
+  push_front(parts, fs::absolute(path, error).relative_path());
+  fs::path at = "/";
+  for (int links = 0; !parts.empty() && links <= most_links;) {
+    const fs::path part = parts.front();
+    parts.pop_front();
+    if (part == ".." || part == "." || part.empty()) {
+      if (part == "..") at = at.parent_path();
+      continue;
+    }
+    const fs::path next = at / part;
+    const fs::file_status status = fs::symlink_status(next, error);
+    if (fs::is_directory(status)) {
+      at = next;
+      continue;
+    }
+    add_entry(at, part, folders);
+    if (!fs::is_symlink(status)) return;  // a file, or nothing yet
+    ++links;
+    const fs::path target = fs::read_symlink(next, error);
+    if (target.is_absolute()) at = "/";
+    push_front(parts, target.relative_path());
+  }
+  folders[at.string()].clear();
+}
+
+void add_path(const std::string& path, Folders& folders) {
+  add_way(path, folders);
+  std::error_code error;
   for (fs::directory_iterator at(path, error); !error && at != fs::directory_iterator();
        at.increment(error)) {
     std::error_code none;
-    if (at->is_symlink(none) && !fs::is_directory(at->path(), none)) {
-      add_target(at->path(), folders);
-    }
+    if (at->is_symlink(none) && !fs::is_directory(at->path(), none)) add_way(at->path(), folders);
   }
 }
 
@@ -58,43 +84,76 @@ Result<std::unique_ptr<FileWatch>> FileWatch::make(Loop& loop) {
   return made;
 }
 
-void FileWatch::add(const std::string& path) {
-  if (std::find(paths_.begin(), paths_.end(), path) != paths_.end()) return;
+bool FileWatch::add(const std::string& path) {
+  if (std::find(paths_.begin(), paths_.end(), path) != paths_.end()) return false;
   paths_.push_back(path);
   watch_paths();
+  return true;
 }
 
-void FileWatch::clear() {
-  paths_.clear();
+void FileWatch::set(std::vector<std::string> paths) {
+  paths_ = std::move(paths);
   watch_paths();
 }
 
 void FileWatch::watch_paths() {
-  std::set<std::string> wanted;
-  for (const std::string& path : paths_) add_folders(path, wanted);
+  Folders wanted;
+  for (const std::string& path : paths_) add_path(path, wanted);
   for (auto at = watched_.begin(); at != watched_.end();) {
     if (wanted.contains(at->first)) {
       ++at;
       continue;
     }
-    ::inotify_rm_watch(descriptor(), at->second);
+    ::inotify_rm_watch(descriptor(), at->second.number);
     at = watched_.erase(at);
   }
-  for (const std::string& folder : wanted) {
-    // Again also for those that are watched: the folder may be another one of the same name.
-    const int number = ::inotify_add_watch(descriptor(), folder.c_str(), kChanges | IN_ONLYDIR);
-    if (number >= 0) {
-      const auto known = watched_.find(folder);
-      if (known != watched_.end() && known->second != number) {
-        ::inotify_rm_watch(descriptor(), known->second);
-      }
-      watched_[folder] = number;
-    }
+  trouble_.clear();
+  for (auto& [folder, names] : wanted) watch_folder(folder, std::move(names));
+}
+
+// Again also one that is watched: the folder may be another one of the same name.
+void FileWatch::watch_folder(const std::string& folder, Names names) {
+  const int number = ::inotify_add_watch(descriptor(), folder.c_str(), kChanges | IN_ONLYDIR);
+  if (number < 0) {
+    const bool too_many = errno == ENOSPC;
+    trouble_ =
+        too_many
+            ? fmt::format("{} cannot be watched: fs.inotify.max_user_watches is reached", folder)
+            : from_errno(errno, "watching " + folder).describe();
+    return;
   }
+  Watched& known = watched_[folder];
+  if (known.number >= 0 && known.number != number) ::inotify_rm_watch(descriptor(), known.number);
+  known = {.number = number, .names = std::move(names)};
 }
 
 void FileWatch::ready(std::uint32_t) {
   readiness_.set();
+}
+
+void FileWatch::ring() {
+  rang_ = true;
+  readiness_.set();
+}
+
+// Whether it concerns what is watched.
+bool FileWatch::hear(int number, std::uint32_t mask, const std::string& name) {
+  if ((mask & IN_IGNORED) != 0) return false;  // the answer to our own forgetting
+  if ((mask & IN_Q_OVERFLOW) != 0) {
+    unfinished_.clear();
+    return true;
+  }
+  const auto at = std::find_if(watched_.begin(), watched_.end(),
+                               [&](const auto& each) { return each.second.number == number; });
+  if (at == watched_.end()) return true;
+  const Names& names = at->second.names;
+  if (!name.empty() && !names.empty() && !names.contains(name)) return false;
+  if ((mask & IN_MODIFY) != 0) {
+    unfinished_[{number, name}] = loop().now();
+  } else if ((mask & (IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)) != 0) {
+    unfinished_.erase({number, name});
+  }
+  return true;
 }
 
 bool FileWatch::drain() {
@@ -104,11 +163,12 @@ bool FileWatch::drain() {
     const ssize_t count = ::read(descriptor(), events.data(), events.size());
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) break;
-    // IN_IGNORED alone is the answer to our own forgetting.
     for (ssize_t at = 0; at < count;) {
       inotify_event event{};
       std::memcpy(&event, events.data() + at, sizeof(event));
-      if ((event.mask & IN_IGNORED) == 0) any = true;
+      const char* const name = events.data() + at + sizeof(event);
+      const std::string text(name, event.len == 0 ? 0 : ::strnlen(name, event.len));
+      any = hear(event.wd, event.mask, text) || any;
       at += static_cast<ssize_t>(sizeof(event) + event.len);
     }
   }
@@ -116,10 +176,36 @@ bool FileWatch::drain() {
   return any;
 }
 
-Task<Result<>> FileWatch::changed(Duration settle) {
-  while (!drain()) {
+void FileWatch::give_up_unfinished() {
+  std::erase_if(unfinished_,
+                [this](const auto& each) { return loop().now() - each.second >= longest_write; });
+}
+
+Duration FileWatch::until_next_look(Duration longest) const {
+  Duration wait = trouble_.empty() ? longest : std::min(longest, look_again);
+  for (const auto& [file, written] : unfinished_) {
+    wait = std::min(wait, std::max(written + longest_write - loop().now(), Duration{}));
+  }
+  return wait;
+}
+
+bool FileWatch::being_written(const std::string& path) const {
+  if (unfinished_.empty()) return false;
+  std::error_code error;
+  const fs::path file = fs::canonical(path, error);
+  const auto folder = watched_.find(file.parent_path().string());
+  return !error && folder != watched_.end() &&
+         unfinished_.contains({folder->second.number, file.filename().string()});
+}
+
+Task<Result<>> FileWatch::changed(Duration settle, Duration longest) {
+  rang_ = false;
+  if (const Duration wait = until_next_look(longest); wait != Duration::max()) alarm_.arm(wait);
+  while (!drain() && !rang_) {
     if (Result<> woken = co_await readiness_.wait(); !woken.ok()) co_return woken;
   }
+  alarm_.stop();
+  give_up_unfinished();
   constexpr int kMostRounds = 10;
   for (int round = 0; round < kMostRounds; ++round) {
     if (Result<> slept = co_await loop().sleep(settle); !slept.ok()) co_return slept;

@@ -3,11 +3,16 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/clock.h"
+#include "base/lifetime.h"
 #include "net/loop.h"
 #include "net/readiness.h"
+#include "net/timer.h"
 
 namespace fairlead::net {
 
@@ -15,26 +20,53 @@ class FileWatch final : private Source {
  public:
   static Result<std::unique_ptr<FileWatch>> make(Loop& loop);
 
-  void add(const std::string& path);
+  bool add(const std::string& path);
   // A file (written in place, replaced by rename, removed, made again: its folder is watched) or a
-  // folder (its direct entries). Of a link, and of links to files in a folder, the target as well.
-  // What does not exist yet is waited for, from its nearest folder that does.
-  void clear();
-  // Forgets all paths.
+  // folder (its direct entries). Links are followed, all on the way and those to files in a folder:
+  // it is seen when one of them leads elsewhere. What does not exist yet is waited for, from its
+  // nearest folder that does. False: it was added before.
+  void set(std::vector<std::string> paths);
+  // Those and no others.
 
-  [[nodiscard]] Task<Result<>> changed(Duration settle = std::chrono::milliseconds(20));
+  [[nodiscard]] Task<Result<>> changed(Duration settle = std::chrono::milliseconds(20),
+                                       Duration longest = Duration::max());
   // Until something may have changed since the last call, and nothing more has come for `settle`
-  // (or for ten times that, when changes do not end). It may be a false alarm.
+  // (or for ten times that, when changes do not end). It may be a false alarm: after `longest`, and
+  // every two seconds while there is trouble().
+
+  [[nodiscard]] bool being_written(const std::string& path) const;
+  // Somebody has written to that file and still has it open: what it holds may be half of what it
+  // will. changed() returns when it is closed; ten seconds after the last write it counts as whole.
+
+  [[nodiscard]] const std::string& trouble() const LIFETIMEBOUND { return trouble_; }
+  // Why a folder cannot be watched; empty: all are.
 
  private:
-  FileWatch(Loop& loop, int descriptor) : Source(loop, descriptor) {}
+  using Names = std::set<std::string>;  // of a folder's entries; empty: all are meant
+  using Folders = std::map<std::string, Names>;
+  struct Watched {
+    int number = -1;  // the kernel's
+    Names names;
+  };
+
+  FileWatch(Loop& loop, int descriptor)
+      : Source(loop, descriptor), alarm_(loop, [this] { ring(); }) {}
   void ready(std::uint32_t events) override;
+  void ring();
   [[nodiscard]] bool drain();
+  [[nodiscard]] bool hear(int number, std::uint32_t mask, const std::string& name);
+  void give_up_unfinished();
+  [[nodiscard]] Duration until_next_look(Duration longest) const;
   void watch_paths();
+  void watch_folder(const std::string& folder, Names names);
 
   Readiness readiness_;
+  Timer alarm_;
+  bool rang_ = false;
   std::vector<std::string> paths_;
-  std::map<std::string, int> watched_;  // folder or file -> the kernel's number
+  std::map<std::string, Watched> watched_;                     // by folder
+  std::map<std::pair<int, std::string>, Instant> unfinished_;  // when it was written to last
+  std::string trouble_;
 };
 
 }  // namespace fairlead::net

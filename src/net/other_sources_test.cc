@@ -235,6 +235,10 @@ Task<Result<>> change_seen(Loop& loop, FileWatch& watch, const std::function<voi
   co_return co_await within(loop, seconds(20), watch.changed(milliseconds(5)));
 }
 
+Task<Result<>> change_in(Loop& loop, FileWatch& watch, Duration time) {
+  co_return co_await within(loop, time, watch.changed(milliseconds(5)));
+}
+
 void write_file(const std::string& path, const std::string& text) {
   std::ofstream(path) << text;
 }
@@ -264,7 +268,12 @@ TEST(FileWatch, SeesEveryWayInWhichAFileChanges) {
   EXPECT_TRUE(seen([&] { write_file(file, "5"); }));
   // As Kubernetes replaces a mounted ConfigMap: the link to the folder of today is renamed.
   std::filesystem::create_directories(folder + "/1");
+  write_file(folder + "/1/a.yaml", "6");
   std::filesystem::create_directory_symlink("1", folder + "/..data");
+  EXPECT_TRUE(seen([&] {
+    std::filesystem::remove(file);
+    std::filesystem::create_symlink("..data/a.yaml", file);
+  }));
   EXPECT_TRUE(seen([&] {
     std::filesystem::create_directories(folder + "/2");
     std::filesystem::create_directory_symlink("2", folder + "/..new");
@@ -286,6 +295,66 @@ TEST(FileWatch, WaitsForWhatDoesNotExistYet) {
   EXPECT_TRUE(seen([&] { std::filesystem::create_directory(folder + "/deep"); }));
   EXPECT_TRUE(seen([&] { write_file(folder + "/deep/a.yaml", "1"); }));
   std::filesystem::remove_all(folder);
+}
+
+TEST(FileWatch, SeesALinkThatLeadsElsewhere) {
+  Loop loop;
+  const std::string folder = scratch("links");
+  for (const char* each : {"/v1", "/v2", "/in"}) std::filesystem::create_directories(folder + each);
+  std::filesystem::create_directory_symlink("v1", folder + "/current");
+  std::filesystem::create_directory_symlink("../current", folder + "/in/deep");
+  auto watch = FileWatch::make(loop);
+  ASSERT_TRUE(watch.ok());
+  (*watch)->add(folder + "/in/deep/");
+  const auto seen = [&](const std::function<void()>& act) {
+    return loop.run(change_seen(loop, **watch, act)).ok();
+  };
+  EXPECT_TRUE(seen([&] { write_file(folder + "/v1/a.yaml", "1"); }));
+  EXPECT_TRUE(seen([&] {
+    std::filesystem::create_directory_symlink("v2", folder + "/new");
+    std::filesystem::rename(folder + "/new", folder + "/current");
+  }));
+  EXPECT_TRUE(seen([&] { write_file(folder + "/v2/a.yaml", "2"); }));
+  // What lies beside the link is nobody's business.
+  write_file(folder + "/beside", "x");
+  EXPECT_FALSE(loop.run(change_in(loop, **watch, milliseconds(200))).ok());
+  std::filesystem::remove_all(folder);
+}
+
+TEST(FileWatch, KnowsWhatIsBeingWritten) {
+  Loop loop;
+  const std::string folder = scratch("half");
+  std::filesystem::create_directories(folder);
+  const std::string file = folder + "/a.yaml";
+  write_file(file, "whole");
+  auto watch = FileWatch::make(loop);
+  ASSERT_TRUE(watch.ok());
+  (*watch)->add(folder);
+  std::ofstream writing;
+  const auto seen = [&](const std::function<void()>& act) {
+    return loop.run(change_seen(loop, **watch, act)).ok();
+  };
+  EXPECT_FALSE((*watch)->being_written(file));
+  EXPECT_TRUE(seen([&] {
+    writing.open(file);
+    writing << "half" << std::flush;
+  }));
+  EXPECT_TRUE((*watch)->being_written(file));
+  EXPECT_TRUE(seen([&] { write_file(folder + "/b.yaml", "another"); }));
+  EXPECT_TRUE((*watch)->being_written(file));
+  EXPECT_FALSE((*watch)->being_written(folder + "/b.yaml"));
+  EXPECT_TRUE(seen([&] { writing.close(); }));
+  EXPECT_FALSE((*watch)->being_written(file));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(FileWatch, LooksNowAndThenWhereTheKernelTellsNothing) {
+  Loop loop;
+  auto watch = FileWatch::make(loop);
+  ASSERT_TRUE(watch.ok());
+  EXPECT_TRUE(loop.run((*watch)->changed(milliseconds(1), milliseconds(20))).ok());
+  (*watch)->add("/");
+  EXPECT_EQ((*watch)->trouble(), "");
 }
 
 // ── namespaces ──────────────────────────────────────────────────────────────────────────────────

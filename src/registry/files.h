@@ -2,7 +2,9 @@
 // Reads when asked; worlds.h goes on reading.
 #pragma once
 
+#include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -11,9 +13,19 @@
 
 namespace fairlead::registry {
 
-using Paths = std::vector<std::string>;
 // Files, and directories, of which every *.yaml, *.yml and *.json is taken, in the order of their
-// names, without their inner directories.
+// names.
+struct Paths {
+  Paths() = default;
+  Paths(std::initializer_list<std::string> paths) : named(paths) {}  // NOLINT: a list
+  Paths(std::vector<std::string> paths, bool inner = false)          // NOLINT: the same
+      : named(std::move(paths)), inner_directories(inner) {}
+  std::vector<std::string> named;
+  bool inner_directories = false;  // those of directories are taken too, however deep
+};
+
+[[nodiscard]] std::vector<std::string> directories_within(const std::string& directory);
+// Itself and all inside it, sorted. Links to directories are not followed.
 
 [[nodiscard]] Result<mesh::WorldPointer> read_world(const Paths& paths);
 // What the files say and no more: Services, Endpoints, EndpointSlices, Pods and Nodes that have

@@ -5,7 +5,7 @@ namespace fairlead::registry {
 
 Result<mesh::WorldPointer> read_world_as_if_running(const Paths& paths,
                                                     const kube::ClusterSettings& settings) {
-  Sources sources(paths);
+  Sources sources(paths, Sources::Use::once);
   sources.refresh();
   if (Result<> whole = sources.whole(); !whole) return std::move(whole).fault();
   const kube::Objects given = sources.objects();

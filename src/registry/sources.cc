@@ -54,6 +54,15 @@ Result<std::vector<std::string>> manifests_in(const std::string& directory) {
   return paths;
 }
 
+// Opening a pipe would wait for a writer, and what is in it is gone when it has been read.
+Result<> check_readable_again(const std::string& path) {
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return from_errno(errno, path);
+  if (S_ISREG(status.st_mode)) return done();
+  if (S_ISDIR(status.st_mode)) return invalid(path + ": a file was expected here, not a directory");
+  return invalid(path + ": expected a file or a directory, not a pipe, socket or device");
+}
+
 Result<std::string> text_of(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
                                                              &std::fclose);
@@ -104,21 +113,50 @@ Result<> Sources::whole() const {
                            : fmt::format("{}; {} more are broken too", broken_.front(), more));
 }
 
+bool Sources::is_known(const std::string& path) const {
+  return std::any_of(files_.begin(), files_.end(),
+                     [&](const File& file) { return file.path == path; });
+}
+
+// None of what is a file, and of what was one when it was read.
+std::vector<std::string> Sources::directories_of(const std::string& path) const {
+  if (!is_directory(path) || is_known(path)) return {};
+  return paths_.inner_directories ? directories_within(path) : std::vector<std::string>{path};
+}
+
+std::vector<std::string> Sources::to_watch() const {
+  std::vector<std::string> all = paths_.named;
+  if (!paths_.inner_directories) return all;
+  for (const std::string& path : paths_.named) {
+    const std::vector<std::string> inside = directories_of(path);
+    all.insert(all.end(), inside.begin(), inside.end());
+  }
+  return all;
+}
+
+// What was in a directory that cannot be looked into now is still there, for all that is known.
+void Sources::list_directory(const std::string& directory, std::vector<std::string>& paths,
+                             std::vector<std::string>& problems) {
+  Result<std::vector<std::string>> inside = manifests_in(directory);
+  if (inside) {
+    std::move(inside->begin(), inside->end(), std::back_inserter(paths));
+    return;
+  }
+  problems.push_back(inside.fault().describe());
+  to_be_tried_again_ = true;
+  for (const File& file : files_) {
+    if (file.path.starts_with(directory + '/')) paths.push_back(file.path);
+  }
+}
+
 // Keeps what is known of files that are still there. One that was named itself stays when it is
 // gone: that is a broken file, not a smaller world.
 void Sources::list_files(std::vector<std::string>& problems) {
   std::vector<std::string> paths;
-  for (const std::string& path : paths_) {
-    if (!is_directory(path)) {
-      paths.push_back(path);
-      continue;
-    }
-    Result<std::vector<std::string>> inside = manifests_in(path);
-    if (!inside) {
-      problems.push_back(inside.fault().describe());
-      continue;
-    }
-    std::move(inside->begin(), inside->end(), std::back_inserter(paths));
+  for (const std::string& path : paths_.named) {
+    const std::vector<std::string> directories = directories_of(path);
+    if (directories.empty()) paths.push_back(path);
+    for (const std::string& each : directories) list_directory(each, paths, problems);
   }
   for (const File& file : files_) {
     const bool stays = std::find(paths.begin(), paths.end(), file.path) != paths.end();
@@ -134,10 +172,12 @@ void Sources::list_files(std::vector<std::string>& problems) {
 }
 
 void Sources::read_file(File& file) {
-  Result<std::string> text = text_of(file.path);
+  const Result<> readable = use_ == Use::again ? check_readable_again(file.path) : done();
+  Result<std::string> text = readable ? text_of(file.path) : Result<std::string>(readable.fault());
   if (!text) {
     file.tried = false;
     file.error = text.fault().describe();
+    to_be_tried_again_ = to_be_tried_again_ || text.fault().kind != FaultKind::missing;
     return;
   }
   if (file.tried && *text == file.text) return;
@@ -218,19 +258,20 @@ std::vector<kube::Ignored> Sources::ignored() const {
   return all;
 }
 
-bool Sources::refresh() {
+bool Sources::refresh(const BeingWritten& being_written) {
   const mesh::WorldPointer before = world_;
   std::vector<std::string> problems;
+  to_be_tried_again_ = false;
   list_files(problems);
   for (File& file : files_) {
-    read_file(file);
+    if (!being_written || !being_written(file.path)) read_file(file);
     if (!file.error.empty()) problems.push_back(file.error);
   }
   const bool whole =
       std::all_of(files_.begin(), files_.end(), [](const File& file) { return file.ever_good; });
   // Until everything could be read once, half of the files would be a mesh that lost the other
-  // half.
-  if (whole && (world_ || problems.empty())) make_world(problems);
+  // half. Later, a new file that is broken is one that is not there yet.
+  if (world_ || (whole && problems.empty())) make_world(problems);
   const bool changed = world_ != before || problems != broken_;
   broken_ = std::move(problems);
   return changed;

@@ -25,9 +25,10 @@ class Worlds {
   static Result<std::unique_ptr<Worlds>> watch(net::Loop& loop, Paths paths, Changed changed);
   // Reads at once, so world() may be there before the first turn of the loop. After that `changed`
   // is called, from the loop, whenever world() or broken() became another one. Edits in place, by
-  // rename, new and deleted files of a directory are all seen; what comes in one burst (20 ms) is
-  // read once. Fault: nothing can be watched here (inotify). A path that does not exist yet is no
-  // fault: it is broken until it does.
+  // rename, links that lead elsewhere, new and deleted files of a directory are all seen; what
+  // comes in one burst (20 ms) is read once, and a file that is being written when it is closed.
+  // Fault: nothing can be watched here (inotify). A path that does not exist yet is no fault: it is
+  // broken until it does.
 
   Worlds(const Worlds&) = delete;
   Worlds& operator=(const Worlds&) = delete;

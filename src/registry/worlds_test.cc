@@ -1,8 +1,13 @@
 #include "registry/worlds.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <string>
 
@@ -38,6 +43,12 @@ class Watched {
   }
   bool breaks(std::size_t files) {
     return loop_.run(until(loop_, [&] { return worlds_->broken().size() == files; }));
+  }
+  bool says(const std::string& text) {
+    return loop_.run(until(loop_, [&] {
+      const auto& broken = worlds_->broken();
+      return !broken.empty() && broken.front().find(text) != std::string::npos;
+    }));
   }
   Worlds& worlds() { return *worlds_; }
   void forget() { worlds_.reset(); }
@@ -153,6 +164,66 @@ TEST(Worlds, WhatIsTheSameTellsNobody) {
   folder.write("marker.yaml", service("second"));
   EXPECT_TRUE(watched.becomes("a second "));
   EXPECT_EQ(watched.changes(), changes + 1);
+}
+
+TEST(Worlds, AFileIsReadWhenItIsWholeAndAgain) {
+  const Folder folder;
+  folder.write("a.yaml", service("a"));
+  folder.write("b.yaml", service("b"));
+  Watched watched({folder.path()});
+  std::ofstream writing(folder.path() + "/a.yaml");  // empty from now on, for who looks
+  writing << "# to be continued\n" << std::flush;
+  folder.write("c.yaml", service("c"));
+  EXPECT_TRUE(watched.becomes("a b c "));
+  writing << service("d") << std::flush;
+  writing.close();
+  EXPECT_TRUE(watched.becomes("b c d "));
+}
+
+TEST(Worlds, AFolderThatCannotBeReadKeepsItsFilesAndIsTriedAgain) {
+  const Folder folder;
+  folder.write("a.yaml", service("a"));
+  const Folder other;
+  other.write("b.yaml", service("b"));
+  Watched watched({folder.path(), other.path()});
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  folder.write("c.yaml", service("c"));
+  const rlimit none{0, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &none);
+  EXPECT_TRUE(watched.breaks(4));  // two folders, and what is in them
+  EXPECT_EQ(names_of(watched.worlds().world()), "a b ");
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(watched.becomes("a b c "));  // though nothing changed any more
+  EXPECT_TRUE(watched.breaks(0));
+}
+
+TEST(Worlds, APipeOrAFolderInThePlaceOfAFileIsSaid) {
+  const Folder folder;
+  const std::string file = folder.path() + "/a.yaml";
+  folder.write("a.yaml", service("a"));
+  Watched watched({file});
+  std::filesystem::remove(file);
+  ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
+  EXPECT_TRUE(watched.breaks(1));
+  EXPECT_THAT(watched.worlds().broken().front(), ::testing::HasSubstr("not a pipe"));
+  std::filesystem::remove(file);
+  std::filesystem::create_directory(file);
+  EXPECT_TRUE(watched.says("not a directory"));
+  EXPECT_EQ(names_of(watched.worlds().world()), "a ");
+}
+
+TEST(Worlds, InnerFoldersAreFollowedWhereThatIsAskedFor) {
+  const Folder folder;
+  Watched watched({std::vector<std::string>{folder.path()}, true});
+  std::filesystem::create_directories(folder.path() + "/one/two");
+  folder.write("one/two/a.yaml", service("a"));
+  EXPECT_TRUE(watched.becomes("a "));
+  folder.write("one/b.yaml", service("b"));
+  EXPECT_TRUE(watched.becomes("a b "));
+  std::filesystem::remove_all(folder.path() + "/one/two");
+  EXPECT_TRUE(watched.becomes("b "));
+  EXPECT_TRUE(watched.breaks(0));
 }
 
 TEST(Worlds, NobodyIsToldAfterTheEnd) {
