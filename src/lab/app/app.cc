@@ -197,19 +197,22 @@ App::App(net::Loop& loop, AppSettings settings, Random& random)
       http_(loop, [this](http::Request& request) { return answer(request); }),
       tcp_(loop, [](net::StreamPointer stream) { return echo(std::move(stream)); }) {}
 
-Result<> App::listen() {
-  const auto listen_on = [](http::Acceptor& acceptor, std::uint16_t port) -> Result<> {
+Result<std::string> App::listen() {
+  std::string ports;
+  const auto listen_on = [&ports](http::Acceptor& acceptor, std::uint16_t port,
+                                  const char* protocol) -> Result<> {
     const Result<SocketAddress> listening = listen_everywhere(acceptor, port);
     if (!listening) return listening.fault();
+    ports += fmt::format("{}{}{}", ports.empty() ? "" : ", ", listening->port, protocol);
     return done();
   };
   for (const std::uint16_t port : settings_.ports) {
-    if (Result<> ready = listen_on(http_.acceptor(), port); !ready) return ready;
+    if (Result<> ready = listen_on(http_.acceptor(), port, ""); !ready) return ready.fault();
   }
   for (const std::uint16_t port : settings_.tcp_ports) {
-    if (Result<> ready = listen_on(tcp_, port); !ready) return ready;
+    if (Result<> ready = listen_on(tcp_, port, "/tcp"); !ready) return ready.fault();
   }
-  return done();
+  return ports;
 }
 
 Result<SocketAddress> App::listen_http(const SocketAddress& address) {
@@ -286,13 +289,20 @@ Task<http::Response> App::answer(http::Request& request, const Wishes& wishes) {
 
 namespace {
 
-Task<Result<>> serve_until_told(App& app, net::Signals& signals) {
-  if (Result<> listening = app.listen(); !listening) co_return listening;
+Task<Result<>> listen_until_told(App& app, const std::string& who, net::Signals& signals) {
+  const Result<std::string> ports = app.listen();
+  if (!ports) co_return ports.fault();
+  log::info(fmt::format("the sample app answers as '{}' on {}", who, *ports));
   const Result<int> signal = co_await signals.next();
   if (!signal) co_return signal.fault();
   log::info("told to end: finishing what was begun");
-  co_await app.close();
   co_return done();
+}
+
+Task<Result<>> serve_until_told(App& app, const std::string& who, net::Signals& signals) {
+  Result<> told = co_await listen_until_told(app, who, signals);
+  co_await app.close();
+  co_return told;
 }
 
 }  // namespace
@@ -302,15 +312,10 @@ Result<> run_app(AppSettings settings) {
   Result<std::unique_ptr<net::Signals>> signals = net::Signals::watch(loop, {SIGTERM, SIGINT});
   if (!signals) return std::move(signals).fault();
   SeededRandom random(seed_from_system());
-  std::string ports;
-  for (const std::uint16_t port : settings.ports) ports += fmt::format(" {}", port);
-  for (const std::uint16_t port : settings.tcp_ports) ports += fmt::format(" {}/tcp", port);
-  log::info(fmt::format(
-      "the sample app answers as '{}' on{}",
-      settings.version.empty() ? settings.service : settings.service + " " + settings.version,
-      ports));
+  const std::string who =
+      settings.version.empty() ? settings.service : settings.service + " " + settings.version;
   App app(loop, std::move(settings), random);
-  return loop.run(serve_until_told(app, **signals));
+  return loop.run(serve_until_told(app, who, **signals));
 }
 
 }  // namespace fairlead::lab::app

@@ -18,8 +18,9 @@ class App {
  public:
   App(net::Loop& loop, AppSettings settings, Random& random);
 
-  [[nodiscard]] Result<> listen();
-  // On all of its ports, of every address.
+  [[nodiscard]] Result<std::string> listen();
+  // On all of its ports, of every address. Says which, as "9080, 9000/tcp". Fault: one cannot be
+  // had; the app is to be closed all the same, as others may be open already.
   [[nodiscard]] Result<SocketAddress> listen_http(const SocketAddress& address);
   [[nodiscard]] Result<SocketAddress> listen_tcp(const SocketAddress& address);
   [[nodiscard]] Task<> close();
