@@ -14,9 +14,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/json_text.h"
@@ -322,6 +324,16 @@ int forward(const Wishes& wishes) {
 
 // ── flags ───────────────────────────────────────────────────────────────────────────────────────
 
+// What comes after -- is no argument for the parser, and yet belongs to the use.
+class WithCommand : public CLI::Formatter {
+ public:
+  std::string make_usage(const CLI::App* app, std::string name) const override {
+    std::string usage = CLI::Formatter::make_usage(app, std::move(name));
+    usage.insert(usage.find_last_not_of('\n') + 1, " -- COMMAND [ARGUMENT...]");
+    return usage;
+  }
+};
+
 class Flags {
  public:
   Flags(CLI::App& app, Wishes& wishes) : app_(app), wishes_(wishes) {}
@@ -338,10 +350,9 @@ class Flags {
         ->add_flag("--json", wishes_.json, "the same for programs");
     CLI::App* applies = add("apply", "add manifests to a lab, or read them again");
     applies->add_flag("-R,--recursive", wishes_.recursive, recursive_help);
-    applies->add_option("files,-f,--filename", wishes_.files, "files and folders")
-        ->type_name("PATH")
-        ->required();
+    add_files(*applies, wishes_.files);
     CLI::App* exec = add_with_target("exec", "run a command in a pod, a VM, a node or control");
+    exec->formatter(std::make_shared<WithCommand>());
     exec->add_option("-c,--container", wishes_.containers, "which container")->expected(1);
     exec->add_flag("-i,--stdin", wishes_.interactive,
                    "with this standard input, even if it is a terminal");
@@ -387,6 +398,15 @@ class Flags {
     return add_verb(name, what, "--name,name");
   }
 
+  // One option with two ways to be given, of which the help must not ask for both.
+  static void add_files(CLI::App& command, std::vector<std::string>& files) {
+    command
+        .add_option("files,-f,--filename", files,
+                    "files and folders of manifests, with or without -f")
+        ->option_text("PATH...")
+        ->required();
+  }
+
   void add_name_space(CLI::App& command) {
     command.add_option("-n,--namespace", wishes_.name_space, "of what is named; any unless given");
   }
@@ -418,9 +438,7 @@ class Flags {
         "--no-mesh", [&options] { options.mesh = false; },
         "neither control nor nodes' agents: names and service addresses do not work");
     up->add_flag("-R,--recursive", wishes_.recursive, recursive_help);
-    up->add_option("files,-f,--filename", options.manifests, "files and folders of manifests")
-        ->type_name("PATH")
-        ->required();
+    add_files(*up, options.manifests);
     up->parse_complete_callback([this] { take_inject(); });
   }
 

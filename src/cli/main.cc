@@ -10,6 +10,9 @@
 #include "cli/commands.h"
 
 namespace fairlead::cli {
+
+int dispatch(const Arguments& words);
+
 namespace {
 
 const std::vector<Command>& commands() {
@@ -38,25 +41,47 @@ int usage(std::FILE* out) {
     std::fprintf(out, "  %-12s %s\n", command.name, command.summary);
   }
   std::fputs("  version      the version of this program\n", out);
-  return out == stdout ? 0 : 2;
+  return out == stdout ? 0 : wrong_use;
+}
+
+int version(const Arguments& words) {
+  if (words.empty()) {
+    std::puts("fairlead " FAIRLEAD_VERSION);
+    return 0;
+  }
+  if (words[0] == "--help" || words[0] == "-h") {
+    std::puts("usage: fairlead version     prints the version of this program");
+    return 0;
+  }
+  std::fprintf(stderr, "fairlead version: it takes no '%s'\n", words[0].c_str());
+  return wrong_use;
+}
+
+bool asks_for_help(const std::string& word) {
+  return word == "--help" || word == "-h" || word == "help";
+}
+
+// `help lab up` is `lab up --help`.
+int help(Arguments words) {
+  if (asks_for_help(words[0])) return usage(stdout);
+  words.emplace_back("--help");
+  return dispatch(words);
 }
 
 }  // namespace
 
 int dispatch(const Arguments& words) {
   if (words.empty()) return usage(stderr);
-  if (words[0] == "--help" || words[0] == "-h" || words[0] == "help") return usage(stdout);
-  if (words[0] == "--version" || words[0] == "version") {
-    std::puts("fairlead " FAIRLEAD_VERSION);
-    return 0;
-  }
+  const Arguments rest(words.begin() + 1, words.end());
+  if (asks_for_help(words[0])) return rest.empty() ? usage(stdout) : help(rest);
+  if (words[0] == "--version" || words[0] == "version") return version(rest);
   const auto found = std::find_if(commands().begin(), commands().end(),
                                   [&](const Command& command) { return words[0] == command.name; });
   if (found == commands().end()) {
     std::fprintf(stderr, "fairlead: there is no command '%s'\n\n", words[0].c_str());
     return usage(stderr);
   }
-  return found->run({words.begin() + 1, words.end()});
+  return found->run(rest);
 }
 
 }  // namespace fairlead::cli

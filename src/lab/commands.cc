@@ -10,6 +10,7 @@
 
 #include "base/json_text.h"
 #include "lab/probe.h"
+#include "lab/standing.h"
 #include "lab/status.h"
 #include "lab/talk.h"
 #include "net/tcp.h"
@@ -117,10 +118,18 @@ Result<ContainerRunner*> find_container(RunningPod& pod, const std::string& name
 
 // ── exec ────────────────────────────────────────────────────────────────────────────────────────
 
+// A name may stand for several pods: the first that is ready, else the first.
+RunningPod& best_of(const std::vector<RunningPod*>& pods) {
+  const auto ready = std::find_if(pods.begin(), pods.end(), [](const RunningPod* pod) {
+    return !pod->retiring && standing_of(pod->runner->status()).kind == Standing::Kind::ready;
+  });
+  return ready == pods.end() ? *pods.front() : **ready;
+}
+
 Result<Launch> exec_in_pod(Lab& lab, const Line& wish) {
   Result<std::vector<RunningPod*>> pods = lab.find_pods(target_in(wish));
   if (!pods) return std::move(pods).fault();
-  RunningPod& pod = *pods->front();
+  RunningPod& pod = best_of(*pods);
   Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
   if (!container) return std::move(container).fault();
   if (!(*container)->is_running()) {

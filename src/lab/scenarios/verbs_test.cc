@@ -136,6 +136,26 @@ TEST_P(Verbs, TakeNamesAsKubectlsUsersWriteThem) {
 
 // ── exec ────────────────────────────────────────────────────────────────────────────────────────
 
+TEST_P(Verbs, ExecPrefersAPodThatIsReady) {
+  const std::string web = deployment("web", 1) + service("web");
+  ASSERT_TRUE(lab.up(web)) << lab.said();
+  const std::string ready = lab.status()["pods"].at(0)["name"];
+  lab.write_manifest(web + R"(---
+apiVersion: v1
+kind: Pod
+metadata: {name: a-first, labels: {app: web}}
+spec:
+  initContainers: [{name: waits, image: any, command: [sleep, "1000"]}]
+  containers: [{name: app, image: fairlead/sample-app}]
+)");
+  ASSERT_TRUE(lab.wait_for_status([](const nlohmann::json& now) {
+    const nlohmann::json& first = now["pods"].at(0);
+    return now["pods"].size() == 2 && first["name"] == "a-first";
+  }));
+  EXPECT_EQ(lab.exec("svc/web", {"hostname"}).out, ready + "\n");
+  EXPECT_THAT(lab.exec("a-first", {"hostname"}).error, HasSubstr("does not run"));
+}
+
 TEST_P(Verbs, RefuseWhatIsNoText) {
   for (const Words& words : {Words{"up", "a\xff.yaml"}, Words{"exec", "web", "--", "\xff"}}) {
     const Ran ran = lab.lab(words.front(), Words(words.begin() + 1, words.end()));

@@ -1,0 +1,50 @@
+// `fairlead` itself: help and version, and what they refuse.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cli/test_program.h"
+
+namespace fairlead::cli {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+TEST(MainCommandTest, HelpOfACommandIsThatCommandsHelp) {
+  EXPECT_THAT(run_program("help").said, HasSubstr("usage: fairlead COMMAND"));
+  for (const char* words : {"control", "control status", "lab up", "node"}) {
+    const Ran ran = run_program(std::string("help ") + words);
+    EXPECT_EQ(ran.status, 0) << words;
+    EXPECT_EQ(ran.said, run_program(std::string(words) + " --help").said);
+  }
+  const Ran unknown = run_program("help contrl");
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.said, HasSubstr("there is no command 'contrl'"));
+}
+
+TEST(MainCommandTest, VersionTakesNothing) {
+  EXPECT_THAT(run_program("version").said, testing::MatchesRegex("fairlead [0-9.]+\n"));
+  EXPECT_EQ(run_program("--version").said, run_program("version").said);
+  const Ran help = run_program("version --help");
+  EXPECT_EQ(help.status, 0);
+  EXPECT_THAT(help.said, HasSubstr("usage: fairlead version"));
+  EXPECT_EQ(run_program("help version").said, help.said);
+  const Ran more = run_program("version x");
+  EXPECT_EQ(more.status, 2);
+  EXPECT_THAT(more.said, HasSubstr("takes no 'x'"));
+}
+
+TEST(MainCommandTest, HelpOfLabVerbsSaysWhatTheyTake) {
+  EXPECT_THAT(run_program("help lab exec").said,
+              HasSubstr("lab exec [OPTIONS] target -- COMMAND [ARGUMENT...]\n"));
+  for (const char* verb : {"up", "apply"}) {
+    const Ran ran = run_program(std::string("help lab ") + verb);
+    EXPECT_THAT(ran.said, AllOf(HasSubstr("files PATH..."), HasSubstr("--filename PATH..."),
+                                testing::Not(HasSubstr("REQUIRED"))));
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::cli
