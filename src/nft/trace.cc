@@ -195,10 +195,16 @@ class Walk {
     return effect_of(any != match.negated);
   }
 
+  // A name that ends in * stands for all that begin so.
+  static bool names(const std::string& wanted, const std::string& actual) {
+    if (!wanted.ends_with('*')) return actual == wanted;
+    return actual.starts_with(wanted.substr(0, wanted.size() - 1));
+  }
+
   Effect meet(const Interface& interface) {
     const std::string& name =
         interface.way == Interface::Way::in ? packet_.in_interface : packet_.out_interface;
-    return effect_of((name == interface.name) != interface.negated);
+    return effect_of(names(interface.name, name) != interface.negated);
   }
 
   Effect meet(const InSet& in) {

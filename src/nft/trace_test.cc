@@ -89,6 +89,21 @@ TEST(Trace, ANegatedOwnerDoesNotMatchAPacketWithoutOne) {
   EXPECT_EQ(trace(rules, packet).fate, Fate::redirected);
 }
 
+TEST(Trace, AnInterfaceThatEndsInAStarStandsForAllThatBeginSo) {
+  const auto fate_by = [](const char* rule, const char* interface, bool negated = false) {
+    Chain chain{.name = "output", .base = Base{}};
+    chain.rules.push_back({{Interface{.name = rule, .negated = negated}, Redirect{15001}}});
+    Packet packet = to_service("10.0.0.1:80");
+    packet.out_interface = interface;
+    return trace({.tables = {{.name = "t", .chains = {chain}}}}, packet).fate;
+  };
+  EXPECT_EQ(fate_by("eth*", "eth0"), Fate::redirected);
+  EXPECT_EQ(fate_by("eth*", "eth"), Fate::redirected);
+  EXPECT_EQ(fate_by("eth*", "lo"), Fate::accepted);
+  EXPECT_EQ(fate_by("eth*", "eth0", true), Fate::accepted);
+  EXPECT_EQ(fate_by("eth", "eth0"), Fate::accepted);
+}
+
 TEST(Trace, GotoDoesNotComeBackAndJumpDoes) {
   const auto rules = [](Verdict::Kind kind) {
     Chain empty{.name = "empty"};
