@@ -47,6 +47,71 @@ bool goes_before(const Pod& a, const Pod& b) {
   return a.metadata.name > b.metadata.name;
 }
 
+// ── what is left to controllers ──
+
+const Metadata* find_controller(const Objects& objects LIFETIMEBOUND, const std::string& kind,
+                                const std::string& name_space, const std::string& name) {
+  const auto in = [&](const auto& list) -> const Metadata* {
+    const auto* found = find(list, name_space, name);
+    return found == nullptr ? nullptr : &found->metadata;
+  };
+  if (kind == "Deployment") return in(objects.deployments);
+  if (kind == "ReplicaSet") return in(objects.replica_sets);
+  if (kind == "StatefulSet") return in(objects.stateful_sets);
+  if (kind == "DaemonSet") return in(objects.daemon_sets);
+  return nullptr;
+}
+
+// "db-0" is a pod of "db"; empty when the name has no such end.
+std::string set_of_member(const std::string& pod) {
+  const std::size_t dash = pod.rfind('-');
+  if (dash == std::string::npos || dash + 1 == pod.size()) return "";
+  const bool number = pod.find_first_not_of("0123456789", dash + 1) == std::string::npos;
+  return number ? pod.substr(0, dash) : "";
+}
+
+// Who would take it as its own though it names no controller; empty when nobody does.
+std::string adopter_of(const Pod& pod, const Objects& manifests) {
+  const std::string name = set_of_member(pod.metadata.name);
+  const StatefulSet* set = find(manifests.stateful_sets, pod.metadata.name_space, name);
+  const bool adopts = set != nullptr && set->selector.matches(pod.metadata.labels);
+  return adopts ? title("StatefulSet", set->metadata) : "";
+}
+
+std::string adopter_of(const ReplicaSet& set, const Objects& manifests) {
+  for (const Deployment& one : manifests.deployments) {
+    const bool adopts = one.metadata.name_space == set.metadata.name_space &&
+                        one.selector.matches(set.metadata.labels);
+    if (adopts) return title("Deployment", one.metadata);
+  }
+  return "";
+}
+
+// Who in the manifests makes its own in the place of this Pod or ReplicaSet of theirs; empty when
+// nobody does. A pod of a dump may come with its Deployment, without the ReplicaSet between them.
+template <class Object>
+std::string keeper_of(const Object& object, const Objects& manifests) {
+  const OwnerReference* owner = controller_of(object.metadata);
+  if (owner == nullptr) return adopter_of(object, manifests);
+  for (const auto& [kind, name] :
+       {WorkloadName{owner->kind, owner->name}, workload_of(object.metadata)}) {
+    const Metadata* found = find_controller(manifests, kind, object.metadata.name_space, name);
+    if (found != nullptr) return title(kind.c_str(), *found);
+  }
+  return "";
+}
+
+template <class Object>
+void list_left(const std::vector<Object>& objects, const Objects& manifests,
+               std::vector<Ignored>& left) {
+  for (const Object& object : objects) {
+    const std::string keeper = keeper_of(object, manifests);
+    if (keeper.empty()) continue;
+    left.push_back(
+        {object.metadata.origin, "", fmt::format("it is left to {}, which makes its own", keeper)});
+  }
+}
+
 class Planner {
  public:
   Planner(const Objects& wanted, const Objects& current, Random& random)
@@ -57,14 +122,21 @@ class Planner {
         owned_[{pod.metadata.name_space, owner->kind, owner->name}].push_back(&pod);
       }
     }
+    for (const Pod& pod : wanted.pods) {
+      if (!keeper_of(pod, wanted).empty()) continue;
+      alone_.push_back(&pod);
+      names_.emplace(pod.metadata.name_space, pod.metadata.name);
+    }
   }
 
   Step plan() {
     for (const Deployment& deployment : wanted_.deployments) keep(deployment);
-    for (const ReplicaSet& set : wanted_.replica_sets) keep_alone(set);
+    for (const ReplicaSet& set : wanted_.replica_sets) {
+      if (keeper_of(set, wanted_).empty()) keep_alone(set);
+    }
     for (const StatefulSet& set : wanted_.stateful_sets) keep(set);
     for (const DaemonSet& set : wanted_.daemon_sets) keep(set);
-    for (const Pod& pod : wanted_.pods) keep(pod);
+    for (const Pod* pod : alone_) keep(*pod);
     for (const Pod& pod : current_.pods) {
       if (kept_.count(&pod) == 0) remove(pod, "nothing asks for it any more");
     }
@@ -294,6 +366,7 @@ class Planner {
 
   void create(const StatefulSet& set, std::string revision, int ordinal) {
     const std::string name = fmt::format("{}-{}", set.metadata.name, ordinal);
+    if (!names_.emplace(set.metadata.name_space, name).second) return wait_for(name, set);
     const bool old = ordinal < set.partition && !set.on_delete;
     const ControllerRevision& before = step_.revisions.back();
     if (old) revision = before.metadata.name;
@@ -304,6 +377,19 @@ class Planner {
     pod.metadata.labels[revision_label] = revision;
     pod.spec.hostname = name;
     pod.spec.subdomain = set.service_name;
+  }
+
+  // For a name that another pod has. One that is about to go needs no word.
+  void wait_for(const std::string& name, const StatefulSet& set) {
+    for (const Pod* pod : alone_) {
+      if (pod->metadata.name != name || pod->metadata.name_space != set.metadata.name_space) {
+        continue;
+      }
+      step_.hindered.push_back(
+          {title("StatefulSet", set.metadata),
+           fmt::format("cannot make its pod {}: {} has that name, and is not its own", name,
+                       pod->metadata.origin.describe())});
+    }
   }
 
   // Whether all of the wanted ordinals are there and ready (or need not wait for each other).
@@ -407,10 +493,6 @@ class Planner {
   // ── Pods of the manifests ──
 
   void keep(const Pod& pod) {
-    if (controller_of(pod.metadata) != nullptr &&
-        find(current_.pods, pod.metadata.name_space, pod.metadata.name) == nullptr) {
-      return;  // of a dump of another cluster: its controller makes its own
-    }
     const std::string hash =
         template_hash({pod.metadata.labels, pod.metadata.annotations, pod.spec});
     const Pod* there = find(current_.pods, pod.metadata.name_space, pod.metadata.name);
@@ -433,6 +515,7 @@ class Planner {
   const Objects& current_;
   Random& random_;
   Step step_;
+  Pods alone_;  // of the manifests themselves, and kept by nobody else
   std::set<std::pair<std::string, std::string>> names_;
   std::map<std::tuple<std::string, std::string, std::string>, Pods> owned_;
   std::set<const Pod*> kept_;
@@ -442,6 +525,13 @@ class Planner {
 
 Step next_step(const Objects& wanted, const Objects& current, Random& random) {
   return Planner(wanted, current, random).plan();
+}
+
+std::vector<Ignored> left_to_controllers(const Objects& manifests) {
+  std::vector<Ignored> left;
+  list_left(manifests.replica_sets, manifests, left);
+  list_left(manifests.pods, manifests, left);
+  return left;
 }
 
 std::string template_hash(const PodTemplate& pods) {

@@ -14,6 +14,7 @@
 #include "base/lifetime.h"
 #include "base/result.h"
 #include "kube/objects.h"
+#include "kube/read.h"
 
 namespace fairlead::kube {
 
@@ -24,11 +25,19 @@ struct Removal {
   bool operator==(const Removal&) const = default;
 };
 
+// A controller that cannot go on until the manifests change.
+struct Hindrance {
+  std::string who;  // "StatefulSet default/db"
+  std::string why;  // after it: "cannot make its pod db-0: …"
+  bool operator==(const Hindrance&) const = default;
+};
+
 struct Step {
   std::vector<ReplicaSet> replica_sets;  // all there should be now, those of Deployments included
   std::vector<ControllerRevision> revisions;  // one for each StatefulSet, likewise
   std::vector<Pod> create;                    // of DaemonSets with a node, all others without
   std::vector<Removal> remove;                // to be stopped in order, with their grace
+  std::vector<Hindrance> hindered;            // none of them keeps it from being settled
   [[nodiscard]] bool settled() const { return create.empty() && remove.empty(); }
 };
 
@@ -41,7 +50,14 @@ struct Step {
 // partition, one at a time, DaemonSets by maxUnavailable. Below its partition a StatefulSet goes on
 // with the template that all of its pods had last. A Pod of the manifests itself is replaced when
 // its spec changes (Kubernetes would refuse that). Pods that are over (Succeeded, Failed) are
-// replaced, but for Pods of the manifests themselves: those have run.
+// replaced, but for Pods of the manifests themselves: those have run. A StatefulSet waits while
+// another pod has the name of its own.
+
+[[nodiscard]] std::vector<Ignored> left_to_controllers(const Objects& manifests);
+// Pods and ReplicaSets of the manifests that next_step takes no notice of, with the reason: their
+// controller is in the manifests too, and makes its own. So a dump of a cluster means what the
+// cluster was made from. Those count too that a controller would adopt as its own: a Pod named as a
+// StatefulSet's, a ReplicaSet that a Deployment selects.
 
 [[nodiscard]] std::string template_hash(const PodTemplate& pods);
 // Up to 10 letters and digits, as pod-template-hash. Of the honoured fields alone: an edit of an
@@ -72,6 +88,9 @@ struct WorkloadName {
 void settle_status(Pod& pod);
 // Phase and conditions (PodScheduled, Initialized, ContainersReady, Ready) from what the statuses
 // of its containers say. Containers without a status wait.
+
+void mark_unplaced(Pod& pod, const Fault& why);
+// Of a pod that no node takes: it is pending, and says why.
 
 void mark_running(Pod& pod);
 // Statuses of a pod whose containers all run and are ready, and whose init containers succeeded.

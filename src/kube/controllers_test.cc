@@ -56,6 +56,7 @@ class Cluster {
     const Step next = next_step(wanted, now, random);
     now.replica_sets = next.replica_sets;
     now.revisions = next.revisions;
+    hindered = next.hindered;
     for (const Removal& removal : next.remove) {
       reasons.push_back(removal.reason);
       std::erase_if(now.pods, [&](const Pod& pod) { return pod.metadata.name == removal.name; });
@@ -85,6 +86,7 @@ class Cluster {
   Objects now;
   SeededRandom random{7};
   std::vector<std::string> reasons;
+  std::vector<Hindrance> hindered;
   int least = 0;
   int most = 0;
 };
@@ -404,6 +406,136 @@ TEST(Injection, AddsAVisibleInitContainerAndAProxyThatIsNotInjectedTwice) {
   const Result<> refused = inject(wrong);
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.fault().message, HasSubstr("'squid' is no proxy"));
+}
+
+// ── manifests that hold what controllers made ───────────────────────────────────────────────────
+
+std::string stateful_set(int replicas) {
+  return "---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: s}\nspec: {serviceName: s, "
+         "replicas: " +
+         std::to_string(replicas) +
+         ", selector: {matchLabels: {app: s}}, template: {metadata: {labels: {app: s}}, spec: "
+         "{containers: [{name: app, image: x}]}}}\n";
+}
+
+std::string bare_pod(const std::string& name, const std::string& more) {
+  return "---\napiVersion: v1\nkind: Pod\nmetadata: {name: " + name + ", " + more +
+         "}\nspec: {containers: [{name: app, image: x}]}\n";
+}
+
+std::string owned_by(const std::string& kind, const std::string& name) {
+  return "ownerReferences: [{apiVersion: apps/v1, kind: " + kind + ", name: " + name +
+         ", uid: u-1, controller: true}]";
+}
+
+std::vector<std::string> left_in(const Objects& manifests) {
+  std::vector<std::string> left;
+  for (const Ignored& one : left_to_controllers(manifests)) left.push_back(one.describe());
+  return left;
+}
+
+TEST(Dumps, APodThatAStatefulSetOwnsOrWouldAdoptIsLeftToIt) {
+  for (const std::string& more :
+       {std::string("labels: {app: s}"), "labels: {app: s}, " + owned_by("StatefulSet", "s")}) {
+    Cluster cluster(stateful_set(2) + bare_pod("s-0", more));
+    cluster.settle();
+    EXPECT_THAT(cluster.names(), ElementsAre("s-0", "s-1"));
+    EXPECT_THAT(cluster.reasons, IsEmpty());
+    EXPECT_THAT(cluster.hindered, IsEmpty());
+    EXPECT_EQ(controller_of(cluster.now.pods[0].metadata)->kind, "StatefulSet");
+    EXPECT_THAT(left_in(cluster.wanted),
+                ElementsAre(testing::AllOf(
+                    HasSubstr("Pod default/s-0"),
+                    HasSubstr("it is left to StatefulSet default/s, which makes its own"))));
+  }
+}
+
+TEST(Dumps, AStatefulSetWaitsWhileAnotherPodHasTheNameOfItsOwn) {
+  Cluster cluster(stateful_set(2) + bare_pod("s-0", "labels: {app: other}"));
+  cluster.settle();
+  EXPECT_THAT(cluster.names(), ElementsAre("s-0"));
+  EXPECT_THAT(left_in(cluster.wanted), IsEmpty());
+  ASSERT_THAT(cluster.hindered, SizeIs(1));
+  EXPECT_EQ(cluster.hindered[0].who, "StatefulSet default/s");
+  EXPECT_THAT(cluster.hindered[0].why,
+              testing::AllOf(StartsWith("cannot make its pod s-0: "), HasSubstr("has that name")));
+  cluster.wanted.stateful_sets[0].parallel = true;
+  cluster.settle();
+  EXPECT_THAT(cluster.names(), ElementsAre("s-0", "s-1"));
+  cluster.wanted.pods.clear();
+  cluster.settle();
+  EXPECT_THAT(cluster.hindered, IsEmpty());
+  EXPECT_THAT(cluster.names(), ElementsAre("s-0", "s-1"));
+  EXPECT_THAT(cluster.reasons, ElementsAre("nothing asks for it any more"));
+}
+
+TEST(Dumps, APodThatTakesTheNameOfAStatefulSetsPodReplacesItOnce) {
+  Cluster cluster(stateful_set(1));
+  cluster.settle();
+  cluster.wanted = objects_in(stateful_set(1) + bare_pod("s-0", "labels: {app: other}"));
+  cluster.settle();
+  EXPECT_THAT(cluster.names(), ElementsAre("s-0"));
+  EXPECT_EQ(controller_of(cluster.now.pods[0].metadata), nullptr);
+  EXPECT_THAT(cluster.reasons, ElementsAre("its manifest has changed"));
+  EXPECT_THAT(cluster.hindered, SizeIs(1));
+}
+
+TEST(Dumps, AReplicaSetOfADeploymentAndItsPodsAreLeftToTheDeployment) {
+  const auto replica_set = [](const std::string& more) {
+    return "---\napiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: web-abc, labels: {app: "
+           "web}" +
+           more +
+           "}\nspec: {replicas: 2, selector: {matchLabels: {app: web}}, template: {metadata: "
+           "{labels: {app: web}}, spec: {containers: [{name: app, image: x}]}}}\n";
+  };
+  const std::string pod =
+      bare_pod("web-abc-1", "labels: {app: web}, " + owned_by("ReplicaSet", "web-abc"));
+  for (const std::string& set :
+       {replica_set(""), replica_set(", " + owned_by("Deployment", "web"))}) {
+    Cluster cluster(deployment("web", 2) + set + pod);
+    cluster.settle();
+    EXPECT_THAT(cluster.now.pods, SizeIs(2));
+    EXPECT_THAT(cluster.now.replica_sets, SizeIs(1));
+    EXPECT_THAT(left_in(cluster.wanted),
+                ElementsAre(HasSubstr("it is left to Deployment default/web"),
+                            HasSubstr("it is left to ReplicaSet default/web-abc")));
+    const Result<Objects> running = as_if_running(cluster.wanted);
+    ASSERT_TRUE(running.ok());
+    EXPECT_THAT(running->pods, SizeIs(2));
+    EXPECT_THAT(running->replica_sets, SizeIs(1));
+  }
+  Cluster without_deployment(replica_set(", " + owned_by("Deployment", "web")) + pod);
+  without_deployment.settle();
+  EXPECT_THAT(without_deployment.now.pods, SizeIs(2));
+  EXPECT_THAT(without_deployment.now.replica_sets, SizeIs(1));
+}
+
+TEST(Dumps, APodComesWithoutTheReplicaSetOrWithoutAnyController) {
+  const std::string pod = bare_pod("web-abc-1", "labels: {app: web, pod-template-hash: abc}, " +
+                                                    owned_by("ReplicaSet", "web-abc"));
+  Cluster with_deployment(deployment("web", 1) + pod);
+  with_deployment.settle();
+  EXPECT_THAT(with_deployment.names(), ElementsAre(testing::Not("web-abc-1")));
+  EXPECT_THAT(left_in(with_deployment.wanted),
+              ElementsAre(HasSubstr("it is left to Deployment default/web")));
+  Cluster alone(pod);
+  alone.settle();
+  EXPECT_THAT(alone.names(), ElementsAre("web-abc-1")) << "nobody else makes it";
+  EXPECT_THAT(left_in(alone.wanted), IsEmpty());
+}
+
+TEST(AsIfRunning, LeavesAPodPendingThatFitsNoNode) {
+  std::string far = bare_pod("far", "labels: {app: web}");
+  far.replace(far.find("spec: {"), 7, "spec: {nodeSelector: {disk: fast}, ");
+  const Result<Objects> running = as_if_running(objects_in(deployment("web", 2) + far));
+  ASSERT_TRUE(running.ok());
+  ASSERT_THAT(running->pods, SizeIs(3));
+  for (const Pod& pod : running->pods) {
+    const bool fits = pod.metadata.name != "far";
+    EXPECT_EQ(is_ready(pod), fits);
+    EXPECT_EQ(pod.status.pod_ips.empty(), !fits);
+    if (!fits) EXPECT_THAT(pod.status.message, HasSubstr("has the labels disk=fast"));
+  }
 }
 
 TEST(AsIfRunning, IsTheSameEachTimeAndReadsBackEqual) {

@@ -150,6 +150,14 @@ void settle_status(Pod& pod) {
   put(pod, "Ready", ready, over ? "PodCompleted" : "ContainersNotReady");
 }
 
+void mark_unplaced(Pod& pod, const Fault& why) {
+  pod.status = {.phase = PodPhase::pending, .message = why.describe()};
+  pod.status.conditions = {{.type = "PodScheduled",
+                            .status = "False",
+                            .reason = "Unschedulable",
+                            .message = pod.status.message}};
+}
+
 void mark_running(Pod& pod) {
   pod.status.init_containers.clear();
   pod.status.containers.clear();

@@ -85,21 +85,30 @@ class Settling {
   }
 
   Result<> start(Pod pod) {
+    Pod admitted = pod;
+    if (const Result<> taken = admit(admitted); !taken) {
+      mark_unplaced(pod, taken.fault());  // as in a cluster: the others run
+      objects_.pods.push_back(std::move(pod));
+      return done();
+    }
+    if (Result<> given = give_addresses(admitted); !given) return given;
+    mark_running(admitted);
+    settle_status(admitted);
+    objects_.pods.push_back(std::move(admitted));
+    return done();
+  }
+
+  // Node and sidecar.
+  Result<> admit(Pod& pod) {
     Result<std::string> node = choose_node(pod, objects_.nodes, objects_.pods);
-    if (!node) return std::move(node).fault().during("placing pod " + pod.metadata.full_name());
+    if (!node) return std::move(node).fault();
     pod.spec.node_name = *node;
     const Namespace* around = nullptr;
     for (const Namespace& one : objects_.namespaces) {
       if (one.metadata.name == pod.metadata.name_space) around = &one;
     }
-    if (should_inject(pod, around, settings_.injection).inject) {
-      if (Result<> injected = inject(pod, settings_.injection); !injected) return injected;
-    }
-    if (Result<> given = give_addresses(pod); !given) return given;
-    mark_running(pod);
-    settle_status(pod);
-    objects_.pods.push_back(std::move(pod));
-    return done();
+    if (!should_inject(pod, around, settings_.injection).inject) return done();
+    return inject(pod, settings_.injection);
   }
 
   Result<> give_addresses(Pod& pod) {

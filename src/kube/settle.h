@@ -22,7 +22,7 @@ struct ClusterSettings {
 // IPs and EndpointSlices added where they are missing. Pods keep the addresses that their manifests
 // have; others get those of a fresh lab's ranges: 10.244.N.x and fd00:10:244:N::x. Slices that a
 // cluster's controllers wrote are made anew where their pods are there. The same manifests give the
-// same objects, names included. Fault: a pod that fits no node, an address given twice, no address
-// left.
+// same objects, names included. A pod that fits no node stays pending, and says why. Fault: an
+// address given twice, no address left.
 
 }  // namespace fairlead::kube
