@@ -7,11 +7,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/commands.h"
+#include "intercept/check.h"
 #include "intercept/install.h"
+#include "intercept/meaning.h"
 #include "intercept/settings.h"
 #include "intercept/show.h"
 #include "nft/render.h"
@@ -23,7 +26,7 @@ constexpr int failed = 1;
 
 struct Wishes {
   std::string action;  // apply, show, check, remove
-  std::string netns;
+  std::optional<std::string> netns;
   std::string exemption = "auto";
   std::map<std::string, std::string> flags;  // by the option's name
   bool dry_run = false;
@@ -39,10 +42,31 @@ int complain(const Fault& fault, int status = failed) {
 
 // ── settings ────────────────────────────────────────────────────────────────────────────────────
 
-// As istio-iptables: the user of $ENVOY_USER, where there is one of that name.
-Result<> take_envoy_user(intercept::Settings& settings) {
-  const char* name = std::getenv("ENVOY_USER");
-  if (name == nullptr || *name == '\0') return done();
+// An empty variable counts as unset, as with istio-iptables. Null: unset.
+const char* variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr || *value == '\0' ? nullptr : value;
+}
+
+// By flag or else by variable; empty when by neither.
+std::optional<std::string> given(const Wishes& wishes, const intercept::Option& option) {
+  const auto flag = wishes.flags.find(option.name);
+  if (flag != wishes.flags.end()) return flag->second;
+  const char* value = variable(option.environment);
+  return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+}
+
+bool is_given(const Wishes& wishes, const std::string& name) {
+  for (const intercept::Option& option : intercept::options()) {
+    if (option.name == name) return given(wishes, option).has_value();
+  }
+  return false;
+}
+
+// As istio-iptables: the user of $ENVOY_USER, where none is named by number.
+Result<> take_envoy_user(const Wishes& wishes, intercept::Settings& settings) {
+  const char* name = variable("ENVOY_USER");
+  if (name == nullptr || is_given(wishes, "proxy-uid")) return done();
   const passwd* user = ::getpwnam(name);
   if (user == nullptr) {
     return missing(fmt::format("ENVOY_USER names the user '{}', who does not exist here", name));
@@ -54,20 +78,29 @@ Result<> take_envoy_user(intercept::Settings& settings) {
 
 Result<intercept::Settings> settings_from(const Wishes& wishes) {
   intercept::Settings settings;
-  if (Result<> taken = take_envoy_user(settings); !taken) return std::move(taken).fault();
+  if (Result<> taken = take_envoy_user(wishes, settings); !taken) return std::move(taken).fault();
   for (const intercept::Option& option : intercept::options()) {
-    const auto flag = wishes.flags.find(option.name);
-    const char* variable = std::getenv(option.environment);
-    if (flag == wishes.flags.end() && variable == nullptr) continue;
-    const bool by_flag = flag != wishes.flags.end();
-    Result<> set = option.set(settings, by_flag ? flag->second : variable);
+    const std::optional<std::string> value = given(wishes, option);
+    if (!value) continue;
+    Result<> set = option.set(settings, *value);
     if (!set) {
-      const std::string where = by_flag ? fmt::format("reading --{}", option.name)
-                                        : fmt::format("reading ${}", option.environment);
+      const std::string where = wishes.flags.contains(option.name)
+                                    ? fmt::format("reading --{}", option.name)
+                                    : fmt::format("reading ${}", option.environment);
       return std::move(set).fault().during(where);
     }
   }
   return settings;
+}
+
+void say_what_the_mark_replaces(const Wishes& wishes) {
+  for (const char* name : {"proxy-uid", "proxy-gid"}) {
+    if (!is_given(wishes, name)) continue;
+    std::fprintf(stderr,
+                 "fairlead intercept: --%s has no effect with --exemption mark: the proxy is known "
+                 "by its sockets' mark %#x alone\n",
+                 name, intercept::proxy_mark);
+  }
 }
 
 // By owner where the owners exist, else by mark, and says so.
@@ -75,7 +108,11 @@ void choose_exemption(const Wishes& wishes, intercept::Settings& settings) {
   const bool by_owner = wishes.exemption == "owner" ||
                         (wishes.exemption == "auto" && intercept::owners_exist(settings));
   settings.exemption = by_owner ? intercept::Exemption::owner : intercept::Exemption::mark;
-  if (by_owner || wishes.exemption != "auto") return;
+  if (by_owner) return;
+  if (wishes.exemption == "mark") {
+    say_what_the_mark_replaces(wishes);
+    return;
+  }
   std::fprintf(stderr,
                "fairlead intercept: the proxy's user does not exist in this user namespace (see "
                "/proc/self/uid_map), so the proxy is known by its sockets' mark %#x instead\n",
@@ -89,8 +126,10 @@ const char* word_for(intercept::Probe::Outcome outcome) {
     case intercept::Probe::Outcome::agrees:
       return "ok";
     case intercept::Probe::Outcome::differs:
+    case intercept::Probe::Outcome::missing:
       return "FAIL";
     case intercept::Probe::Outcome::untried:
+    case intercept::Probe::Outcome::walked:
       return "--";
   }
   return "";
@@ -103,22 +142,16 @@ int check(nft::Kernel& kernel) {
     std::puts("nothing is captured here: there is no table fairlead-capture");
     return failed;
   }
-  const auto probes = intercept::check((*installed)->table);
-  if (!probes) return complain(probes.fault());
-  int agreeing = 0;
-  int differing = 0;
-  for (const intercept::Probe& probe : *probes) {
-    agreeing += probe.outcome == intercept::Probe::Outcome::agrees ? 1 : 0;
-    differing += probe.outcome == intercept::Probe::Outcome::differs ? 1 : 0;
+  const nft::Table& table = (*installed)->table;
+  const std::vector<intercept::Probe> probes = intercept::check(table);
+  for (const intercept::Probe& probe : probes) {
     std::printf("%-4s %s\n       the rules say: %s\n       seen:          %s\n",
                 word_for(probe.outcome), probe.what.c_str(), probe.predicted.c_str(),
                 probe.observed.c_str());
   }
-  const char* verdict = differing > 0   ? "capture does not do what its rules say"
-                        : agreeing == 0 ? "nothing could be proved: no connection could be tried"
-                                        : "capture works";
-  std::printf("%s; %s\n", verdict, intercept::describe_exemption((*installed)->table).c_str());
-  return differing == 0 && agreeing > 0 ? 0 : failed;
+  const intercept::Judgement judgement = intercept::judge(probes, table);
+  std::puts(judgement.text.c_str());
+  return judgement.proved ? 0 : failed;
 }
 
 int remove(nft::Kernel& kernel) {
@@ -133,9 +166,12 @@ int apply(nft::Kernel& kernel, const Wishes& wishes, const intercept::Settings& 
     return complain(applied.fault());
   }
   const nft::Ruleset rules = intercept::capture_rules(settings);
-  std::printf("capture in force: outbound TCP to port %d, inbound to port %d; %s\n",
-              settings.outbound_port, settings.inbound_port,
-              intercept::describe_exemption(rules.tables.front()).c_str());
+  const nft::Table& table = rules.tables.front();
+  const std::string taken = intercept::describe_capture(table);
+  const std::string said = taken == "nothing"
+                               ? "rules in force, by which nothing is captured, as was asked"
+                               : "capture in force: " + taken;
+  std::printf("%s; %s\n", said.c_str(), intercept::describe_exemption(table).c_str());
   return wishes.run_validation ? check(kernel) : 0;
 }
 
@@ -155,29 +191,58 @@ int show(nft::Kernel& kernel, const Wishes& wishes) {
   return 0;
 }
 
-int act(const Wishes& wishes) {
-  Result<intercept::Settings> settings = settings_from(wishes);
-  if (!settings) return complain(settings.fault(), wrong_use);
-  const bool applies = wishes.action == "apply" && !wishes.cleanup_only;
-  if (applies) choose_exemption(wishes, *settings);
-  if (Result<> sound = intercept::check(*settings); !sound) {
-    return complain(sound.fault(), wrong_use);
-  }
-  if (wishes.dry_run) {
-    std::fputs(nft::render(intercept::capture_rules(*settings)).c_str(), stdout);
-    return 0;
-  }
-  if (!wishes.netns.empty()) {
-    if (Result<> entered = intercept::enter(wishes.netns); !entered) {
-      return complain(entered.fault());
-    }
-  }
+int print_removal() {
+  std::printf("# also takes ::6 from lo, if it was given with the table of both families\n%s",
+              intercept::removal().text().c_str());
+  return 0;
+}
+
+int print_rules(const intercept::Settings& settings) {
+  std::fputs(nft::render(intercept::capture_rules(settings)).c_str(), stdout);
+  return 0;
+}
+
+Result<> enter_if_asked(const Wishes& wishes) {
+  if (!wishes.netns) return done();
+  if (!wishes.netns->empty()) return intercept::enter(*wishes.netns);
+  return invalid(
+      "--netns is empty (an unset variable of the shell?): name a pid, a path or a name");
+}
+
+bool removes(const Wishes& wishes) {
+  return wishes.action == "remove" || wishes.cleanup_only;
+}
+
+int act_on_kernel(const Wishes& wishes, const intercept::Settings& settings) {
+  const bool reads = wishes.action == "show" || wishes.action == "check";
+  const Result<> allowed =
+      intercept::may(reads ? "reading the kernel's rules" : "changing the kernel's rules");
+  if (!allowed) return complain(allowed.fault());
   Result<nft::Kernel> kernel = nft::Kernel::open();
   if (!kernel) return complain(kernel.fault());
-  if (applies) return apply(*kernel, wishes, *settings);
   if (wishes.action == "show") return show(*kernel, wishes);
   if (wishes.action == "check") return check(*kernel);
-  return remove(*kernel);
+  return removes(wishes) ? remove(*kernel) : apply(*kernel, wishes, settings);
+}
+
+// Settings are read by that alone which uses them.
+Result<intercept::Settings> settings_to_apply(const Wishes& wishes) {
+  if (wishes.action != "apply" || removes(wishes)) return intercept::Settings{};
+  Result<intercept::Settings> settings = settings_from(wishes);
+  if (!settings) return settings;
+  choose_exemption(wishes, *settings);
+  if (Result<> sound = intercept::check(*settings); !sound) return std::move(sound).fault();
+  return settings;
+}
+
+int act(const Wishes& wishes) {
+  const Result<intercept::Settings> settings = settings_to_apply(wishes);
+  if (!settings) return complain(settings.fault(), wrong_use);
+  if (Result<> entered = enter_if_asked(wishes); !entered) {
+    return complain(entered.fault(), wishes.netns->empty() ? wrong_use : failed);
+  }
+  if (wishes.dry_run) return removes(wishes) ? print_removal() : print_rules(*settings);
+  return act_on_kernel(wishes, *settings);
 }
 
 // ── flags ───────────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-// Puts capture rules into a pod's network namespace, proves them by connecting, takes them out.
+// Puts capture rules into a pod's network namespace, takes them out.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "intercept/rules.h"
 #include "nft/apply.h"
+#include "nft/diff.h"
 #include "nft/read.h"
 
 namespace fairlead::intercept {
@@ -21,12 +22,21 @@ namespace fairlead::intercept {
 // Whether every user and group that names the proxy exists in this user namespace. A rootless one
 // may have a single user: then nobody can be 1337, and a rule that says so exempts nobody.
 
+[[nodiscard]] Result<> may(const std::string& wish);
+// Whether this process may read and change the kernel's rules here. Fault: denied, naming `wish`
+// ("reading the kernel's rules") and what it takes.
+
 [[nodiscard]] Result<> apply(nft::Kernel& kernel, const Settings& settings);
 // In one transaction: whatever stood there before is replaced, and no packet meets neither. Also
-// gives the loopback interface ::6, from where the proxy hands over IPv6 connections.
+// gives the loopback interface ::6, from where the proxy hands over IPv6 connections; where IPv6 is
+// left alone now and was not before, takes it away.
+
+[[nodiscard]] nft::Transaction removal();
+// What `remove` tells the kernel.
 
 [[nodiscard]] Result<bool> remove(nft::Kernel& kernel);
-// Leaves no table and no ::6. False: there was no table.
+// Leaves no table, nor the ::6 that came with one; without a table ::6 is somebody else's. False:
+// there was no table.
 
 struct Installed {
   nft::Table table;
@@ -35,22 +45,5 @@ struct Installed {
 
 [[nodiscard]] Result<std::optional<Installed>> installed(nft::Kernel& kernel);
 // What is in force here; empty when nothing is.
-
-// One connection, what the rules said about it beforehand, and what became of it.
-struct Probe {
-  enum class Outcome : std::uint8_t { agrees, differs, untried };
-  std::string what;       // "the app connects to 192.0.2.1:15002"
-  std::string predicted;  // "redirected to port 15001"
-  std::string observed;   // "taken to port 15001, which learned 192.0.2.1:15002"
-  Outcome outcome = Outcome::untried;
-};
-
-[[nodiscard]] Result<std::vector<Probe>> check(const nft::Table& table);
-// Connects as the app and as the proxy, both families, and sees where the connections arrive. Where
-// the proxy's port is free it listens there itself and asks for the original destination. Where a
-// proxy runs, that proxy gets a connection which is closed before its first byte, and arriving at
-// all is the proof: nobody else answers at a documentation address. Packets from outside cannot be
-// made from inside: for prerouting the rules in force are walked instead, and the Probe says so.
-// Capture is proved when some probes agree and none differs.
 
 }  // namespace fairlead::intercept

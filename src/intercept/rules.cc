@@ -135,9 +135,7 @@ class Capture {
     for (const std::string& name : settings_.interfaces_excluded) {
       chain.rules.push_back(rule({comes_by(name)}, returns(), "interface excluded"));
     }
-    if (settings_.inbound_ports.all || !settings_.inbound_ports.list.empty()) {
-      chain.rules.push_back(rule({is_tcp()}, jump("inbound"), "every TCP connection from outside"));
-    }
+    chain.rules.push_back(rule({is_tcp()}, jump("inbound"), "every TCP connection from outside"));
     return chain;
   }
 
@@ -146,9 +144,11 @@ class Capture {
     chain.rules.push_back(
         rule({port(settings_.tunnel_port)}, returns(), "tunnel port: has a listener of its own"));
     if (!settings_.inbound_ports.all) {
-      if (settings_.inbound_ports.list.empty()) return chain;
-      chain.rules.push_back(
-          rule({ports(settings_.inbound_ports.list)}, jump(to_inbound), "inbound ports captured"));
+      if (!settings_.inbound_ports.list.empty()) {
+        chain.rules.push_back(rule({ports(settings_.inbound_ports.list)}, jump(to_inbound),
+                                   "inbound ports captured"));
+      }
+      chain.rules.push_back(rule({is_tcp()}, returns(), "all other inbound: not asked for"));
       return chain;
     }
     if (!settings_.inbound_ports_excluded.empty()) {
@@ -177,6 +177,10 @@ class Capture {
     both({leaves_by("lo")}, nft::source(v4_handover), nft::source(v6_handover), returns(),
          "the proxy hands a connection to the app");
     for (const Identity& proxy : identities(settings_)) exempt(proxy);
+    if (!settings_.owner_groups.all && settings_.owner_groups.list.empty()) {
+      say({is_tcp()}, returns(), "all other outbound: no group's traffic is asked for");
+      return std::move(outbound_);
+    }
     choose_groups();
     both({}, nft::destination(settings_.loopback), nft::destination(v6_loopback), returns(),
          "loopback: the app to itself");
@@ -230,6 +234,7 @@ class Capture {
     for (const nft::Prefix& range : settings_.outbound_ranges.list) {
       family({nft::destination(range)}, range, jump(to_outbound), "outbound range captured");
     }
+    say({is_tcp()}, returns(), "all other outbound: not asked for");
   }
 
   void say(std::vector<Expression> conditions, Expression what, std::string comment) {
@@ -258,9 +263,23 @@ class Capture {
   Chain outbound_;
 };
 
-}  // namespace
+// ── what cannot be ──────────────────────────────────────────────────────────────────────────────
 
-Result<> check(const Settings& settings) {
+Result<> check_interface(const std::string& name) {
+  if (name == "*") {
+    return invalid(
+        "'*' would leave every interface alone: name one (-c), or the beginning of some "
+        "with * at its end, as eth*");
+  }
+  const bool sound = !name.empty() && name.size() <= 15 &&
+                     name.find_first_of(" \t\n\"/\\") == std::string::npos &&
+                     name.find('*') >= name.size() - 1;
+  if (sound) return done();
+  return invalid(fmt::format(
+      "'{}' is not the name of an interface, nor the beginning of some with * at its end", name));
+}
+
+Result<> check_ports(const Settings& settings) {
   if (settings.outbound_port == 0) return invalid("the outbound port (-p) cannot be 0");
   if (settings.inbound_port == 0) return invalid("the inbound port (-z) cannot be 0");
   if (settings.outbound_port == settings.inbound_port) {
@@ -269,6 +288,20 @@ Result<> check(const Settings& settings) {
                     "tells the direction by the port",
                     settings.outbound_port));
   }
+  for (const std::uint16_t taken : {settings.outbound_port, settings.inbound_port}) {
+    if (settings.tunnel_port != taken) continue;
+    return invalid(
+        fmt::format("the tunnel port (-e) cannot be {}: there the proxy takes what is captured, "
+                    "and who reaches it directly would be taken for that",
+                    taken));
+  }
+  return done();
+}
+
+}  // namespace
+
+Result<> check(const Settings& settings) {
+  if (Result<> sound = check_ports(settings); !sound) return sound;
   if (settings.exemption == Exemption::owner && settings.proxy_uids.empty() &&
       settings.proxy_gids.empty()) {
     return invalid(
@@ -279,9 +312,7 @@ Result<> check(const Settings& settings) {
     return invalid("the loopback range must be IPv4 and between /8 and /32");
   }
   for (const std::string& name : settings.interfaces_excluded) {
-    const bool sound =
-        !name.empty() && name.size() <= 15 && name.find_first_of(" \t\n\"/") == std::string::npos;
-    if (!sound) return invalid(fmt::format("'{}' is not the name of an interface", name));
+    if (Result<> sound = check_interface(name); !sound) return sound;
   }
   return done();
 }

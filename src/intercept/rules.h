@@ -48,9 +48,9 @@ struct Settings {
   std::vector<std::uint16_t> inbound_ports_excluded{15020, 15021, 15090};  // -d
   Ranges outbound_ranges{.all = true};                                     // -i: captured
   std::vector<nft::Prefix> outbound_ranges_excluded;                       // -x
-  std::vector<std::uint16_t> outbound_ports;           // -q: captured whatever the range
+  std::vector<std::uint16_t> outbound_ports;           // -q: captured whatever the included range
   std::vector<std::uint16_t> outbound_ports_excluded;  // -o
-  std::vector<std::string> interfaces_excluded;        // -c
+  std::vector<std::string> interfaces_excluded;        // -c; a last * stands for any end
   Groups owner_groups{.all = true};  // ISTIO_OUTBOUND_OWNER_GROUPS: whose traffic is captured
   std::vector<std::uint32_t> owner_groups_excluded;         // ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE
   nft::Prefix loopback{IpAddress::v4({127, 0, 0, 1}), 32};  // never captured outbound
@@ -65,7 +65,8 @@ struct Settings {
 // One table. Outbound and inbound have a port each, so the proxy knows the direction. An app that
 // calls its own pod reaches itself directly; the proxy that calls its own pod (its own service) is
 // taken to the inbound side; what the proxy hands to the app comes from 127.0.0.6 or ::6 and
-// passes.
+// passes. Whatever is asked for, the kernel's calls lead to the chains outbound and inbound, and
+// each of these has a last word, so that a table that lost rules can be told (meaning.h).
 
 [[nodiscard]] nft::Ruleset capture_rules_of_istio_0_7_1(const Settings& settings);
 // The order of Istio 0.7.1's prepare_proxy.sh: IPv4 alone, one port for both directions, no port

@@ -85,11 +85,16 @@ TEST(CaptureRules, SettingsNarrowWhatIsTaken) {
       {{{"istio-local-exclude-ports", "22"}}, {"outside", "10.244.1.11:15090"}, "15006"},
       {{{"istio-exclude-interfaces", "eth0"}}, {"app", "10.96.0.12:80"}, "-"},
       {{{"istio-exclude-interfaces", "eth0"}}, {"outside", "10.244.1.11:80"}, "-"},
+      {{{"istio-exclude-interfaces", "eth*"}}, {"app", "10.96.0.12:80"}, "-"},
+      {{{"istio-exclude-interfaces", "et"}}, {"app", "10.96.0.12:80"}, "15001"},
       {{{"dual-stack", "false"}}, {"app", "[fd96::c]:80"}, "-"},
+      {{{"dual-stack", "F"}}, {"app", "[fd96::c]:80"}, "-"},
       {{{"dual-stack", "false"}}, {"app", "10.96.0.12:80"}, "15001"},
       {{{"proxy-uid", "7"}}, {"proxy", "10.96.0.12:80"}, "15001"},
       {{{"proxy-uid", "7,1337"}}, {"proxy", "10.96.0.12:80"}, "-"},
       {{{"istio-outbound-owner-groups", "5,6"}}, {"app", "10.96.0.12:80"}, "-"},
+      {{{"istio-outbound-owner-groups", ""}}, {"app", "10.96.0.12:80"}, "-"},
+      {{{"istio-outbound-owner-groups", ""}}, {"outside", "10.244.1.11:80"}, "15006"},
       {{{"istio-outbound-owner-groups-exclude", "1000"}}, {"app", "10.96.0.12:80"}, "-"},
       {{{"istio-outbound-ipv4-loopback-cidr", "127.0.0.0/8"}}, {"proxy", "127.0.0.9:80"}, "-"},
   };
@@ -121,11 +126,20 @@ TEST(CaptureSettings, RefusesWhatCannotBeWithAReason) {
   EXPECT_THAT(refusal("istio-service-cidr", "10.0.0.0/99"), ::testing::HasSubstr("0 to 32"));
   EXPECT_THAT(refusal("redirect-dns", "true"), ::testing::HasSubstr("DNS"));
   EXPECT_EQ(refusal("redirect-dns", "false"), "");
+  for (const char* word : {"1", "t", "T", "true", "TRUE", "True", "0", "f", "F", "FALSE"}) {
+    EXPECT_EQ(refusal("dual-stack", word), "") << word;
+  }
+  EXPECT_THAT(refusal("dual-stack", "yes"), ::testing::HasSubstr("neither true nor false"));
   EXPECT_EQ(refusal("istio-inbound-interception-mode", "REDIRECT"), "");
 
   EXPECT_FALSE(check(settings_with({{"envoy-port", "15006"}})).ok());
   EXPECT_FALSE(check(settings_with({{"proxy-uid", ""}})).ok());
   EXPECT_FALSE(check(settings_with({{"istio-exclude-interfaces", "a\"b"}})).ok());
+  EXPECT_FALSE(check(settings_with({{"istio-exclude-interfaces", "e*h0"}})).ok());
+  EXPECT_FALSE(check(settings_with({{"inbound-tunnel-port", "15001"}})).ok());
+  EXPECT_THAT(check(settings_with({{"istio-exclude-interfaces", "*"}})).fault().message,
+              ::testing::HasSubstr("every interface"));
+  EXPECT_TRUE(check(settings_with({{"istio-exclude-interfaces", "eth*,lo"}})).ok());
   EXPECT_TRUE(check(Settings{}).ok());
 }
 

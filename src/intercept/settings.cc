@@ -86,9 +86,14 @@ Result<> store_ports(const std::string& text, std::vector<std::uint16_t>& place)
   return store(list_of<std::uint16_t>(text, port), place);
 }
 
+// The words that Go's strconv.ParseBool takes, as istio-iptables does; a bare switch is true.
 Result<bool> boolean(const std::string& text) {
-  if (text == "true" || text == "1" || text.empty()) return true;
-  if (text == "false" || text == "0") return false;
+  for (const char* yes : {"", "1", "t", "T", "true", "TRUE", "True"}) {
+    if (text == yes) return true;
+  }
+  for (const char* no : {"0", "f", "F", "false", "FALSE", "False"}) {
+    if (text == no) return false;
+  }
   return invalid(fmt::format("'{}' is neither true nor false", text));
 }
 
@@ -145,8 +150,8 @@ constexpr std::array<Option, 24> all{{
     {"istio-local-exclude-ports", 'd', "ISTIO_LOCAL_EXCLUDE_PORTS",
      "inbound ports not to capture, with -b * (15020,15021,15090)", false,
      [](Settings& s, const std::string& v) { return store_ports(v, s.inbound_ports_excluded); }},
-    {"istio-service-cidr", 'i', "ISTIO_SERVICE_CIDR", "outbound ranges to capture: * or a list (*)",
-     false,
+    {"istio-service-cidr", 'i', "ISTIO_SERVICE_CIDR",
+     "outbound ranges to capture: *, a list, or \"\" for none (*)", false,
      [](Settings& s, const std::string& v) {
        return store_choice<Ranges, nft::Prefix>(v, s.outbound_ranges, nft::parse_prefix);
      }},
@@ -156,13 +161,13 @@ constexpr std::array<Option, 24> all{{
        return store(list_of<nft::Prefix>(v, nft::parse_prefix), s.outbound_ranges_excluded);
      }},
     {"istio-outbound-ports", 'q', "ISTIO_OUTBOUND_PORTS",
-     "outbound ports to capture whatever the range", false,
+     "outbound ports to capture whatever the included range", false,
      [](Settings& s, const std::string& v) { return store_ports(v, s.outbound_ports); }},
     {"istio-local-outbound-ports-exclude", 'o', "ISTIO_LOCAL_OUTBOUND_PORTS_EXCLUDE",
      "outbound ports not to capture", false,
      [](Settings& s, const std::string& v) { return store_ports(v, s.outbound_ports_excluded); }},
     {"istio-exclude-interfaces", 'c', "ISTIO_EXCLUDE_INTERFACES",
-     "network interfaces left alone, both directions", false,
+     "network interfaces left alone, both directions; eth* are all that begin with eth", false,
      [](Settings& s, const std::string& v) -> Result<> {
        s.interfaces_excluded = split(v);
        return done();
@@ -171,7 +176,7 @@ constexpr std::array<Option, 24> all{{
      "the app's own loopback range, /8 to /32 (127.0.0.1/32)", false,
      [](Settings& s, const std::string& v) { return store(nft::parse_prefix(v), s.loopback); }},
     {"istio-outbound-owner-groups", 0, "ISTIO_OUTBOUND_OWNER_GROUPS",
-     "groups whose outbound traffic is captured: * or numbers (*)", false,
+     "groups whose outbound traffic is captured: *, numbers, or \"\" for none (*)", false,
      [](Settings& s, const std::string& v) {
        return store_choice<Groups, std::uint32_t>(v, s.owner_groups, owner);
      }},

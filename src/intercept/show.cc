@@ -7,6 +7,8 @@
 #include <optional>
 #include <set>
 
+#include "intercept/meaning.h"
+#include "intercept/rule_parts.h"
 #include "nft/render.h"
 
 namespace fairlead::intercept {
@@ -33,23 +35,6 @@ Counts counts_of(const std::vector<nft::Reading>& readings, const Chain& chain, 
     if (one.rule == rule && one.place == "chain " + chain.name) return {one.packets, one.bytes};
   }
   return {};
-}
-
-template <class T>
-const T* find(const Rule& rule) {
-  for (const Expression& expression : rule.expressions) {
-    if (const T* found = std::get_if<T>(&expression)) return found;
-  }
-  return nullptr;
-}
-
-const Match* match_on(const Rule& rule, std::initializer_list<Field> fields) {
-  for (const Expression& expression : rule.expressions) {
-    const auto* match = std::get_if<Match>(&expression);
-    if (match == nullptr) continue;
-    if (std::find(fields.begin(), fields.end(), match->field) != fields.end()) return match;
-  }
-  return nullptr;
 }
 
 // ── in words ────────────────────────────────────────────────────────────────────────────────────
@@ -145,7 +130,9 @@ std::string address_column(const Rule& rule, Field v4, Field v6, Family family) 
 std::string interface_column(const Rule& rule, Interface::Way way) {
   const auto* interface = find<Interface>(rule);
   if (interface == nullptr || interface->way != way) return "*";
-  return (interface->negated ? "!" : "") + interface->name;
+  std::string name = interface->name;
+  if (name.ends_with('*')) name.back() = '+';  // as iptables writes it
+  return (interface->negated ? "!" : "") + name;
 }
 
 std::string ports_text(const Match& match) {
@@ -234,40 +221,12 @@ std::string iptables_family(const Table& table, const std::vector<nft::Reading>&
 
 }  // namespace
 
-std::string describe_exemption(const Table& table) {
-  std::vector<std::string> ways;
-  for (const Chain& chain : table.chains) {
-    for (const Rule& rule : chain.rules) {
-      const auto* verdict = find<Verdict>(rule);
-      const Match* match = match_on(rule, {Field::skuid, Field::skgid, Field::mark});
-      const bool exempts = verdict != nullptr && verdict->kind == Verdict::Kind::return_ &&
-                           match != nullptr && !match->negated && find<Interface>(rule) == nullptr;
-      if (!exempts) continue;
-      const char* kind = match->field == Field::skuid   ? "uid"
-                         : match->field == Field::skgid ? "gid"
-                                                        : "mark";
-      for (const nft::Value& value : match->values) {
-        const std::uint32_t number = std::get<std::uint32_t>(value);
-        ways.push_back(match->field == Field::mark ? fmt::format("mark {:#x}", number)
-                                                   : fmt::format("{} {}", kind, number));
-      }
-    }
-  }
-  if (ways.empty()) return "no connection is exempt";
-  std::string text = "exempt are the connections of ";
-  for (std::size_t i = 0; i < ways.size(); ++i) text += (i > 0 ? " and of " : "") + ways[i];
-  return text;
-}
-
 std::string show(const Table& table, const std::vector<nft::Reading>& readings) {
   std::string out = fmt::format("table {} {}; {}\n", nft::name_of(table.family), table.name,
                                 describe_exemption(table));
   out += table.family == nft::TableFamily::inet ? "IPv4 and IPv6" : "IPv4 alone";
   out += "; rules are tried in order; [n] = connections that a rule has decided\n";
-  const bool hooked = std::any_of(table.chains.begin(), table.chains.end(), [](const Chain& chain) {
-    return std::holds_alternative<Base>(chain.base);
-  });
-  if (!hooked) out += "no chain of it is hooked to the kernel: nothing is captured\n";
+  for (const Gap& gap : gaps(table)) out += fmt::format("NOT WHOLE: {}\n", gap.what);
   std::set<std::string> told;
   for (const Hook hook : {Hook::output, Hook::prerouting}) {
     for (const Chain& chain : table.chains) {
@@ -284,7 +243,10 @@ std::string show(const Table& table, const std::vector<nft::Reading>& readings) 
 std::string show_as_iptables(const Table& table, const std::vector<nft::Reading>& readings) {
   std::string out = "# iptables -t nat -L -v -n\n" + iptables_family(table, readings, Family::v4);
   if (table.family == nft::TableFamily::inet) {
-    out += "\n# ip6tables -t nat -L -v -n\n" + iptables_family(table, readings, Family::v6);
+    out +=
+        "\n# the rules are the same, so the counts too are of IPv4 and IPv6 together, above and "
+        "below\n# ip6tables -t nat -L -v -n\n" +
+        iptables_family(table, readings, Family::v6);
   }
   return out;
 }

@@ -10,9 +10,6 @@
 
 namespace fairlead::intercept {
 
-[[nodiscard]] std::string describe_exemption(const nft::Table& table);
-// "the proxy is known by uid 1337 or gid 1337", read from the rules themselves.
-
 [[nodiscard]] std::string show(const nft::Table& table, const std::vector<nft::Reading>& readings);
 // From the kernel's call (a connection is opened, a connection comes) through every rule, in order,
 // with how many connections each has decided.

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "intercept/check.h"
 #include "intercept/install.h"
 #include "intercept/rules.h"
 #include "intercept/settings.h"
@@ -143,5 +144,42 @@ class Pod {
   nft::Kernel kernel_;
   Listeners listeners_;
 };
+
+// What `check` saw.
+struct Verdicts {
+  int agree = 0;
+  std::string failures;
+  std::string all;
+  Judgement judgement;
+};
+
+inline Verdicts check_in(const nft::testing::Wire& wire, nft::Kernel& kernel) {
+  return wire.pod.in([&] {
+    Verdicts verdicts;
+    const auto found = installed(kernel);
+    if (!found || !found->has_value()) throw std::runtime_error("nothing installed");
+    const std::vector<Probe> probes = check((*found)->table);
+    for (const Probe& probe : probes) {
+      const std::string line = probe.what + ": " + probe.predicted + " / " + probe.observed + "\n";
+      verdicts.all += line;
+      if (probe.outcome == Probe::Outcome::agrees) ++verdicts.agree;
+      const bool failed =
+          probe.outcome == Probe::Outcome::differs || probe.outcome == Probe::Outcome::missing;
+      if (failed) verdicts.failures += line;
+    }
+    verdicts.judgement = judge(probes, (*found)->table);
+    return verdicts;
+  });
+}
+
+inline nft::Kernel kernel_of(const nft::testing::Wire& wire, const Settings& settings) {
+  return wire.pod.in([&] {
+    Result<nft::Kernel> kernel = nft::Kernel::open();
+    if (!kernel) throw std::runtime_error(kernel.fault().describe());
+    const Result<> applied = apply(*kernel, settings);
+    if (!applied) throw std::runtime_error(applied.fault().describe());
+    return *std::move(kernel);
+  });
+}
 
 }  // namespace fairlead::intercept::testing
