@@ -64,9 +64,9 @@ TEST_F(SampleAppPortTest, ThePortThatTheKernelChoseIsSaid) {
 
 // samples/proxy/bootstrap.yaml, which README tells to try.
 TEST(SampleBootstrapTest, IsTakenAsItStands) {
-  const std::filesystem::path here = std::filesystem::path(__FILE__).parent_path();
+  const std::filesystem::path build = std::filesystem::path(FAIRLEAD_PROGRAM).parent_path();
   const Ran ran = run_program("proxy --mode validate -c " +
-                              (here / "../../samples/proxy/bootstrap.yaml").string());
+                              (build / "../../samples/proxy/bootstrap.yaml").string());
   EXPECT_EQ(ran.status, 0) << ran.said;
 }
 
