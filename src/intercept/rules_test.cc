@@ -86,6 +86,7 @@ TEST(CaptureRules, SettingsNarrowWhatIsTaken) {
       {{{"istio-exclude-interfaces", "eth0"}}, {"app", "10.96.0.12:80"}, "-"},
       {{{"istio-exclude-interfaces", "eth0"}}, {"outside", "10.244.1.11:80"}, "-"},
       {{{"istio-exclude-interfaces", "eth*"}}, {"app", "10.96.0.12:80"}, "-"},
+      {{{"istio-exclude-interfaces", "docker0,eth+"}}, {"app", "10.96.0.12:80"}, "-"},
       {{{"istio-exclude-interfaces", "et"}}, {"app", "10.96.0.12:80"}, "15001"},
       {{{"dual-stack", "false"}}, {"app", "[fd96::c]:80"}, "-"},
       {{{"dual-stack", "F"}}, {"app", "[fd96::c]:80"}, "-"},

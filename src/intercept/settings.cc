@@ -170,6 +170,9 @@ constexpr std::array<Option, 24> all{{
      "network interfaces left alone, both directions; eth* are all that begin with eth", false,
      [](Settings& s, const std::string& v) -> Result<> {
        s.interfaces_excluded = split(v);
+       for (std::string& name : s.interfaces_excluded) {
+         if (name.ends_with('+')) name.back() = '*';  // as iptables writes it
+       }
        return done();
      }},
     {"istio-outbound-ipv4-loopback-cidr", 0, "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR",
