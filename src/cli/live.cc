@@ -82,6 +82,7 @@ void join(explain::Evidence& all, explain::Evidence more) {
   append(all.records, std::move(more.records));
   append(all.counts, std::move(more.counts));
   append(all.worlds, std::move(more.worlds));
+  append(all.asked, std::move(more.asked));
   append(all.trouble, std::move(more.trouble));
 }
 

@@ -23,6 +23,7 @@
 #include "kube/read.h"
 #include "lab/fabric.h"
 #include "lab/places.h"
+#include "lab/target.h"
 #include "registry/files.h"
 
 namespace fairlead::cli {
@@ -99,21 +100,6 @@ Result<> check_namespaces(const Wishes& wishes, const mesh::World& world) {
   return done();
 }
 
-Result<Ground> world_of_files(const Wishes& wishes) {
-  kube::ClusterSettings settings;
-  for (const std::string& name : wishes.inject) {
-    if (name == "all") {
-      settings.injection.all = true;
-    } else {
-      settings.injection.namespaces.insert(name);
-    }
-  }
-  Result<mesh::WorldPointer> world = registry::read_world_as_if_running(wishes.files, settings);
-  if (!world) return std::move(world).fault();
-  if (Result<> there = check_namespaces(wishes, **world); !there) return std::move(there).fault();
-  return Ground{.world = *world, .lab = {}, .notes = notes_of_files(wishes, **world)};
-}
-
 // A lab's machines have a second address, of which no manifest knows.
 mesh::WorldPointer with_all_addresses_of_machines(const mesh::WorldPointer& world) {
   auto complete = std::make_shared<mesh::World>(*world);
@@ -128,6 +114,22 @@ mesh::WorldPointer with_all_addresses_of_machines(const mesh::WorldPointer& worl
   return complete;
 }
 
+Result<Ground> world_of_files(const Wishes& wishes) {
+  kube::ClusterSettings settings;
+  for (const std::string& name : wishes.inject) {
+    if (name == "all") {
+      settings.injection.all = true;
+    } else {
+      settings.injection.namespaces.insert(name);
+    }
+  }
+  Result<mesh::WorldPointer> world = registry::read_world_as_if_running(wishes.files, settings);
+  if (!world) return std::move(world).fault();
+  if (Result<> there = check_namespaces(wishes, **world); !there) return std::move(there).fault();
+  return Ground{.world = with_all_addresses_of_machines(*world),
+                .lab = {},
+                .notes = notes_of_files(wishes, **world)};
+}
 Result<Ground> world_of_lab(const Wishes& wishes) {
   Result<lab::Found> found = lab::find_lab(wishes.lab);
   if (!found) {
@@ -189,20 +191,42 @@ Result<std::vector<Header>> headers_of(const Wishes& wishes) {
   return headers;
 }
 
-std::vector<nft::Prefix> ranges_of(const Ground& ground) {
+std::vector<nft::Prefix> ranges_of_labs() {
   std::vector<nft::Prefix> ranges;
-  if (!ground.lab) return ranges;
   for (const std::string& text : lab::all_ranges()) {
     if (const Result<nft::Prefix> range = nft::parse_prefix(text); range) ranges.push_back(*range);
   }
   return ranges;
 }
 
+// Its addresses were given out as a lab does: nobody else has one in a lab's ranges.
+bool is_addressed_as_a_lab(const mesh::World& world) {
+  const std::vector<nft::Prefix> ranges = ranges_of_labs();
+  const auto is_ours = [&](const IpAddress& address) {
+    return std::any_of(ranges.begin(), ranges.end(), [&](const nft::Prefix& range) {
+      return address.family() == range.address.family() &&
+             address.within(range.address, range.length);
+    });
+  };
+  return std::all_of(world.nodes.begin(), world.nodes.end(), [&](const mesh::Node& node) {
+    return std::all_of(node.addresses.begin(), node.addresses.end(), is_ours);
+  });
+}
+
+// Also with its kind before the name, as kubectl's users write it: deploy/web, shop/svc/web.
+Result<explain::Caller> caller_of(const mesh::World& world, const std::string& from) {
+  Result<explain::Caller> caller = explain::find_caller(world, from);
+  const lab::Target target = lab::target_of(from);
+  if (caller || target.kind.empty()) return caller;
+  return explain::find_caller(
+      world, target.name_space.empty() ? target.name : target.name_space + '/' + target.name);
+}
+
 Result<explain::Call> call_of(const Wishes& wishes, const Ground& ground) {
   const mesh::World& world = *ground.world;
   Result<explain::Target> target = explain::parse_target(wishes.to);
   if (!target) return std::move(target).fault();
-  Result<explain::Caller> caller = explain::find_caller(world, wishes.from);
+  Result<explain::Caller> caller = caller_of(world, wishes.from);
   if (!caller) return std::move(caller).fault();
   auto headers = headers_of(wishes);
   if (!headers) return std::move(headers).fault();
@@ -213,11 +237,13 @@ Result<explain::Call> call_of(const Wishes& wishes, const Ground& ground) {
     return invalid(
         "-X CONNECT asks a proxy for a tunnel; tcp://HOST:PORT shows a connection's way");
   }
-  return explain::Call{.from = *caller,
-                       .to = std::move(*target),
-                       .method = wishes.method,
-                       .headers = std::move(*headers),
-                       .within = ranges_of(ground)};
+  return explain::Call{
+      .from = *caller,
+      .to = std::move(*target),
+      .method = wishes.method,
+      .headers = std::move(*headers),
+      .within = ground.lab ? ranges_of_labs() : std::vector<nft::Prefix>(),
+      .known = is_addressed_as_a_lab(world) ? ranges_of_labs() : std::vector<nft::Prefix>()};
 }
 
 // ── the answer ──────────────────────────────────────────────────────────────────────────────────

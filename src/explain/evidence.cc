@@ -332,10 +332,14 @@ class Laying {
     const ProxyRecord* record = record_here();
     if (!record) {
       if (hop.stage != Stage::listener || !evidence_.exchange) return;
-      return say(hop, Seen::Verdict::missing,
-                 is_envoy_here() ? "no line of this request in its access log; an Envoy keeps no "
-                                   "other records"
-                                 : "no record of this request at this proxy");
+      if (is_envoy_here()) {
+        return say(hop, Seen::Verdict::missing,
+                   "no line of this request in its access log; an Envoy keeps no other records");
+      }
+      return went_past(hop)
+                 ? say(hop, Seen::Verdict::differs,
+                       "it has no record of this request, which went past it")
+                 : say(hop, Seen::Verdict::missing, "no record of this request at this proxy");
     }
     if (hop.stage == Stage::listener && record->from_access_log) {
       say(hop, Seen::Verdict::shown,
@@ -346,6 +350,15 @@ class Laying {
     if (hop.stage == Stage::listener && !record->world.empty()) {
       say(hop, Seen::Verdict::shown, fmt::format("it speaks world {}", record->world));
     }
+  }
+
+  // An app answered, and the proxy that would have passed it on has told all it knows.
+  [[nodiscard]] bool went_past(const Hop& hop) const {
+    const Exchange& exchange = *evidence_.exchange;
+    const std::string workload = hop.place.substr(0, hop.place.find(','));
+    const bool asked = std::find(evidence_.asked.begin(), evidence_.asked.end(), workload) !=
+                       evidence_.asked.end();
+    return asked && exchange.error.empty() && !answered_by_proxy(exchange);
   }
 
   static bool is_member(const Hop& hop, const std::string& address) {

@@ -101,6 +101,7 @@ struct Evidence {
   std::optional<Exchange> exchange;
   std::vector<TrackedConnection> connections;
   std::vector<ProxyRecord> records;
+  std::vector<std::string> asked;  // whose proxies gave all the records that they had of it
   std::vector<Count> counts;
   std::vector<Speaks> worlds;
   std::vector<std::string> trouble;  // what could not be looked at, and why

@@ -249,6 +249,24 @@ TEST(Evidence, WhatAProxyRefusesWithoutARecordHasNotArrived) {
   EXPECT_TRUE(laid(evidence).judgement.arrived);
 }
 
+// Somebody has taken the rules away.
+TEST(Evidence, WhatWentPastAProxyDiffers) {
+  Evidence evidence = seen_through_proxies();
+  evidence.records.clear();
+  EXPECT_EQ(laid(evidence).judgement.difference, "") << "nobody could be asked";
+  evidence.asked = {"default/productpage"};
+  EXPECT_EQ(
+      laid(evidence).judgement.difference,
+      "listener, default/productpage, its proxy: it has no record of this request, which went "
+      "past it");
+  evidence = seen_through_proxies();
+  evidence.records.pop_back();
+  evidence.asked = {"default/productpage", "default/reviews-v2"};
+  EXPECT_EQ(laid(evidence).judgement.difference,
+            "listener, default/reviews-v2, its proxy: it has no record of this request, which went "
+            "past it");
+}
+
 TEST(Evidence, TheFarProxysTroubleCountsToo) {
   Evidence evidence = seen_through_proxies();
   evidence.exchange->status = 503;
@@ -331,6 +349,7 @@ TEST(Evidence, TravelsAsJson) {
   Evidence evidence = seen_through_proxies();
   evidence.records[0].from_access_log = true;
   evidence.worlds = {{.who = "node1", .world = "41", .error = "behind"}};
+  evidence.asked = {"default/productpage"};
   evidence.trouble = {"something"};
   const auto back = evidence_from_json(evidence_json(evidence));
   ASSERT_TRUE(back.ok());

@@ -165,6 +165,7 @@ Json json_of(const Evidence& evidence) {
           {"exchange", evidence.exchange ? json_of(*evidence.exchange) : Json()},
           {"connections", list_of(evidence.connections)},
           {"records", list_of(evidence.records)},
+          {"asked", evidence.asked},
           {"counts", list_of(evidence.counts)},
           {"worlds", list_of(evidence.worlds)},
           {"trouble", evidence.trouble}};
@@ -204,6 +205,14 @@ NameAnswer name_answer_from(const Json& json) {
     if (address) answer.addresses.push_back(*address);
   }
   return answer;
+}
+
+std::vector<std::string> texts_at(const Json& json, const char* key) {
+  std::vector<std::string> texts;
+  for (const Json& each : list_at(json, key)) {
+    if (each.is_string()) texts.push_back(each.get<std::string>());
+  }
+  return texts;
 }
 
 Exchange exchange_from(const Json& json) {
@@ -309,9 +318,8 @@ Result<Evidence> evidence_from_json(std::string_view text) {
                                .world = text_at(each, "world"),
                                .error = text_at(each, "error")});
   }
-  for (const Json& each : list_at(json, "trouble")) {
-    if (each.is_string()) evidence.trouble.push_back(each.get<std::string>());
-  }
+  evidence.asked = texts_at(json, "asked");
+  evidence.trouble = texts_at(json, "trouble");
   return evidence;
 }
 

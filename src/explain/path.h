@@ -65,6 +65,7 @@ struct Call {
   std::string method = "GET";
   std::vector<std::pair<std::string, std::string>> headers;
   std::vector<nft::Prefix> within;  // nothing outside of these can be reached; empty: all may be
+  std::vector<nft::Prefix> known;   // in these, an address of which nothing is known is nobody's
 };
 
 [[nodiscard]] std::string request_text(const Call& call, std::string_view id);

@@ -366,12 +366,13 @@ TEST(Failure, WithinALabNoWayLeadsOut) {
     Knowledge knowledge(world);
     return explain(knowledge, {.from = *find_caller(*world, "outsider"),
                                .to = *parse_target(to),
-                               .within = {*nft::parse_prefix("10.0.0.0/8")}})
+                               .within = {*nft::parse_prefix("10.0.0.0/8")},
+                               .known = {*nft::parse_prefix("10.0.0.0/8")}})
         .failure;
   };
   EXPECT_EQ(cause("http://192.0.2.1/"),
             "192.0.2.1 is outside of the lab, from which no way leads out");
-  EXPECT_EQ(cause("http://10.200.0.9/"), "nobody in the lab has the address 10.200.0.9");
+  EXPECT_EQ(cause("http://10.200.0.9/"), "nobody has the address 10.200.0.9");
   EXPECT_EQ(cause("tcp://10.96.0.10:53"), "");
   EXPECT_EQ(cause("http://10.96.0.10/"), "the name server 10.96.0.10 listens on port 53 alone");
   EXPECT_TRUE(path_in(world, "outsider", "http://192.0.2.1/").arrives());

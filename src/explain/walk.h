@@ -85,7 +85,8 @@ class Walk {
   void dial(Way way, const IpAddress& address);
   void leave(Way way, const SocketAddress& to, bool by_proxy, const mesh::Workload* sender);
   void through_node(Way way, const mesh::Node& node, const nft::Packet& packet, bool by_proxy);
-  void translated(const Way& way, const nft::Trace& trace, const nft::Packet& packet);
+  void translated(const Way& way, const nft::Ruleset& rules, const nft::Trace& trace,
+                  const nft::Packet& packet);
   void refused_by_node(Way way, const SocketAddress& to);
 
   // The far end: walk_arrival.cc.

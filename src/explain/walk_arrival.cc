@@ -20,6 +20,13 @@ bool is_of_proxy(const mesh::Workload& workload, std::uint16_t port) {
          (port == health_port || port == metrics_port || port == admin_port);
 }
 
+bool is_inside(const std::vector<nft::Prefix>& ranges, const IpAddress& address) {
+  return std::any_of(ranges.begin(), ranges.end(), [&](const nft::Prefix& range) {
+    return address.family() == range.address.family() &&
+           address.within(range.address, range.length);
+  });
+}
+
 }  // namespace
 
 void Walk::arrive(Way way, const SocketAddress& to, const SocketAddress& source) {
@@ -48,11 +55,7 @@ void Walk::arrive(Way way, const SocketAddress& to, const SocketAddress& source)
 }
 
 bool Walk::out_of_reach(const IpAddress& address) const {
-  return !call_.within.empty() &&
-         std::none_of(call_.within.begin(), call_.within.end(), [&](const nft::Prefix& prefix) {
-           return address.family() == prefix.address.family() &&
-                  address.within(prefix.address, prefix.length);
-         });
+  return !call_.within.empty() && !is_inside(call_.within, address);
 }
 
 // Nothing that runs is known by this address.
@@ -72,9 +75,9 @@ void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
     return fail(std::move(way),
                 fmt::format("no kernel on the way turns {} into an endpoint", to.text()));
   }
-  if (!call_.within.empty()) {
+  if (is_inside(call_.known, to.ip)) {
     add(way, Stage::app, ip, "nobody's address");
-    return fail(std::move(way), fmt::format("nobody in the lab has the address {}", ip));
+    return fail(std::move(way), fmt::format("nobody has the address {}", ip));
   }
   add(way, Stage::app, ip, "outside of everything that is known here");
   note(fmt::format("whether {} answers cannot be said from here", to.text()));

@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::uint32_t app_user = 0;  // any but the proxy's
 
+// The node puts its own address in the sender's place (hairpin).
+bool is_masqueraded(const nft::Ruleset& rules, const nft::Packet& packet) {
+  return nft::trace(rules, packet).fate == nft::Fate::masqueraded;
+}
+
 }  // namespace
 
 IpAddress loopback(Family family) {
@@ -113,7 +118,7 @@ void Walk::through_node(Way way, const mesh::Node& node, const nft::Packet& pack
                                                 : fmt::format("one of {}", trace.targets.size())));
       hop.rules = rules_behind(rules, trace);
       if (service) hop.origin = service->origin;
-      return translated(way, trace, packet);
+      return translated(way, rules, trace, packet);
     }
     case nft::Fate::rejected:
     case nft::Fate::dropped: {
@@ -136,7 +141,8 @@ void Walk::through_node(Way way, const mesh::Node& node, const nft::Packet& pack
   arrive(std::move(way), to, packet.source);
 }
 
-void Walk::translated(const Way& way, const nft::Trace& trace, const nft::Packet& packet) {
+void Walk::translated(const Way& way, const nft::Ruleset& rules, const nft::Trace& trace,
+                      const nft::Packet& packet) {
   Way whole = way;
   Hop& hop = whole.hops.back();
   double all = trace.missed;
@@ -155,6 +161,16 @@ void Walk::translated(const Way& way, const nft::Trace& trace, const nft::Packet
   for (const nft::Target& target : trace.targets) {
     Way one = whole;
     one.share *= target.weight / all;
+    const bool to_itself = target.address.ip == packet.source.ip;
+    if (to_itself && !is_masqueraded(rules, {.hook = nft::Hook::postrouting,
+                                             .source = packet.source,
+                                             .destination = target.address,
+                                             .out_interface = "veth"})) {
+      fail(std::move(one),
+           fmt::format("{} is the caller itself, which drops what comes from its own address",
+                       target.address.text()));
+      continue;
+    }
     arrive(std::move(one), target.address, packet.source);
   }
 }

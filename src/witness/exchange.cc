@@ -29,6 +29,44 @@ std::uint64_t since(Clock::time_point start) {
 
 // ── names ───────────────────────────────────────────────────────────────────────────────────────
 
+Result<dns::Reply> read_reply(std::string_view bytes, std::uint16_t id, const dns::Name& name,
+                              dns::Type type) {
+  const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes.data());
+  return dns::read_reply({begin, bytes.size()}, id, name, type);
+}
+
+// Until `bytes` has that many.
+Result<> receive_until(Socket& socket, std::string& bytes, std::size_t size, Deadline deadline) {
+  std::array<char, 4096> piece{};
+  while (bytes.size() < size) {
+    Result<std::size_t> got = socket.receive(piece, deadline);
+    if (!got) return std::move(got).fault();
+    if (*got == 0) return invalid("the name server closed the connection");
+    bytes.append(piece.data(), *got);
+  }
+  return done();
+}
+
+// What does not fit into one packet is asked for anew (RFC 7766 §5).
+Result<dns::Reply> ask_by_tcp(const SocketAddress& server, std::uint16_t id, const dns::Name& name,
+                              dns::Type type) {
+  constexpr std::size_t before = 2;  // bytes of length
+  const Deadline deadline = Clock::now() + dns_patience;
+  Result<Socket> socket = Socket::connect_tcp(server, deadline);
+  if (!socket) return std::move(socket).fault();
+  if (Result<> sent = socket->send_all(dns::framed(dns::query(id, name, type)), deadline); !sent) {
+    return std::move(sent).fault();
+  }
+  std::string bytes;
+  Result<> got = receive_until(*socket, bytes, before, deadline);
+  if (!got) return std::move(got).fault();
+  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(bytes[at]); };
+  const std::size_t size = before + byte(0) * std::size_t{256} + byte(1);
+  got = receive_until(*socket, bytes, size, deadline);
+  if (!got) return std::move(got).fault();
+  return read_reply(std::string_view(bytes).substr(before, size - before), id, name, type);
+}
+
 Result<dns::Reply> ask(const SocketAddress& server, const dns::Name& name, dns::Type type) {
   static std::uint16_t id = 0x4641;
   Fault last = missing("nobody was asked");
@@ -46,8 +84,8 @@ Result<dns::Reply> ask(const SocketAddress& server, const dns::Name& name, dns::
       last = std::move(got).fault();
       continue;
     }
-    const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes.data());
-    return dns::read_reply({begin, *got}, mine, name, type);
+    Result<dns::Reply> reply = read_reply({bytes.data(), *got}, mine, name, type);
+    return reply && reply->truncated ? ask_by_tcp(server, mine, name, type) : reply;
   }
   return last;
 }

@@ -95,6 +95,7 @@ void add_records(const Order& order, std::optional<Socket>& open, explain::Evide
       return record.direction == direction;
     });
     if (there || Clock::now() >= until) {
+      evidence.asked.push_back(order.where);
       std::move(records->begin(), records->end(), std::back_inserter(evidence.records));
       return;
     }

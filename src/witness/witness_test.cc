@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "dns/message.h"
+#include "dns/query.h"
 #include "intercept/install.h"
 #include "nft/apply.h"
 #include "nft/test_namespace.h"
@@ -200,6 +201,58 @@ TEST(Gather, ARefusedConnectionSaysSo) {
   EXPECT_NE(evidence.exchange->error.find("Connection refused"), std::string::npos)
       << evidence.exchange->error;
   EXPECT_NE(evidence.exchange->error.find("10.96.0.12:9080"), std::string::npos);
+}
+
+// Two answers of one name: the first, by UDP, says that it is cut.
+TEST(Gather, AnAnswerThatIsCutIsAskedForByTcp) {
+  Wire wire;
+  const Descriptor by_udp = wire.peer.in([] { return listener(53, SOCK_DGRAM); });
+  const Descriptor by_tcp = wire.peer.in([] { return listener(53); });
+  const auto answer_to = [](std::span<const std::uint8_t> question, bool whole) {
+    auto message = dns::parse(question);
+    if (!message) throw std::runtime_error("no question");
+    message->header.response = true;
+    message->header.truncated = !whole;
+    for (std::uint8_t i = 1; whole && i <= 100; ++i) {
+      message->answers.push_back({.owner = message->questions.at(0).name,
+                                  .type = dns::Type::a,
+                                  .ttl = 5,
+                                  .data = IpAddress::v4({10, 96, 0, i})});
+    }
+    return dns::write(*message);
+  };
+  std::thread server([&] {
+    std::array<std::uint8_t, 512> bytes{};
+    for (int i = 0; i < 2; ++i) {  // A and AAAA
+      sockaddr_storage from{};
+      socklen_t size = sizeof from;
+      const ssize_t got = ::recvfrom(by_udp.number(), bytes.data(), bytes.size(), 0,
+                                     reinterpret_cast<sockaddr*>(&from), &size);
+      if (got <= 0) return;
+      const bool second = i == 1;
+      const std::string answer = answer_to({bytes.data(), static_cast<std::size_t>(got)}, second);
+      ::sendto(by_udp.number(), answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from),
+               size);
+      if (second) return;
+      const Descriptor accepted(::accept4(by_tcp.number(), nullptr, nullptr, SOCK_CLOEXEC));
+      const ssize_t asked = ::recv(accepted.number(), bytes.data(), bytes.size(), 0);
+      if (asked <= 2) return;
+      const std::string whole =
+          dns::framed(answer_to({bytes.data() + 2, static_cast<std::size_t>(asked) - 2}, true));
+      for (const std::string_view part :
+           {std::string_view(whole).substr(0, 1), std::string_view(whole).substr(1)}) {
+        ::send(accepted.number(), part.data(), part.size(), MSG_NOSIGNAL);
+      }
+    }
+  });
+  Request request = request_to("many", 9080);
+  request.names = {"many.example"};
+  request.servers = {"10.244.1.1:53"};
+  const explain::Evidence evidence =
+      wire.pod.in([&] { return gather({.where = "default/pod", .request = request}); });
+  server.join();
+  ASSERT_FALSE(evidence.names.empty());
+  EXPECT_EQ(evidence.names.front().addresses.size(), 100U) << evidence.names.front().outcome;
 }
 
 TEST(Gather, NamesAreAskedInTurn) {

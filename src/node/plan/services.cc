@@ -165,9 +165,10 @@ void for_each_hairpin(const Service& service, const Self& self, Act act) {
   }
 }
 
+// A machine is no node's own: it may reach services through any of them.
 template <class Act>
 void for_each_hairpin(const mesh::Workload& workload, const Self& self, Act act) {
-  if (workload.kind != mesh::WorkloadKind::pod || workload.node != self.node) return;
+  if (workload.kind == mesh::WorkloadKind::pod && workload.node != self.node) return;
   for (const IpAddress& address : workload.addresses) act(address);
 }
 

@@ -116,6 +116,23 @@ TEST(ServiceRules, SayWhereAConnectionGoes) {
   EXPECT_EQ(trace_to(world, "10.96.0.10", 9153).fate, nft::Fate::rejected);
 }
 
+// Through whatever node its traffic goes.
+TEST(ServiceRules, LeadAMachineBackToItself) {
+  mesh::World world = shop();
+  mesh::Workload machine{.kind = mesh::WorkloadKind::vm};
+  machine.addresses = {ip("10.200.0.7")};
+  world.workloads = {machine};
+  const auto fate = [&](const char* from, const char* to) {
+    return nft::trace(service_rules(world, self), {.hook = nft::Hook::postrouting,
+                                                   .source = {ip(from), 40000},
+                                                   .destination = {ip(to), 8080},
+                                                   .out_interface = "veth"})
+        .fate;
+  };
+  EXPECT_EQ(fate("10.200.0.7", "10.200.0.7"), nft::Fate::masqueraded);
+  EXPECT_EQ(fate("10.200.0.7", "10.244.1.2"), nft::Fate::accepted);
+}
+
 TEST(ServiceRules, GiveAnAddressThatTwoClaimToTheFirst) {
   mesh::Service a = service("a", {"10.96.0.12"}, {port("http", 80)});
   mesh::Service b = service("b", {"10.96.0.12"}, {port("http", 80), port("more", 81)});
