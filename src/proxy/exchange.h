@@ -89,8 +89,10 @@ struct RequestState {
 
   bool upgrading = false;     // an upgrade (or CONNECT) goes on with the request
   bool complete = false;      // the request has come whole
-  bool body_sent = false;     // some of the body cannot be sent again
-  bool request_sent = false;  // of this attempt
+  bool body_sent = false;     // some of the body is gone and cannot be sent again
+  bool continued = false;     // 100 was said, or is not needed any more
+  bool request_sent = false;  // of this attempt, at least a part
+  bool cut_short = false;     // not all of it that was to be sent
   bool response_started = false;
   bool client_gone = false;
   bool whole_over = false;

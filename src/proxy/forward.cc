@@ -128,8 +128,13 @@ void HttpConnection::rang(Alarm::Kind kind) {
       state().cluster->stats().upstream_rq_per_try_timeout.add();
       break;
     case Alarm::Kind::request:
-      state().request_over = true;
       stats().downstream_rq_timeout.add();
+      if (!state().table) {  // its head is not there yet
+        refuse(408, "the request did not come in time", "request_overall_timeout", Flag::none);
+        stream_->close();
+        return;
+      }
+      state().request_over = true;
       break;
   }
   interrupt();
@@ -148,6 +153,21 @@ bool HttpConnection::begin_with(const std::string& first_bytes) {
   input_ = in_.first(count);
   stats().downstream_cx_rx_bytes_total.add(count);
   return true;
+}
+
+// From its first byte on.
+void HttpConnection::limit_head() {
+  if (x_->head.pending()) return;
+  const Duration given = manager().request_headers_timeout;
+  x_->head.set(*this, worker_.loop(), given > Duration::zero() ? given : head_patience);
+  limit_request();
+}
+
+// One limit for head and body together.
+void HttpConnection::limit_request() {
+  const Duration given = manager().request_timeout;
+  if (given <= Duration::zero() || x_->request.pending()) return;
+  x_->request.set(*this, worker_.loop(), given);
 }
 
 Task<> HttpConnection::run(std::string first_bytes) {
@@ -174,10 +194,7 @@ Task<> HttpConnection::run(std::string first_bytes) {
     }
     const H1Event event = x_->parser.next(input_);
     if (event == H1Event::more) {
-      if (!x_->head.pending() && !x_->parser.between_messages()) {
-        const Duration given = manager().request_headers_timeout;
-        x_->head.set(*this, worker_.loop(), given > Duration::zero() ? given : head_patience);
-      }
+      if (!x_->parser.between_messages()) limit_head();
       continue;
     }
     x_->head.cancel();

@@ -173,6 +173,31 @@ TEST_F(AnswersTest, ABodyThatComesUnaskedIsNotAskedFor) {
   EXPECT_THAT(response, EndsWith("\r\n\r\nhello"));
 }
 
+TEST_F(AnswersTest, AClientThatGoesBeforeItIsToldToSendLeavesNothingBehind) {
+  std::promise<void> left;
+  Server app([&](Wire& wire, int) {
+    EXPECT_THAT(wire.all(), StartsWith("POST / "));
+    left.set_value();
+  });
+  config::Cluster cluster = cluster_of("app", {app.address()});
+  cluster.max_connections = 1;
+  start(manager_of({route_to("app")}), std::move(cluster));
+  {
+    Wire first = client();
+    ASSERT_TRUE(first.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"));
+    ASSERT_TRUE(eventually([&] { return app.connections() == 1; }));
+    Wire waiting = client();
+    ASSERT_TRUE(waiting.send(asking));
+    ASSERT_TRUE(eventually(
+        [&] { return proxy_.stats("upstream_rq_active").find(": 2") != std::string::npos; }));
+    waiting.reset();
+    EXPECT_TRUE(eventually(
+        [&] { return proxy_.stats("upstream_rq_active").find(": 1") != std::string::npos; }));
+  }
+  left.get_future().wait();
+  EXPECT_TRUE(eventually([&] { return proxy_.records().size() == 2; }));
+}
+
 // ── What the far proxy never delivered ───────────────────────────────────────────────────────────
 
 std::string undelivered(std::string_view mark = "x-fairlead-undelivered: no app\r\n") {
@@ -224,14 +249,60 @@ TEST_F(AnswersTest, WhatIsPartlyGoneIsNotTriedElsewhere) {
   Server app([&](Wire& wire, int) {
     (void)wire.until("\r\n\r\n");
     ++asked;
+    (void)wire.exactly(3);
     wire.send(undelivered());
     (void)wire.all();
   });
   start({app.address()});
   Wire wire = client();
   ASSERT_TRUE(wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nhi"));
+  ASSERT_TRUE(eventually([&] { return asked == 1; }));
+  ASSERT_TRUE(wire.send("!"));
   EXPECT_THAT(wire.until("\r\n\r\n"), StartsWith("HTTP/1.1 503 "));
   EXPECT_EQ(asked, 1);
+}
+
+class SentAgainTest : public AnswersTest {
+ protected:
+  // The first answer is 503, once the body is there; the next ones echo it.
+  void start_refusing_once() {
+    config::Route route = route_to("app");
+    route.forward.retry = config::RetryPolicy{.retry_on = {"5xx"}, .retries = 1};
+    start_with(std::move(route), {app_.address()});
+  }
+  std::atomic<int> begun_{0};
+  Server app_{[this](Wire& wire, int) {
+    while (true) {
+      const std::string head = wire.until("\r\n\r\n");
+      if (head.empty()) return;
+      const bool first = ++begun_ == 1;
+      const std::string size = head.substr(head.find("content-length: ") + 16);
+      const std::string body = wire.exactly(std::stoul(size));
+      wire.send(first ? undelivered("") : ok_with(body));
+    }
+  }};
+};
+
+TEST_F(SentAgainTest, ABodyThatCameInPieces) {
+  start_refusing_once();
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nab"));
+  ASSERT_TRUE(eventually([&] { return begun_ == 1; }));
+  ASSERT_TRUE(wire.send("cd"));
+  ASSERT_TRUE(wire.send("ef"));
+  EXPECT_THAT(wire.message(), EndsWith("\r\n\r\nabcdef"));
+  EXPECT_EQ(begun_, 2);
+}
+
+TEST_F(SentAgainTest, ABodyThatIsTooLongToBeKeptIsNot) {
+  start_refusing_once();
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"));
+  ASSERT_TRUE(eventually([&] { return begun_ == 1; }));
+  ASSERT_TRUE(wire.send(std::string(100'000, 'x')));
+  EXPECT_THAT(wire.message(), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(begun_, 1);
+  EXPECT_THAT(proxy_.stats("retry_or_shadow_abandoned"), HasSubstr("abandoned: 1"));
 }
 
 // ── Upgrades ─────────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ using http::BodyFraming;
 using http::H1Event;
 
 constexpr Duration first_back_off = std::chrono::milliseconds(25);
+constexpr std::size_t most_kept_to_send_again = std::size_t{64} * 1024;  // of a request
 
 }  // namespace
 
@@ -21,11 +22,13 @@ Task<Nothing> HttpConnection::attempt() {
   Exchange& x = *x_;
   RequestState& s = x.state;
   ++s.attempts;
-  s.request_sent = s.attempt_over = s.head_cut = s.reusable = false;
+  s.request_sent = s.cut_short = s.attempt_over = s.head_cut = s.reusable = false;
   s.pooled.reset();
+  s.response_began.reset();
+  s.response_status = 0;
   s.cluster->stats().upstream_rq_total.add();
   watch_client();
-  if (s.timeouts.attempt) x.attempt.set(*this, worker_.loop(), *s.timeouts.attempt);
+  limit_attempt();
   s.up = s.cluster->take_idle(*s.host);
   if (s.up) {
     s.pooled = now() - s.up->made();
@@ -55,8 +58,9 @@ Task<Nothing> HttpConnection::attempt() {
   if (s.complete) {
     co_await respond();
   } else {
-    s.body_sent = true;
+    stream_->notify(nullptr);  // the upload reads on
     (void)co_await both(upload(), respond());
+    if (s.cut_short) s.reusable = false;
   }
   stream_->notify(nullptr);
   x.attempt.cancel();
@@ -105,8 +109,9 @@ bool HttpConnection::interrupted() {
 bool HttpConnection::earns_another(const Attempt& made) {
   RequestState& s = state();
   ClusterStats& stats = s.cluster->stats();
+  const std::uint32_t own = s.retries > 0 ? 1 : 0;
   const RetrySituation situation{.retries_made = s.retries,
-                                 .retries_in_flight = s.cluster->retries_in_flight(),
+                                 .others_in_flight = s.cluster->retries_in_flight() - own,
                                  .max_retries = s.cluster->config().max_retries,
                                  .safe_method = http::is_safe(request().method),
                                  .has_body = request().body.may_have_bytes(),
@@ -163,22 +168,35 @@ void HttpConnection::leave_host() {
   s.host.release();
 }
 
+// The time of a try runs from when the whole request is there.
+void HttpConnection::limit_attempt() {
+  RequestState& s = state();
+  if (!s.timeouts.attempt || !s.complete || s.response_began) return;
+  x_->attempt.set(*this, worker_.loop(), *s.timeouts.attempt);
+}
+
 void HttpConnection::watch_client() {
-  if (state().complete && stream_->quiet()) stream_->notify(this);
+  if (stream_->quiet()) stream_->notify(this);
 }
 
 void HttpConnection::came(net::Stream& stream) {
-  if (!input_.empty()) return;  // the next request has begun to come already
+  if (!input_.empty()) return;  // more has begun to come already
   if (!in_) in_ = worker_.buffers().take();
   const Result<net::Taken> taken = stream.read_now(in_.span());
   if (!taken.ok() || taken->end) {
-    state().client_gone = true;
-    interrupt();
-    return;
+    return lost_client();
   }
   input_ = in_.first(taken->bytes);
   stats().downstream_cx_rx_bytes_total.add(taken->bytes);
   if (input_.empty()) stream_->notify(this);
+}
+
+// The connection downstream has ended, or takes no more bytes.
+void HttpConnection::lost_client() {
+  RequestState& s = state();
+  const bool by_us = s.whole_over || s.idle_over || s.request_over;
+  if (!by_us) s.client_gone = true;
+  interrupt();
 }
 
 // Wakes whoever waits for the upstream side.
@@ -197,15 +215,35 @@ Task<Nothing> HttpConnection::upload() {
   co_return Nothing();
 }
 
+// Nobody will send the rest, unless it was the end of the response that stopped us.
+Nothing HttpConnection::stop_upload(const Fault& why) {
+  if (why.kind != FaultKind::cancelled) lost_client();
+  return {};
+}
+
+// Where the policy may ask for another try, up to a limit.
+void HttpConnection::keep_to_send_again(std::span<const std::string_view> pieces) {
+  RequestState& s = state();
+  if (s.body_sent) return;
+  const RetryRules& rules = s.rule->retry;
+  std::size_t size = x_->out.size();
+  for (const std::string_view piece : pieces) size += piece.size();
+  const bool wanted = rules.on != 0 && rules.retries > 0;
+  s.body_sent = !wanted || size > most_kept_to_send_again;
+  if (wanted && s.body_sent) s.cluster->stats().retry_or_shadow_abandoned.add();
+  if (s.body_sent) return;
+  for (const std::string_view piece : pieces) x_->out += piece;
+}
+
 Task<Nothing> HttpConnection::upload_rest() {
   RequestState& s = state();
   http::H1RequestParser& parser = x_->parser;
   net::Stream& up = s.up->stream();
   const bool chunked = request().body.kind == BodyFraming::Kind::chunked;
   std::string line;
-  if (request().expect_continue && s.bytes_received == 0) {
+  if (request().expect_continue && !std::exchange(s.continued, true) && nothing_came()) {
     const Result<> said = co_await stream_->write_all("HTTP/1.1 100 Continue\r\n\r\n");
-    if (!said.ok()) co_return Nothing();
+    if (!said.ok()) co_return stop_upload(said.fault());
   }
   bool many = false;  // the last read filled its buffer
   while (!s.complete) {
@@ -214,15 +252,14 @@ Task<Nothing> HttpConnection::upload_rest() {
       if (stream_->quiet()) {
         in_.release();
         const Result<> ready = co_await stream_->readable();
-        if (!ready.ok()) co_return Nothing();
+        if (!ready.ok()) co_return stop_upload(ready.fault());
       }
       if (!in_ || (many && in_.size() == Buffers::small)) {
         in_ = many ? worker_.buffers().take_large() : worker_.buffers().take();
       }
       const Result<net::Taken> taken = stream_->read_now(in_.span());
       if (!taken.ok() || taken->end) {
-        s.client_gone = true;
-        interrupt();
+        lost_client();
         co_return Nothing();
       }
       many = taken->bytes == in_.size();
@@ -238,19 +275,25 @@ Task<Nothing> HttpConnection::upload_rest() {
       s.bytes_received += data.size();
       if (chunked) http::write_chunk_start(line, data.size());
       const std::array<std::string_view, 3> pieces{line, data, chunked ? "\r\n" : ""};
+      keep_to_send_again(pieces);
       sent = co_await up.write_all(std::span(pieces));
       s.cluster->stats().upstream_cx_tx_bytes_total.add(data.size());
     } else if (event == H1Event::end) {
       if (chunked) http::write_last_chunk(line, &parser.trailers());
-      if (!line.empty()) sent = co_await up.write_all(line);
+      keep_to_send_again(std::array<std::string_view, 1>{line});
       request_is_complete();
+      if (!line.empty()) sent = co_await up.write_all(line);
       watch_client();
+      limit_attempt();
     } else if (event == H1Event::failed) {
       s.bad_request = true;
       interrupt();
       co_return Nothing();
     }
-    if (!sent.ok()) co_return Nothing();  // the server has perhaps answered without reading on
+    if (!sent.ok()) {
+      s.cut_short = true;  // the server has perhaps answered without reading on
+      co_return Nothing();
+    }
   }
   co_return Nothing();
 }

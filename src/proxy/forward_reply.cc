@@ -65,6 +65,13 @@ LocalReply HttpConnection::failure_reply() {
                                  manager().request_timeout.count());
         return reply;
       }
+      if (s.idle_over && !s.complete) {
+        reply = {
+            .status = 408, .flag = Flag::stream_idle_timeout, .details = "stream_idle_timeout"};
+        reply.body = fmt::format("fairlead: nothing of the request came for {} ms.\n",
+                                 milliseconds(*s.timeouts.idle));
+        return reply;
+      }
       s.cluster->stats().upstream_rq_timeout.add();
       reply = {.status = 504};
       reply.flag = s.idle_over ? Flag::stream_idle_timeout : Flag::upstream_request_timeout;
@@ -140,6 +147,8 @@ Task<HttpConnection::Then> HttpConnection::answer_locally(LocalReply reply) {
 
 void HttpConnection::refuse(std::uint16_t status, std::string_view why, std::string_view details,
                             Flag flag) {
+  x_->head.cancel();
+  x_->request.cancel();
   stats().downstream_rq_total.add();
   keep_ = false;
   LocalReply reply{.status = status, .flag = flag, .details = details};

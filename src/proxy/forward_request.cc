@@ -81,9 +81,7 @@ Task<HttpConnection::Then> HttpConnection::handle() {
   prepare_request();
   if (!gather(true)) co_return co_await answer_locally(failure_reply());
   if (s.timeouts.idle) watch_stillness(*s.timeouts.idle);
-  if (!s.complete && manager().request_timeout.count() > 0) {
-    x_->request.set(*this, worker_.loop(), manager().request_timeout);
-  }
+  if (!s.complete) limit_request();
 
   while (true) {
     if (!find_host(reply)) co_return co_await answer_locally(std::move(reply));

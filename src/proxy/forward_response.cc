@@ -41,7 +41,8 @@ Task<Nothing> HttpConnection::respond() {
       if (passes_interim()) {
         x.reply.clear();
         http::write_response(x.reply, x.answer.head(), {});
-        (void)co_await stream_->write_all(x.reply);
+        const Result<> written = co_await stream_->write_all(x.reply);
+        if (!written.ok()) lost_client();
       }
     } else {
       x.failure_text = x.answer.error().why;
@@ -60,8 +61,8 @@ Task<Nothing> HttpConnection::respond() {
       event = take_body(framing, bytes);
       const Result<> written = co_await stream_->write_all(x.reply);
       if (!written.ok()) {
-        s.client_gone = true;
-        s.ended = Ended::client_gone;
+        lost_client();
+        (void)interrupted();
       } else if (event == H1Event::failed) {
         became_garbage();
       } else if (event == H1Event::end) {
@@ -71,8 +72,10 @@ Task<Nothing> HttpConnection::respond() {
       }
     }
   }
-  s.reusable = s.ended == Ended::delivered && x.answer.head().keep_alive && s.complete &&
-               bytes.empty() && x.answer.head().body.kind != BodyFraming::Kind::until_close;
+  if (s.ended != Ended::retry) {
+    s.reusable = s.ended == Ended::delivered && x.answer.head().keep_alive && s.complete &&
+                 bytes.empty() && x.answer.head().body.kind != BodyFraming::Kind::until_close;
+  }
   if (s.uploading) s.uploading->cancel();
   co_return Nothing();
 }
@@ -277,8 +280,8 @@ Task<Nothing> HttpConnection::stream_body(const BodyFraming& framing) {
       const std::array<std::string_view, 3> pieces{x.reply, data, chunked ? "\r\n" : ""};
       const Result<> written = co_await stream_->write_all(std::span(pieces));
       if (!written.ok()) {
-        s.client_gone = true;
-        s.ended = Ended::client_gone;
+        lost_client();
+        (void)interrupted();
         co_return Nothing();
       }
       s.progress = now();
@@ -294,8 +297,8 @@ Task<Nothing> HttpConnection::stream_body(const BodyFraming& framing) {
     if (!x.reply.empty()) {
       const Result<> written = co_await stream_->write_all(x.reply);
       if (!written.ok()) {
-        s.client_gone = true;
-        s.ended = Ended::client_gone;
+        lost_client();
+        (void)interrupted();
         co_return Nothing();
       }
     }

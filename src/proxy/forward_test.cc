@@ -488,6 +488,47 @@ TEST_F(ForwardTest, LimitsOfTheClusterHold) {
   EXPECT_EQ(app.connections(), 1);
 }
 
+TEST(ForwardByManyWorkers, ALimitOfConnectionsLeavesNobodyWaitingForAnotherWorkers) {
+  Server app(Server::answering(echo));
+  config::Cluster cluster = cluster_of("app", {app.address()});
+  cluster.max_connections = 1;
+  RunningProxy proxy(ProxyOptions{.concurrency = 3, .worker = {}});
+  ASSERT_TRUE(proxy
+                  .apply(snapshot_of({listener_of("front", manager_of({route_to("app")}))},
+                                     {std::move(cluster)}))
+                  .empty());
+  const SocketAddress address = proxy.address();
+  for (int turn = 0; turn < 30; ++turn) {  // the kernel spreads them
+    Wire wire = Wire::to(address);
+    ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    ASSERT_THAT(wire.message(), StartsWith("HTTP/1.1 200 "));
+  }
+  EXPECT_LE(app.connections(), 3);
+}
+
+TEST_F(ForwardTest, ALimitOfNoConnectionsIsOne) {
+  Server app(Server::answering(echo));
+  config::Cluster cluster = cluster_of("app", {app.address()});
+  cluster.max_connections = 0;
+  start(manager_of({route_to("app")}), std::move(cluster));
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(app.connections(), 1);
+}
+
+TEST_F(ForwardTest, ARequestHasTheBudgetOfRetriesToItself) {
+  Server app(Server::answering(
+      [](const std::string&) { return "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"; }));
+  config::Route route = route_to("app");
+  route.forward.retry = config::RetryPolicy{.retry_on = {"5xx"}, .retries = 3};
+  config::Cluster cluster = cluster_of("app", {app.address()});
+  cluster.max_retries = 1;
+  start(manager_of({route}), std::move(cluster));
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(last_record().attempts, 4U);
+  EXPECT_EQ(last_record().flags, Flag::upstream_retry_limit_exceeded);
+}
+
 TEST_F(ForwardTest, OldClientsAreServed) {
   Server app(Server::answering(echo));
   start({app.address()});

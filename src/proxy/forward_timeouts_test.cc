@@ -150,6 +150,31 @@ TEST_F(TimeoutTest, AHeadThatDoesNotComeWholeIs408) {
   EXPECT_TRUE(counted("downstream_rq_header_timeout", 1));
 }
 
+TEST_F(TimeoutTest, TheTimeOfARequestBeginsWithItsHead) {
+  config::HttpConnectionManager manager = manager_of({route_to("app")});
+  manager.request_timeout = Milliseconds{100};
+  start(std::move(manager), cluster_of("app", {}));
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost:"));
+  const std::string all = wire.all();
+  EXPECT_THAT(all, StartsWith("HTTP/1.1 408 "));
+  EXPECT_THAT(all, HasSubstr("the request did not come in time"));
+  EXPECT_TRUE(counted("downstream_rq_timeout", 1));
+}
+
+TEST_F(TimeoutTest, TheTimeOfATryBeginsWhenTheRequestIsThere) {
+  Server app(Server::answering(echo));
+  start_with(
+      Milliseconds{0}, app.address(),
+      config::RetryPolicy{.retry_on = {"5xx"}, .retries = 1, .per_try_timeout = Milliseconds{300}});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na"));
+  std::this_thread::sleep_for(milliseconds(700));
+  ASSERT_TRUE(wire.send("b"));
+  EXPECT_THAT(wire.message(), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(last_record().attempts, 1U);
+}
+
 // ── Silence ──────────────────────────────────────────────────────────────────────────────────────
 
 TEST_F(TimeoutTest, ARequestInWhichNothingMovesIs504) {
@@ -160,6 +185,18 @@ TEST_F(TimeoutTest, ARequestInWhichNothingMovesIs504) {
   EXPECT_THAT(ask(get), StartsWith("HTTP/1.1 504 "));
   EXPECT_EQ(last_record().flags, Flag::stream_idle_timeout);
   EXPECT_TRUE(counted("downstream_rq_idle_timeout", 1));
+}
+
+TEST_F(TimeoutTest, AClientThatSendsNoMoreOfItsRequestIs408) {
+  Server app(silent());
+  config::HttpConnectionManager manager = manager_of({route_to("app")});
+  manager.stream_idle_timeout = Milliseconds{100};
+  start(std::move(manager), cluster_of("app", {app.address()}));
+  const std::string response = ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 408 "));
+  EXPECT_THAT(response, HasSubstr("nothing of the request came for 100 ms"));
+  EXPECT_EQ(last_record().flags, Flag::stream_idle_timeout);
+  EXPECT_THAT(proxy_.stats("cluster.app.upstream_rq_timeout"), ::testing::Not(HasSubstr(": 1")));
 }
 
 TEST_F(TimeoutTest, AResponseInWhichNothingMovesIsCutOff) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -37,6 +38,8 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   void watch_stillness(Duration limit);
   [[nodiscard]] Duration stillness_left() const;
   [[nodiscard]] bool begin_with(const std::string& first_bytes);
+  void limit_head();
+  void limit_request();
   [[nodiscard]] Task<> linger();
   [[nodiscard]] Task<Result<>> read_on();
   void refuse(std::uint16_t status, std::string_view why, std::string_view details, Flag flag);
@@ -67,13 +70,20 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   void log_end();
   Record& new_record() LIFETIMEBOUND;
   void record_end();
+  void limit_attempt();
   void watch_client();
+  void lost_client();
   void came(net::Stream& stream) override;
   void interrupt();
 
   // ── The two directions ──
   [[nodiscard]] Task<Nothing> upload();
   [[nodiscard]] Task<Nothing> upload_rest();
+  [[nodiscard]] Nothing stop_upload(const Fault& why);
+  [[nodiscard]] bool nothing_came() const {
+    return x_->state.bytes_received == 0 && input_.empty();
+  }
+  void keep_to_send_again(std::span<const std::string_view> pieces);
   [[nodiscard]] Task<Nothing> respond();
   void head_came();
   [[nodiscard]] bool passes_interim() const;

@@ -61,6 +61,26 @@ TEST_F(ListenerTest, TcpPassesBothWaysAndEachEndIsPassedOn) {
   EXPECT_EQ(wire.all(), "got 1000000");
 }
 
+TEST_F(ListenerTest, TcpBeyondTheLimitOfConnectionsEndsAtOnce) {
+  Server app(greeter());
+  config::Cluster cluster = cluster_of("app", {app.address()});
+  cluster.max_connections = 1;
+  ASSERT_TRUE(proxy_.apply(snapshot_of({listener_of("front", tcp_to("app"))}, {std::move(cluster)}))
+                  .empty());
+  Wire first = Wire::to(proxy_.address());
+  ASSERT_EQ(first.exactly(8), "welcome ");
+  Wire second = Wire::to(proxy_.address());
+  EXPECT_EQ(second.all(), "");
+  ASSERT_TRUE(eventually([&] { return !proxy_.records().empty(); }));
+  EXPECT_EQ(proxy_.records().back().flags, Flag::upstream_overflow);
+  ASSERT_TRUE(first.send("you\n"));
+  EXPECT_EQ(first.all(), "you\n");
+  first.close();
+  EXPECT_TRUE(eventually([&] { return proxy_.records().size() == 2; }));
+  Wire third = Wire::to(proxy_.address());
+  EXPECT_EQ(third.exactly(8), "welcome ");
+}
+
 TEST_F(ListenerTest, TcpTriesAnotherEndpoint) {
   Server app(greeter());
   ASSERT_TRUE(proxy_

@@ -144,7 +144,7 @@ Task<bool> TcpConnection::connect() {
     ++attempts_;
     Cancel cancel(co_await cancellation_here());
     connecting_ = &cancel;
-    Result<UpstreamPointer> made = co_await under(cancel, cluster_->connect(*host));
+    Result<UpstreamPointer> made = co_await under(cancel, cluster_->connect_at_once(*host));
     connecting_ = nullptr;
     if (made.ok()) {
       up_ = std::move(*made);

@@ -25,6 +25,7 @@ UpstreamConnection::UpstreamConnection(Host& host, std::unique_ptr<net::SocketSt
     : host_(host), stream_(std::move(stream)), made_(made), local_text_(stream_->local().text()) {}
 
 UpstreamConnection::~UpstreamConnection() {
+  --host_.connections_;
   ClusterStats& stats = host_.cluster().stats();
   stats.upstream_cx_active.subtract();
   stats.upstream_cx_destroy.add();
@@ -68,13 +69,11 @@ void HostHold::release() {
   cluster.drop_if_unused(host);
 }
 
-// ── Clusters ─────────────────────────────────────────────────────────────────────────────────────
-
 // Waits for a connection to come back.
-class Cluster::Turn final : public Waiter {
+class Host::Turn final : public Waiter {
  public:
-  explicit Turn(Cluster& cluster) : cluster_(cluster) {
-    Turn** end = &cluster.waiting_;
+  explicit Turn(Host& host) : host_(host) {
+    Turn** end = &host.waiting_;
     while (*end) end = &(*end)->next_;
     *end = this;
   }
@@ -92,14 +91,24 @@ class Cluster::Turn final : public Waiter {
 
  private:
   void leave() override {
-    for (Turn** at = &cluster_.waiting_; *at; at = &(*at)->next_) {
+    for (Turn** at = &host_.waiting_; *at; at = &(*at)->next_) {
       if (*at != this) continue;
       *at = next_;
       return;
     }
   }
-  Cluster& cluster_;
+  Host& host_;
 };
+
+void Host::wake_next() {
+  if (!waiting_) return;
+  Turn* next = waiting_;
+  waiting_ = next->next_;
+  next->next_ = nullptr;
+  next->wake();
+}
+
+// ── Clusters ─────────────────────────────────────────────────────────────────────────────────────
 
 Cluster::Cluster(UpstreamContext& context, std::shared_ptr<const config::Cluster> cluster)
     : context_(context),
@@ -233,8 +242,8 @@ void Cluster::lost_idle(UpstreamConnection& connection) {
                    [&](const UpstreamPointer& one) { return one.get() == &connection; });
   if (found == host.idle_.end()) return;
   host.idle_.erase(found);
+  host.wake_next();
   drop_if_unused(host);
-  wake_next();
 }
 
 std::uint64_t Cluster::sum(Count ClusterStats::* member) const {
@@ -284,33 +293,49 @@ Task<Result<UpstreamPointer>> Cluster::connect(Host& host) {
       stats_->upstream_rq_pending_active.subtract();
       co_return back;
     }
-    // One that idles for another host makes room.
-    const auto other = std::find_if(hosts_.begin(), hosts_.end(),
-                                    [](const auto& entry) { return !entry.second->idle_.empty(); });
-    if (other != hosts_.end()) {
-      other->second->idle_.erase(other->second->idle_.begin());
-      continue;
-    }
     stats_->upstream_cx_overflow.add();
-    Result<> turn = co_await Turn(*this);
+    if (host.connections_ == 0 || make_room(host)) break;
+    Result<> turn = co_await Host::Turn(host);
     if (!turn) {
       stats_->upstream_rq_pending_active.subtract();
-      wake_next();  // the turn may have been given to us already
+      host.wake_next();  // the turn may have been given to us already
       co_return std::move(turn).fault();
     }
   }
+  stats_->upstream_cx_http1_total.add();
   Result<UpstreamPointer> made = co_await connect_now(host);
   stats_->upstream_rq_pending_active.subtract();
   if (!made) {
     if (made.fault().kind != FaultKind::cancelled) stats_->upstream_rq_pending_failure_eject.add();
-    wake_next();
+    host.wake_next();
   }
   co_return made;
+}
+
+Task<Result<UpstreamPointer>> Cluster::connect_at_once(Host& host) {
+  if (reached(Limit::connections)) {
+    stats_->upstream_cx_overflow.add();
+    co_return too_many("the connections", cluster_->name);
+  }
+  co_return co_await connect_now(host);
+}
+
+// By the end of a connection that idles for another host; false when that is not enough.
+bool Cluster::make_room(const Host& host) {
+  const auto other = std::find_if(hosts_.begin(), hosts_.end(), [&](const auto& entry) {
+    return entry.second.get() != &host && !entry.second->idle_.empty();
+  });
+  if (other == hosts_.end()) return false;
+  Host& idler = *other->second;
+  idler.idle_.erase(idler.idle_.begin());
+  drop_if_unused(idler);
+  return !reached(Limit::connections);
 }
 
 Task<Result<UpstreamPointer>> Cluster::connect_now(Host& host) {
   stats_->upstream_cx_total.add();
   stats_->upstream_cx_active.add();
+  ++host.connections_;
   const Instant began = context_.loop.now();
   std::unique_ptr<net::SocketStream> stream;
   std::optional<Fault> fault;
@@ -336,6 +361,7 @@ Task<Result<UpstreamPointer>> Cluster::connect_now(Host& host) {
   }
   if (fault) {
     stats_->upstream_cx_active.subtract();
+    --host.connections_;
     if (fault->kind == FaultKind::timed_out) stats_->upstream_cx_connect_timeout.add();
     if (fault->kind != FaultKind::cancelled) stats_->upstream_cx_connect_fail.add();
     co_return std::move(*fault);
@@ -360,21 +386,14 @@ void Cluster::give_back(UpstreamPointer connection) {
     context_.loop.arm(*connection, cluster_->idle_timeout);
   }
   host.idle_.push_back(std::move(connection));
-  wake_next();
+  host.wake_next();
 }
 
 void Cluster::discard(UpstreamPointer connection) {
+  Host& host = connection->host();
   connection->stream_->close();
   connection.reset();
-  wake_next();
-}
-
-void Cluster::wake_next() {
-  if (!waiting_) return;
-  Turn* next = waiting_;
-  waiting_ = next->next_;
-  next->next_ = nullptr;
-  next->wake();
+  host.wake_next();
 }
 
 }  // namespace fairlead::proxy

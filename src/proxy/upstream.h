@@ -74,12 +74,18 @@ class Host {
 
  private:
   friend class Cluster;
+  friend class UpstreamConnection;
+  class Turn;
+  void wake_next();
+
   Cluster& cluster_;
   SocketAddress address_;
   std::string unix_path_;
   std::string text_;
   std::optional<std::size_t> number_;  // in the endpoint set in force; absent: no longer there
   std::uint32_t active_ = 0;           // requests and TCP connections in flight
+  std::uint32_t connections_ = 0;      // idle, in use, and being made
+  Turn* waiting_ = nullptr;            // who waits for one of them, the first first
   std::vector<UpstreamPointer> idle_;  // the last one back is the first one out
 };
 
@@ -121,7 +127,7 @@ class Cluster {
   // flight to them go on.
   void retire();
   // The cluster is gone from the configuration: nothing is kept for a next request.
-  [[nodiscard]] bool unused() const { return holds_ == 0 && waiting_ == nullptr; }
+  [[nodiscard]] bool unused() const { return holds_ == 0; }
 
   [[nodiscard]] const config::Cluster& config() const LIFETIMEBOUND { return *cluster_; }
   [[nodiscard]] const std::shared_ptr<const config::Cluster>& config_pointer() const LIFETIMEBOUND {
@@ -145,9 +151,14 @@ class Cluster {
   [[nodiscard]] UpstreamPointer take_idle(Host& host);
   // Null when there is none.
   [[nodiscard]] Task<Result<UpstreamPointer>> connect(Host& host);
-  // A new one. When the connections are used up it waits for one to come back, among no more than
-  // max_pending_requests: a fault `exhausted` says that those are too many (flag UO). What comes
-  // may then be a connection that was used before. `host` is held by the caller.
+  // A new one. When the connections are used up it waits for one of this worker's to this host to
+  // come back, among no more than max_pending_requests: a fault `exhausted` says that those are too
+  // many (flag UO). What comes may then be a connection that was used before. A worker that has
+  // none to this host makes one whatever the limit says, as Envoy does: what other workers have
+  // does not come back here. `host` is held by the caller.
+  [[nodiscard]] Task<Result<UpstreamPointer>> connect_at_once(Host& host);
+  // The same for what will not come back to be used again: without waiting, and `exhausted` when
+  // the connections are used up.
   void give_back(UpstreamPointer connection);
   // To be used again: nothing of a message is on its way in it.
   void discard(UpstreamPointer connection);
@@ -159,7 +170,6 @@ class Cluster {
  private:
   friend class UpstreamConnection;
   friend class HostHold;
-  class Turn;
 
   Host& host_of(const config::LbEndpoint& endpoint);
   [[nodiscard]] const Host* find(const HostName& name) const;
@@ -167,7 +177,7 @@ class Cluster {
   void forget_idle(Host& host);
   void lost_idle(UpstreamConnection& connection);
   void drop_if_unused(Host& host);
-  void wake_next();
+  [[nodiscard]] bool make_room(const Host& host);
   [[nodiscard]] std::uint64_t sum(Count ClusterStats::* member) const;
   [[nodiscard]] Task<Result<UpstreamPointer>> connect_now(Host& host);
   void loaded(Host& host, int by);
@@ -185,7 +195,6 @@ class Cluster {
   std::uint32_t retries_ = 0;
   std::uint32_t holds_ = 0;
   bool retired_ = false;
-  Turn* waiting_ = nullptr;  // who waits for a connection, the first first
 };
 
 }  // namespace fairlead::proxy

@@ -127,7 +127,7 @@ RetryVerdict should_retry(const RetryRules& rules, const Attempt& attempt,
   if (situation.retries_made >= rules.retries) {
     return {Retry::limit_reached, "every retry that the policy allows was made"};
   }
-  if (situation.retries_in_flight >= situation.max_retries) {
+  if (situation.others_in_flight >= situation.max_retries) {
     return {Retry::over_budget, "too many retries of this cluster are in flight"};
   }
   return {Retry::yes, reason};

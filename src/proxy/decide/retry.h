@@ -65,13 +65,13 @@ struct Attempt {
 };
 
 struct RetrySituation {
-  std::uint32_t retries_made = 0;       // of this request, so far
-  std::uint32_t retries_in_flight = 0;  // of the cluster, in this process
-  std::uint32_t max_retries = 3;        // the cluster's budget
-  bool safe_method = false;             // http::is_safe
-  bool has_body = false;                // the request has one
-  bool body_sent = false;               // some of it is gone and cannot be sent again
-  bool response_started = false;        // downstream has bytes of a response
+  std::uint32_t retries_made = 0;      // of this request, so far
+  std::uint32_t others_in_flight = 0;  // retries of other requests to the cluster
+  std::uint32_t max_retries = 3;       // the cluster's budget
+  bool safe_method = false;            // http::is_safe
+  bool has_body = false;               // the request has one
+  bool body_sent = false;              // some of it is gone and cannot be sent again
+  bool response_started = false;       // downstream has bytes of a response
 };
 
 enum class Retry : std::uint8_t { yes, no, limit_reached, over_budget };

@@ -70,7 +70,7 @@ TEST(Retry, EnvoysWords) {
 TEST(Retry, LimitsAndWhatIsGone) {
   const RetryRules rules = on({"5xx"});
   EXPECT_EQ(should_retry(rules, responded(500), {.retries_made = 2}).retry, Retry::limit_reached);
-  EXPECT_EQ(should_retry(rules, responded(500), {.retries_made = 1, .retries_in_flight = 3}).retry,
+  EXPECT_EQ(should_retry(rules, responded(500), {.retries_made = 1, .others_in_flight = 3}).retry,
             Retry::over_budget);
   EXPECT_EQ(should_retry(rules, responded(500), {.body_sent = true}).retry, Retry::no);
   EXPECT_EQ(should_retry(rules, responded(500), {.response_started = true}).retry, Retry::no);
