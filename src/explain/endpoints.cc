@@ -135,21 +135,38 @@ bool offered_by_a_service(const mesh::World& world, const SocketAddress& at) {
   return false;
 }
 
-std::string why_not_translated(const mesh::World& world, const SocketAddress& at) {
-  if (offered_by_a_service(world, at)) return {};
-  for (const mesh::Service& service : world.services) {
-    if (service.kind != mesh::ServiceKind::headless) continue;
-    const mesh::ServicePort* port = port_numbered(service, at.port);
-    if (port == nullptr) continue;
-    for (const mesh::Endpoint& endpoint : service.endpoints) {
-      const mesh::EndpointPort* own =
-          endpoint.address == at.ip ? mesh::port_of(endpoint, *port) : nullptr;
-      if (own == nullptr) continue;
-      return fmt::format("{} is headless: nobody turns its port {} into the pod's own, {}",
-                         called(service), at.port, own->port);
-    }
+namespace {
+
+// As such a service's endpoint; empty: nobody says of it that its port is another one.
+std::string why_not_translated_for(const mesh::Service& service, const SocketAddress& at) {
+  const mesh::ServicePort* port = port_numbered(service, at.port);
+  if (port == nullptr) return {};
+  for (const mesh::Endpoint& endpoint : service.endpoints) {
+    const mesh::EndpointPort* own =
+        endpoint.address == at.ip ? mesh::port_of(endpoint, *port) : nullptr;
+    if (own == nullptr) continue;
+    return fmt::format(
+        "{} {}: nobody turns its port {} into the pod's own, {}", called(service),
+        service.kind == mesh::ServiceKind::headless ? "is headless" : "has no address of its own",
+        at.port, own->port);
   }
   return {};
+}
+
+}  // namespace
+
+std::string why_not_translated(const mesh::World& world, const SocketAddress& at,
+                               const Origin& asked) {
+  if (offered_by_a_service(world, at)) return {};
+  std::string of_another;
+  for (const mesh::Service& service : world.services) {
+    const bool is_asked = asked.known() && service.origin == asked;
+    if (!is_asked && service.kind != mesh::ServiceKind::headless) continue;
+    std::string why = why_not_translated_for(service, at);
+    if (is_asked) return why;
+    if (of_another.empty()) of_another = std::move(why);
+  }
+  return of_another;
 }
 
 const mesh::ServicePort* port_numbered(const mesh::Service& service, std::uint16_t port) {

@@ -28,9 +28,11 @@ namespace fairlead::explain {
 [[nodiscard]] bool offered_by_a_service(const mesh::World& world, const SocketAddress& at);
 // It is an endpoint of one, with that port.
 
-[[nodiscard]] std::string why_not_translated(const mesh::World& world, const SocketAddress& at);
+[[nodiscard]] std::string why_not_translated(const mesh::World& world, const SocketAddress& at,
+                                             const Origin& asked);
 // "Service default/db is headless: nobody turns its port 80 into the pod's own, 9080": where the
-// port is that of a headless service and the endpoint's is another. Else empty.
+// port is that of a service without an address and the endpoint's is another; of `asked`, the
+// object behind the name, when it is one. Else empty.
 
 [[nodiscard]] const mesh::ServicePort* port_numbered(const mesh::Service& service,
                                                      std::uint16_t port);

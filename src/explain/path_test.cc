@@ -220,6 +220,34 @@ TEST(Path, NobodyTranslatesThePortOfAHeadlessService) {
   EXPECT_TRUE(path_in(world, "outsider", "http://10.244.1.5/").arrives());
 }
 
+// And not another service's name that leads to the same pods.
+TEST(Path, ThePortIsThatOfTheServiceThatWasAsked) {
+  const auto world = world_from(shop() + R"(---
+apiVersion: v1
+kind: Service
+metadata: {name: another}
+spec: {clusterIP: None, selector: {app: loner}, ports: [{name: http, port: 81, targetPort: 9080}]}
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: pods}
+spec:
+  hosts: [pods.example.org]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 81, name: http, protocol: HTTP, targetPort: 9090}]
+  endpoints: [{address: 10.244.1.7}]
+---
+)" + slice("another", "{name: http, port: 9080}", "{addresses: [10.244.1.7]}"));
+  EXPECT_EQ(
+      path_in(world, "outsider", "http://another:81/").failure,
+      "Service default/another is headless: nobody turns its port 81 into the pod's own, 9080");
+  EXPECT_EQ(
+      path_in(world, "outsider", "http://pods.example.org:81/").failure,
+      "ServiceEntry default/pods has no address of its own: nobody turns its port 81 into the "
+      "pod's own, 9090");
+}
+
 TEST(Path, APodOfAHeadlessServiceIsRoutedAsItsService) {
   const auto world = world_from(shop() + store());
   for (const char* host : {"store-0.store", "store-0.store.default", "store-0.store.default.svc",

@@ -173,6 +173,17 @@ bool Walk::reach_proxy_itself(Way& way, const mesh::Workload& workload, const So
   return true;
 }
 
+namespace {
+
+// The object behind the name that was asked for.
+Origin named(const std::vector<Hop>& hops) {
+  const auto hop = std::find_if(hops.begin(), hops.end(),
+                                [](const Hop& each) { return each.stage == Stage::name; });
+  return hop == hops.end() ? Origin{} : hop->origin;
+}
+
+}  // namespace
+
 void Walk::reach_app(Way way, const mesh::Workload& workload, const SocketAddress& at) {
   if (reach_proxy_itself(way, workload, at)) return;
   const auto declared =
@@ -190,7 +201,8 @@ void Walk::reach_app(Way way, const mesh::Workload& workload, const SocketAddres
   if (known) return end(std::move(way), &workload, at);
 
   const bool by_name = !IpAddress::parse(call_.to.host);
-  if (const std::string why = by_name ? why_not_translated(world_, at) : ""; !why.empty()) {
+  if (const std::string why = by_name ? why_not_translated(world_, at, named(way.hops)) : "";
+      !why.empty()) {
     hop.says = "nobody listens on " + port;
     return end(std::move(way), &workload, at, why);
   }
