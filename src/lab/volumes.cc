@@ -199,6 +199,16 @@ Result<> make_folder(const std::string& path) {
   return done();
 }
 
+// Whoever may write into the volume may write into what is made in it.
+void make_inside(const std::string& volume, const std::string& sub_path) {
+  fs::path here = volume;
+  for (const fs::path& part : fs::path(sub_path)) {
+    here /= part;
+    std::error_code error;
+    if (!fs::exists(here, error)) static_cast<void>(make_folder(here).ok());
+  }
+}
+
 }  // namespace
 
 Result<> write_volumes(const std::string& folder, const kube::Pod& pod,
@@ -220,10 +230,9 @@ std::vector<Bind> binds_of(const std::string& folder, const kube::Pod& pod,
   std::vector<Bind> binds;
   for (const kube::VolumeMount& mount : container.volume_mounts) {
     std::string source = folder + "/" + mount.name;
-    if (!mount.sub_path.empty()) source += "/" + mount.sub_path;
-    std::error_code error;
-    if (!mount.sub_path.empty() && !fs::exists(source, error)) {
-      fs::create_directories(source, error);
+    if (!mount.sub_path.empty()) {
+      make_inside(source, mount.sub_path);
+      source += "/" + mount.sub_path;
     }
     bool fixed = mount.read_only;
     for (const kube::Volume& volume : pod.spec.volumes) {
