@@ -22,6 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int not_found = 127;
+constexpr int cannot_be_run = 126;
 constexpr char mounts_follow = '\0';  // the byte that carries them
 
 constexpr const char* usual_path =
@@ -110,8 +112,6 @@ Result<> run(const Launch& how, int teller) {
   std::vector<char*> environment;
   words.reserve(how.words.size() + 1);
   environment.reserve(how.environment.size() + 1);
-  words.reserve(how.words.size() + 1);
-  environment.reserve(how.environment.size() + 1);
   for (const std::string& word : how.words) words.push_back(const_cast<char*>(word.c_str()));
   for (const std::string& one : how.environment) {
     environment.push_back(const_cast<char*>(one.c_str()));
@@ -132,7 +132,8 @@ Result<> run(const Launch& how, int teller) {
   const Result<> ran = run(how, teller);
   const std::string text = ran ? "" : ran.fault().describe();
   static_cast<void>(!::write(teller, text.data(), text.size()));
-  ::_exit(127);
+  // As a shell says it.
+  ::_exit(!ran && ran.fault().kind == FaultKind::missing ? not_found : cannot_be_run);
 }
 
 }  // namespace

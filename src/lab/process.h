@@ -37,7 +37,8 @@ struct Launched {
 };
 
 [[nodiscard]] Result<Launched> launch(const Launch& how);
-// Returns at once; what fails on the way to the program ends the child with status 127.
+// Returns at once; what fails on the way to the program ends the child with status 127 when the
+// program is not there, else with 126.
 
 // What a launched process said of itself before it became its program.
 struct Report {

@@ -25,12 +25,14 @@ class ProcessTest : public ::testing::Test {
   }
   void TearDown() override { std::filesystem::remove(scratch_); }
 
-  Launched run(std::vector<std::string> words, int output = -1) {
+  Launched run(std::vector<std::string> words, int output = -1, const std::string& folder = "/") {
     const std::string self = std::filesystem::read_symlink("/proc/self/exe");
-    Result<Launched> launched = launch({.root = Root{.scratch = scratch_, .program = self},
-                                        .host_name = "here",
-                                        .words = std::move(words),
-                                        .streams = {-1, output, -1}});
+    Result<Launched> launched =
+        launch({.root = Root{.scratch = scratch_, .program = self, .working_directory = folder},
+                .host_name = "here",
+                .words = std::move(words),
+                .working_directory = folder,
+                .streams = {-1, output, -1}});
     EXPECT_TRUE(launched.ok());
     return std::move(*launched);
   }
@@ -96,6 +98,24 @@ TEST_F(ProcessTest, AProgramThatIsNotThereIsTrouble) {
   const Launched launched = run({"no-such-program"});
   EXPECT_EQ(WEXITSTATUS(wait(launched.pid)), 127);
   EXPECT_THAT(report_of(launched).trouble, HasSubstr("no-such-program"));
+}
+
+TEST_F(ProcessTest, AProgramThatCannotBeRunIsAnotherTrouble) {
+  const Launched launched = run({"/etc"});
+  EXPECT_EQ(WEXITSTATUS(wait(launched.pid)), 126);
+  EXPECT_THAT(report_of(launched).trouble, HasSubstr("cannot run /etc: it is a folder"));
+}
+
+TEST_F(ProcessTest, AWorkingDirectoryThatIsNotThereIsMadeInItsOwnRoot) {
+  for (const std::string folder : {"/app/of/an/image", "/usr/share/no-such-folder/deep"}) {
+    const Launched launched =
+        run({"sh", "-c", "test \"$PWD\" = " + folder + " && test -x /usr/bin/env"}, -1, folder);
+    EXPECT_EQ(wait(launched.pid), 0) << report_of(launched).trouble;
+    EXPECT_FALSE(std::filesystem::exists(folder)) << "nothing of this machine is changed";
+  }
+  const Launched launched = run({"true"}, -1, "/etc/hostname");
+  EXPECT_NE(wait(launched.pid), 0);
+  EXPECT_THAT(report_of(launched).trouble, HasSubstr("/etc/hostname"));
 }
 
 TEST_F(ProcessTest, TheHostsFilesAreReadOnlyAndTmpIsItsOwn) {

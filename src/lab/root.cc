@@ -183,6 +183,8 @@ Result<> change_root(const Root& root) {
   if (!program) return std::move(program).fault();
   if (Result<> bound = bind_mount(root.program, *program, 0); !bound) return bound;
   if (Result<> bound = bind_all(top, root.binds); !bound) return bound;
+  // As a container runtime does. What cannot be made fails when it is entered.
+  static_cast<void>(make_place(top, root.working_directory, false).ok());
   if (::chdir(top.c_str()) != 0 || ::syscall(SYS_pivot_root, ".", ".") != 0 ||
       ::umount2(".", MNT_DETACH) != 0 || ::chdir("/") != 0) {
     return from_errno(errno, "entering the container's root");
@@ -202,8 +204,9 @@ Result<std::string> find_program(const std::string& word, const std::string& pat
     if (errno == ENOENT || errno == ENOTDIR) {
       return missing(fmt::format("there is no program {} on this host", word));
     }
-    return missing(fmt::format("the user {} cannot run {}: {}", ::geteuid(), word,
-                               is_folder(file) ? "it is a folder" : std::strerror(errno)));
+    return Fault{.kind = FaultKind::denied,
+                 .message = fmt::format("the user {} cannot run {}: {}", ::geteuid(), word,
+                                        is_folder(file) ? "it is a folder" : std::strerror(errno))};
   }
   std::istringstream folders(path);
   for (std::string folder; std::getline(folders, folder, ':');) {

@@ -24,6 +24,7 @@ struct Root {
   std::string scratch;  // an empty folder of the lab to build in; may be shared
   std::string program;  // where the lab keeps this very program
   std::vector<Bind> binds;
+  std::string working_directory = "/";  // made when it is not there
 };
 
 [[nodiscard]] Result<> change_root(const Root& root);
