@@ -23,6 +23,7 @@ using nlohmann::json;
 namespace fs = std::filesystem;
 
 constexpr const char* root_base = "/run/fairlead";
+constexpr const char* going = ".going-";  // before a lab's name: its directory is being removed
 
 std::string temporary_base(uid_t uid) {
   return fmt::format("/tmp/fairlead-{}", uid);
@@ -201,6 +202,10 @@ Result<> add_living(std::vector<Found>& labs, const std::string& base) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(base, error)) {
     Found found{.places = {.base = base, .name = entry.path().filename().string()}};
+    if (found.places.name.starts_with(going)) {
+      std::error_code ignored;  // it may be gone by now
+      fs::remove_all(entry.path(), ignored);
+    }
     if (!check_name(found.places.name) || !entry.is_directory(error)) continue;
     if (!is_locked(found.places.lock())) {
       remove_directory(found.places);
@@ -270,7 +275,11 @@ Result<Descriptor> claim(const Places& places) {
 
 void remove_directory(const Places& places) {
   std::error_code ignored;
-  fs::remove_all(places.directory(), ignored);
+  // In one step: whoever looks sees a lab or none, never half of one.
+  const std::string gone = fmt::format("{}/{}{}", places.base, going, places.name);
+  fs::remove_all(gone, ignored);
+  const bool moved = ::rename(places.directory().c_str(), gone.c_str()) == 0;
+  fs::remove_all(moved ? gone : places.directory(), ignored);
 }
 
 namespace {

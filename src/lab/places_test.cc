@@ -64,6 +64,20 @@ TEST_F(Folder, OfTheRuntimeDirectoryIsTheBaseWhenItCanBeMade) {
   EXPECT_EQ(base_directories(user).front(), base->path);
 }
 
+TEST_F(Folder, OfALabIsGoneInOneStepAndWhatThatLeftIsCleared) {
+  const Places places{.base = path, .name = "one"};
+  const std::string left = path + "/.going-two";  // of a program that was ended meanwhile
+  fs::create_directories(places.logs());
+  fs::create_directories(left + "/logs");
+  remove_directory(places);
+  EXPECT_FALSE(fs::exists(places.directory()));
+  EXPECT_TRUE(fs::exists(left));
+  const Result<std::vector<Found>> labs = living_labs({path});
+  ASSERT_TRUE(labs.ok());
+  EXPECT_TRUE(labs->empty());
+  EXPECT_TRUE(fs::is_empty(path));
+}
+
 TEST(NearOnes, AreThoseThatShareSomething) {
   EXPECT_EQ(near_ones("wbe", {"mysql", "web", "webhook"}), "; near ones: web");
   EXPECT_EQ(near_ones("hook", {"db", "web", "webhook"}), "; near ones: webhook");
