@@ -524,6 +524,18 @@ TEST(Dumps, APodComesWithoutTheReplicaSetOrWithoutAnyController) {
   EXPECT_THAT(left_in(alone.wanted), IsEmpty());
 }
 
+TEST(AsIfRunning, APodOfTheHostsNetworkHasItsNodesAddress) {
+  std::string host = bare_pod("host", "labels: {app: web}");
+  host.replace(host.find("spec: {"), 7, "spec: {hostNetwork: true, nodeName: node2, ");
+  for (const std::string nodes : {"", two_nodes}) {
+    const Result<Objects> running = as_if_running(objects_in(nodes + host));
+    ASSERT_TRUE(running.ok());
+    ASSERT_THAT(running->pods, SizeIs(1));
+    ASSERT_THAT(running->pods[0].status.pod_ips, SizeIs(2));
+    EXPECT_EQ(running->pods[0].status.pod_ips[0].text(), "172.30.0.2");
+  }
+}
+
 TEST(AsIfRunning, LeavesAPodPendingThatFitsNoNode) {
   std::string far = bare_pod("far", "labels: {app: web}");
   far.replace(far.find("spec: {"), 7, "spec: {nodeSelector: {disk: fast}, ");

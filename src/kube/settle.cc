@@ -48,6 +48,7 @@ class Settling {
         objects_.nodes.push_back(make_node(number));
       }
     }
+    give_nodes_addresses();
     if (Result<> given = allocate_cluster_ips(objects_.services); !given) {
       return std::move(given).fault();
     }
@@ -60,6 +61,15 @@ class Settling {
   }
 
  private:
+  // A Node that is only a name with labels gets those of a lab's.
+  void give_nodes_addresses() {
+    int number = 0;
+    for (Node& node : objects_.nodes) {
+      ++number;
+      if (node.addresses.empty()) node.addresses = make_node(number).addresses;
+    }
+  }
+
   void note_addresses_in_use() {
     for (const Pod& pod : manifests_.pods) {
       taken_.insert(pod.status.pod_ips.begin(), pod.status.pod_ips.end());
