@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -137,15 +138,7 @@ Result<Launch> exec_in_pod(Lab& lab, const Line& wish) {
                                pod.runner->pod().metadata.full_name(),
                                describe_state((*container)->status().state)));
   }
-  const std::uint32_t user =
-      static_cast<std::uint32_t>((*container)->spec().security.run_as_user.value_or(0));
-  const std::uint32_t group =
-      static_cast<std::uint32_t>((*container)->spec().security.run_as_group.value_or(0));
-  return Launch{.network = &pod.runner->machine().network,
-                .join = (*container)->pid(),
-                .environment = (*container)->environment(),
-                .uid = user,
-                .gid = group};
+  return (*container)->inside();
 }
 
 Task<Result<Line>> do_exec(Caller& caller, const Line& wish) {
@@ -182,7 +175,11 @@ Task<Result<Line>> do_exec(Caller& caller, const Line& wish) {
   if (!ended) child->signal(SIGKILL);
   co_await watch.close();
   const std::string trouble = report_of(*launched).trouble;
-  if (!trouble.empty()) co_return missing(trouble);
+  if (!trouble.empty() && flag_in(wish, "bare")) co_return missing(trouble);
+  if (!trouble.empty()) {  // as a shell in there would say it
+    static_cast<void>(
+        (co_await send_line(caller.stream, {{"say", "fairlead lab exec: " + trouble}})).ok());
+  }
   const Ending& ending = child->ending();
   co_return Line{{"status", ending.signal != 0 ? 128 + ending.signal : ending.code}};
 }
@@ -193,6 +190,19 @@ Task<Result<Line>> do_status(Caller& caller, const Line& wish) {
   static_cast<void>(wish);
   co_await caller.lab.ask_progress();
   co_return Line{{"status", 0}, {"lab", status_of(caller.lab)}};
+}
+
+// Why a container that has never run has no log.
+Fault nothing_logged(RunningPod& pod, const ContainerRunner& container) {
+  std::string why = describe_state(container.status().state);
+  for (const auto& other : pod.runner->containers()) {
+    if (!other->is_init() || other->has_succeeded() || other->status().ready) continue;
+    why = fmt::format("the init container {0} comes first ({1}), and -c {0} shows its log",
+                      other->spec().name, describe_state(other->status().state));
+    break;
+  }
+  return missing(fmt::format("the container {} of {} has not begun: {}", container.spec().name,
+                             pod.runner->pod().metadata.full_name(), why));
 }
 
 // Where a container's log is; which pods there are of a name.
@@ -208,6 +218,9 @@ Task<Result<Line>> do_find(Caller& caller, const Line& wish) {
   const Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
   if (!container) co_return container.fault();
   const kube::Metadata& metadata = pod.runner->pod().metadata;
+  const std::string log =
+      caller.lab.places().log_of(metadata.name_space, metadata.name, (*container)->spec().name);
+  if (::access(log.c_str(), F_OK) != 0) co_return nothing_logged(pod, **container);
   co_return Line{{"status", 0},
                  {"kind", pod.is_vm ? "vm" : "pod"},
                  {"namespace", metadata.name_space},
@@ -215,8 +228,7 @@ Task<Result<Line>> do_find(Caller& caller, const Line& wish) {
                  {"container", (*container)->spec().name},
                  {"pods", pods->size()},
                  {"over", (*container)->is_over()},
-                 {"log", caller.lab.places().log_of(metadata.name_space, metadata.name,
-                                                    (*container)->spec().name)}};
+                 {"log", log}};
 }
 
 // control, node1, or "node" when there is one: the daemons that a name means.
@@ -297,22 +309,25 @@ Task<Result<Line>> do_restart(Caller& caller, const Line& wish) {
   co_return co_await wait_until_replaced(caller, before);
 }
 
-Task<> say_what_is_ignored(Caller& caller, const std::vector<kube::Ignored>& before) {
-  for (const kube::Ignored& one : caller.lab.ignored()) {
-    if (std::find(before.begin(), before.end(), one) != before.end()) continue;
-    const Line line{{"say", "not honoured: " + one.describe()}};
-    if (!(co_await send_line(caller.stream, line)).ok()) co_return;
+// But for what is in `said`, which grows by it.
+Task<> say_what_is_ignored(Caller& caller, std::vector<std::string>& said) {
+  for (const std::string& one : caller.lab.not_honoured()) {
+    if (std::find(said.begin(), said.end(), one) != said.end()) continue;
+    said.push_back(one);
+    if (!(co_await send_line(caller.stream, {{"say", "not honoured: " + one}})).ok()) co_return;
   }
 }
 
 Task<Result<Line>> do_apply(Caller& caller, const Line& wish) {
   const Lacks before = caller.lab.lacks();
-  const std::vector<kube::Ignored> ignored = caller.lab.ignored();
+  std::vector<std::string> said = caller.lab.not_honoured();
   if (Result<> added = caller.lab.add_manifests(words_in(wish, "files")); !added) {
     co_return std::move(added).fault();
   }
-  co_await say_what_is_ignored(caller, ignored);
-  co_return co_await wait_until_replaced(caller, before);
+  co_await say_what_is_ignored(caller, said);
+  Result<Line> replaced = co_await wait_until_replaced(caller, before);
+  co_await say_what_is_ignored(caller, said);  // control has had its say by now
+  co_return replaced;
 }
 
 Result<SocketAddress> address_of_service(Lab& lab, const Line& wish) {

@@ -170,6 +170,14 @@ Result<> Fabric::route_to_vm(const Machine& node, const Addresses& addresses) {
       {.to = addresses.v6, .prefix_length = 128, .interface = interface, .via = node.addresses.v6});
 }
 
+Result<Machine> Fabric::share(const Machine& node, const std::string& name) {
+  Result<NetworkNamespace> network = node.network.in([] { return NetworkNamespace::current(); });
+  if (!network) return std::move(network).fault();
+  Result<Netlink> netlink = network->in([] { return Netlink::open(); });
+  if (!netlink) return std::move(netlink).fault();
+  return Machine{name, node.addresses, std::move(*network), std::move(*netlink)};
+}
+
 Result<> Fabric::remove_pod(Machine& node, const Machine& pod) {
   return node.netlink.remove_link(wire_name(pod.addresses));
 }

@@ -63,6 +63,8 @@ class Fabric {
                                         const Addresses& addresses);
   // Also for a VM, which stands behind `node`: see route_to_vm.
   [[nodiscard]] Result<> route_to_vm(const Machine& node, const Addresses& addresses);
+  [[nodiscard]] static Result<Machine> share(const Machine& node, const std::string& name);
+  // The same namespace under another name: for a pod with hostNetwork. There is nothing to remove.
   [[nodiscard]] Result<> remove_pod(Machine& node, const Machine& pod);
 
  private:

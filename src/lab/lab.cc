@@ -40,20 +40,6 @@ std::string key_of(const kube::Metadata& metadata) {
   return metadata.name_space + "/" + metadata.name;
 }
 
-kube::Node object_of(const Node& node) {
-  kube::Node object;
-  object.metadata.name = node.name;
-  object.metadata.labels = {{"kubernetes.io/hostname", node.name}};
-  object.metadata.origin = {.kind = "Node", .name = node.name};
-  object.pod_cidrs = pod_ranges(node.number);
-  for (const std::string& address : node.machine.addresses.texts()) {
-    object.addresses.push_back({.type = "InternalIP", .address = address});
-  }
-  object.addresses.push_back({.type = "Hostname", .address = node.name});
-  object.conditions = {{.type = "Ready", .status = "True"}};
-  return object;
-}
-
 kube::Service control_service(const char* name_space, const char* name) {
   kube::Service service;
   service.metadata = {.name_space = name_space,
@@ -73,6 +59,17 @@ kube::Endpoints control_endpoints(const kube::Service& service) {
     subset.ports.push_back({.name = port.name, .port = port.port});
   }
   return endpoints;
+}
+
+std::string name_of_node(int number) {
+  return fmt::format("node{}", number);
+}
+
+bool is_name_of_node(const std::string& name, int nodes) {
+  for (int number = 1; number <= nodes; ++number) {
+    if (name == name_of_node(number)) return true;
+  }
+  return false;
 }
 
 // The control plane as services, under our name and under the one that Istio 0.7.1 gave it; what
@@ -177,6 +174,13 @@ Task<Result<Progress>> ask_agent(net::Loop& loop, std::string socket) {
                      .answered = true};
 }
 
+// As kube::Ignored describes itself.
+std::string describe_ignored(const json& ignored) {
+  const std::string field = ignored.value("field", "");
+  return fmt::format("{}: {}{}{}", ignored.value("object", ""), field, field.empty() ? "" : ": ",
+                     ignored.value("reason", ""));
+}
+
 Task<Result<Progress>> ask_control(net::Loop& loop, const Machine& machine) {
   Result<net::StreamPointer> stream =
       co_await connect_inside(loop, machine.network, {machine.addresses.v4, 8080});
@@ -191,6 +195,9 @@ Task<Result<Progress>> ask_control(net::Loop& loop, const Machine& machine) {
   progress.applied = current ? progress.world : "";
   for (const json& broken : value.value("broken", json::array())) {
     if (broken.is_string()) progress.error = broken.get<std::string>();
+  }
+  for (const json& one : value.value("ignored", json::array())) {
+    if (one.is_object()) progress.ignored.push_back(describe_ignored(one));
   }
   co_return progress;
 }
@@ -223,7 +230,7 @@ Result<> Lab::build_machines() {
   fabric_ = std::move(*fabric);
   nodes_.reserve(static_cast<std::size_t>(options_.nodes));
   for (int number = 1; number <= options_.nodes; ++number) {
-    const std::string name = fmt::format("node{}", number);
+    const std::string name = name_of_node(number);
     Result<Machine> machine = fabric_->add_node(number, name);
     if (!machine) return std::move(machine).fault();
     nodes_.push_back({.number = number, .name = name, .machine = std::move(*machine)});
@@ -281,6 +288,7 @@ Result<> Lab::build() {
 void Lab::take(kube::Reading reading) {
   manifests_ = std::move(reading.objects);
   ignored_ = std::move(reading.ignored);
+  for (kube::Ignored& one : passed_over(manifests_)) ignored_.push_back(std::move(one));
   for (const kube::Ignored& one : ignored_) {
     surroundings_.tell("not honoured: " + one.describe());
   }
@@ -320,6 +328,22 @@ Result<> Lab::check(const kube::Objects& manifests) const {
   return done();
 }
 
+// What can be read, and is otherwise in a lab.
+std::vector<kube::Ignored> Lab::passed_over(const kube::Objects& manifests) const {
+  std::vector<kube::Ignored> ignored = kube::left_to_controllers(manifests);
+  for (const kube::Node& node : manifests.nodes) {
+    const bool known = is_name_of_node(node.metadata.name, options_.nodes);
+    if (!known) {
+      ignored.push_back({node.metadata.origin, "",
+                         "the lab has no node of that name: it makes node1, node2, … by --nodes"});
+    } else if (!node.pod_cidrs.empty() || !node.addresses.empty()) {
+      ignored.push_back({node.metadata.origin, "",
+                         "its addresses are the lab's own; only labels and unschedulable count"});
+    }
+  }
+  return ignored;
+}
+
 // ── objects ─────────────────────────────────────────────────────────────────────────────────────
 
 // The manifests, with the restarts that were asked for: a template that says when is another one.
@@ -337,6 +361,24 @@ kube::Objects Lab::wanted() const {
   mark("StatefulSet", objects.stateful_sets);
   mark("DaemonSet", objects.daemon_sets);
   return objects;
+}
+
+kube::Node Lab::object_of(const Node& node) const {
+  kube::Node object;
+  object.metadata.name = node.name;
+  object.metadata.origin = {.kind = "Node", .name = node.name};
+  if (const kube::Node* written = kube::find(manifests_.nodes, "", node.name)) {
+    object.metadata.labels = written->metadata.labels;
+    object.unschedulable = written->unschedulable;
+  }
+  object.metadata.labels["kubernetes.io/hostname"] = node.name;
+  object.pod_cidrs = pod_ranges(node.number);
+  for (const std::string& address : node.machine.addresses.texts()) {
+    object.addresses.push_back({.type = "InternalIP", .address = address});
+  }
+  object.addresses.push_back({.type = "Hostname", .address = node.name});
+  object.conditions = {{.type = "Ready", .status = "True"}};
+  return object;
 }
 
 // What runs, as the controllers see it.
@@ -422,18 +464,23 @@ void Lab::tell_of_failures() {
   for (const auto& [name, pod] : unplaced_) {
     surroundings_.tell(fmt::format("the pod {} {}", name, standing_of(pod.status).why));
   }
+  for (const Lack& one : hindered_) surroundings_.tell(fmt::format("the {} {}", one.who, one.why));
 }
 
 void Lab::follow_controllers() {
   kube::Step step = kube::next_step(wanted(), running_objects(), random_);
   replica_sets_ = std::move(step.replica_sets);
   revisions_ = std::move(step.revisions);
+  hindered_.clear();
+  for (kube::Hindrance& one : step.hindered) {
+    hindered_.push_back({.who = std::move(one.who), .why = std::move(one.why)});
+  }
   for (kube::Pod& pod : step.create) place(std::move(pod));
   for (const kube::Removal& removal : step.remove) {
     const std::string key = removal.name_space + "/" + removal.name;
-    unplaced_.erase(key);
+    if (unplaced_.erase(key) > 0) continue;
     const auto found = pods_.find(key);
-    if (found == pods_.end()) continue;
+    if (found == pods_.end() || found->second.is_vm) continue;
     begin_retiring(found->second,
                    seconds(found->second.runner->pod().spec.termination_grace_seconds));
   }
@@ -445,8 +492,14 @@ void Lab::follow_virtual_machines() {
   std::set<std::string> wanted;
   for (const kube::WorkloadEntry& entry : manifests_.workload_entries) {
     if (!entry.metadata.annotations.contains(vm_annotation)) continue;
-    wanted.insert(key_of(entry.metadata));
-    if (!pods_.contains(key_of(entry.metadata))) start_vm(entry);
+    const std::string key = key_of(entry.metadata);
+    wanted.insert(key);
+    const auto there = pods_.find(key);
+    if (there == pods_.end()) {
+      start_vm(entry);
+    } else if (!there->second.is_vm) {
+      hindered_.push_back({.who = "VM " + key, .why = "cannot start: a pod has its name"});
+    }
   }
   for (auto& [name, running] : pods_) {
     if (running.is_vm && !wanted.contains(name)) begin_retiring(running, grace_on_down);
@@ -483,12 +536,7 @@ std::optional<int> Lab::take_pod_number(Node& node) const {
 void Lab::place(kube::Pod pod) {
   const Result<> started = start_pod(pod);
   if (started) return;
-  pod.status.phase = kube::PodPhase::pending;
-  pod.status.message = started.fault().describe();
-  pod.status.conditions = {{.type = "PodScheduled",
-                            .status = "False",
-                            .reason = "Unschedulable",
-                            .message = pod.status.message}};
+  kube::mark_unplaced(pod, started.fault());
   const std::string key = key_of(pod.metadata);
   unplaced_.emplace(key, std::move(pod));
 }
@@ -500,27 +548,36 @@ void Lab::place_again() {
   }
 }
 
+Result<Machine> Lab::wire_pod(Node& node, const std::string& key, int& number) {
+  const std::optional<int> taken = take_pod_number(node);
+  if (!taken) {
+    return Fault{.kind = FaultKind::exhausted,
+                 .message = node.name + " has no address left for it"};
+  }
+  number = *taken;
+  return fabric_->add_pod(node.machine, key, pod_addresses(node.number, number));
+}
+
 Result<> Lab::start_pod(kube::Pod pod) {
   if (Result<> admitted = admit(pod); !admitted) return admitted;
   const auto node = std::find_if(nodes_.begin(), nodes_.end(),
                                  [&](const Node& one) { return one.name == pod.spec.node_name; });
   if (node == nodes_.end()) return missing("there is no node " + pod.spec.node_name);
   const std::string key = key_of(pod.metadata);
-  const std::optional<int> number = take_pod_number(*node);
-  if (!number) {
-    return Fault{.kind = FaultKind::exhausted,
-                 .message = node->name + " has no address left for it"};
+  if (const auto other = pods_.find(key); other != pods_.end()) {
+    return invalid(fmt::format("a {} has its name", other->second.is_vm ? "VM" : "pod"));
   }
-  const Addresses addresses = pod_addresses(node->number, *number);
-  Result<Machine> machine = fabric_->add_pod(node->machine, key, addresses);
+  int number = 0;
+  Result<Machine> machine =
+      pod.spec.host_network ? Fabric::share(node->machine, key) : wire_pod(*node, key, number);
   if (!machine) return std::move(machine).fault();
   pod.metadata.creation_time = time_text(SystemClock().wall());
-  pod.status.pod_ips = addresses.all();
+  pod.status.pod_ips = machine->addresses.all();
   pod.status.host_ips = node->machine.addresses.all();
   auto runner = std::make_unique<PodRunner>(surroundings_, std::move(pod), std::move(*machine),
                                             [this] { touch(); });
   PodRunner& started = *runner;
-  pods_.emplace(key, RunningPod{.runner = std::move(runner), .node = &*node, .number = *number});
+  pods_.emplace(key, RunningPod{.runner = std::move(runner), .node = &*node, .number = number});
   started.start();
   return done();
 }
@@ -555,6 +612,14 @@ Task<> Lab::ask_progress() {
   }
   Result<Progress> progress = co_await net::within(loop_, ask_limit, ask_control(loop_, *control_));
   progress_ = progress ? std::move(*progress) : Progress{.error = progress.fault().describe()};
+  for (const std::string& one : progress_.ignored) surroundings_.tell("not honoured: " + one);
+}
+
+std::vector<std::string> Lab::not_honoured() const {
+  std::vector<std::string> all;
+  for (const kube::Ignored& one : ignored_) all.push_back(one.describe());
+  all.insert(all.end(), progress_.ignored.begin(), progress_.ignored.end());
+  return all;
 }
 
 Task<> Lab::until_acknowledged(std::uint64_t generation, Duration patience) {
@@ -603,6 +668,7 @@ Lacks Lab::lacks() const {
         running.runner->status());
   }
   for (const auto& [name, pod] : unplaced_) add("pod " + name, pod.metadata.uid, pod.status);
+  lacks.hopeless.insert(lacks.hopeless.end(), hindered_.begin(), hindered_.end());
   if (!options_.mesh) return lacks;
   const auto behind = [&](const std::string& who, const Progress& progress) {
     if (number_of(progress.applied) >= generation_) return;
@@ -646,7 +712,9 @@ Task<> Lab::retire(std::string name, Duration grace) {
   co_await until_acknowledged(generation_, acknowledge_limit);
   RunningPod& running = pods_.at(name);
   co_await running.runner->stop(grace);
-  static_cast<void>(fabric_->remove_pod(running.node->machine, running.runner->machine()).ok());
+  if (running.number != 0 || running.is_vm) {
+    static_cast<void>(fabric_->remove_pod(running.node->machine, running.runner->machine()).ok());
+  }
   pods_.erase(name);
   touch();
 }
@@ -781,6 +849,8 @@ Result<> Lab::add_manifests(const std::vector<std::string>& paths) {
   if (!read) {
     options_.manifests = before;
     broken_ = was_broken;
+  } else if (manifests_added_) {
+    manifests_added_();
   }
   return read;
 }

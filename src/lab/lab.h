@@ -33,6 +33,7 @@ struct Progress {
   std::string world;  // read
   std::string applied;
   std::string error;
+  std::vector<std::string> ignored;  // by control, of what the lab itself honours
   bool answered = false;
 };
 
@@ -50,7 +51,7 @@ struct Node {
 struct RunningPod {
   std::unique_ptr<PodRunner> runner;
   Node* node = nullptr;
-  int number = 0;  // of its addresses on the node; 0: a VM's are its own
+  int number = 0;  // of its addresses on the node; 0: a VM's are its own, or it has the node's
   bool is_vm = false;
   bool retiring = false;
 };
@@ -96,13 +97,17 @@ class Lab {
   // The manifests anew. Broken: what was in force stays, and the fault is kept for broken().
   [[nodiscard]] Result<> add_manifests(const std::vector<std::string>& paths);
   // The same with more of them; broken ones are not added.
+  void when_manifests_are_added(std::function<void()> act) { manifests_added_ = std::move(act); }
   [[nodiscard]] const std::vector<std::string>& manifests() const LIFETIMEBOUND {
     return options_.manifests;
   }
   [[nodiscard]] const std::string& broken() const LIFETIMEBOUND { return broken_; }
   [[nodiscard]] const std::string& unwritten() const LIFETIMEBOUND { return unwritten_; }
   // Why nobody hears of the newest world; mostly empty.
-  [[nodiscard]] const std::vector<kube::Ignored>& ignored() const LIFETIMEBOUND { return ignored_; }
+  [[nodiscard]] std::vector<std::string> not_honoured() const;
+  // Of the manifests: by the lab, and by control as far as it has said so.
+  [[nodiscard]] const std::vector<Lack>& hindered() const LIFETIMEBOUND { return hindered_; }
+  // Controllers and VMs that cannot make what they should.
 
   // ── what there is ──
   [[nodiscard]] const std::map<std::string, RunningPod>& pods() const LIFETIMEBOUND {
@@ -155,8 +160,12 @@ class Lab {
   void place(kube::Pod pod);
   void place_again();
   [[nodiscard]] Result<> start_pod(kube::Pod pod);
+  [[nodiscard]] Result<Machine> wire_pod(Node& node, const std::string& key, int& number);
+  // A network of its own; `number` becomes that of its addresses.
   [[nodiscard]] Result<> admit(kube::Pod& pod);
   void start_vm(const kube::WorkloadEntry& entry);
+  [[nodiscard]] kube::Node object_of(const Node& node) const;
+  // With the labels that a Node of the manifests gives it.
   void begin_retiring(RunningPod& pod, Duration grace);
   [[nodiscard]] Task<> retire(std::string name, Duration grace);
   [[nodiscard]] kube::Objects present_objects() const;
@@ -170,6 +179,7 @@ class Lab {
   [[nodiscard]] Fault nothing_of(const Target& target) const;
   [[nodiscard]] Result<> build_machines();
   void start_agents();
+  [[nodiscard]] std::vector<kube::Ignored> passed_over(const kube::Objects& manifests) const;
   void take(kube::Reading reading);
   // As what is in force, once check() has passed it; services get their addresses.
   [[nodiscard]] Result<> check(const kube::Objects& manifests) const;
@@ -183,6 +193,7 @@ class Lab {
   Images images_;
   kube::Objects manifests_;  // the last good, with the lab's own services, and their addresses
   std::vector<kube::Ignored> ignored_;
+  std::function<void()> manifests_added_;
   std::string broken_;
   kube::Objects objects_;  // what objects.json holds
   std::vector<kube::ReplicaSet> replica_sets_;
@@ -198,6 +209,7 @@ class Lab {
   Surroundings surroundings_;
   std::map<std::string, RunningPod> pods_;  // by "namespace/name"; a VM's too
   std::map<std::string, kube::Pod> unplaced_;
+  std::vector<Lack> hindered_;
   std::set<std::string> told_;  // what was said once is not said again
   std::string unwritten_;       // why objects.json is not what objects_ is
   Gate retiring_;

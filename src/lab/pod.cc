@@ -24,6 +24,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration look_again = milliseconds(20);      // until a probe succeeds first
+constexpr Duration worth_telling = seconds(2);         // of failing probes
 constexpr Duration patience_with_ports = seconds(10);  // without any probe
 constexpr Duration hook_limit = seconds(30);
 constexpr Duration longest_pause = seconds(60);
@@ -88,16 +89,19 @@ Result<> ContainerRunner::start() {
   const Descriptor log(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
   if (!log.valid()) return from_errno(errno, "opening " + path);
   ::fchmod(log.number(), 0666);
-  environment_ = std::move(plan->environment);
-  Launch how{.network = &pod_.machine_.network,
-             .root = pod_.root_of(spec_),
-             .host_name = pod_.pod_.spec.hostname.empty() ? metadata.name : pod_.pod_.spec.hostname,
-             .words = std::move(plan->words),
-             .environment = environment_,
-             .working_directory = plan->working_directory,
-             .uid = plan->uid,
-             .gid = plan->gid,
-             .streams = {-1, log.number(), log.number()}};
+  plan_ = std::move(*plan);
+  Root root = pod_.root_of(spec_);
+  root.working_directory = plan_.working_directory;
+  const Launch how{
+      .network = &pod_.machine_.network,
+      .root = std::move(root),
+      .host_name = pod_.pod_.spec.hostname.empty() ? metadata.name : pod_.pod_.spec.hostname,
+      .words = std::move(plan_.words),
+      .environment = plan_.environment,
+      .working_directory = plan_.working_directory,
+      .uid = plan_.uid,
+      .gid = plan_.gid,
+      .streams = {-1, log.number(), log.number()}};
   Result<Launched> launched = launch(how);
   if (!launched) return std::move(launched).fault();
   launched_ = std::move(*launched);
@@ -107,6 +111,15 @@ Result<> ContainerRunner::start() {
   status_.started = false;
   pod_.changed_();
   return done();
+}
+
+Launch ContainerRunner::inside() const {
+  return {.network = &pod_.machine_.network,
+          .join = pid(),
+          .environment = plan_.environment,
+          .working_directory = plan_.working_directory,
+          .uid = plan_.uid,
+          .gid = plan_.gid};
 }
 
 void ContainerRunner::record_ending() {
@@ -126,7 +139,11 @@ void ContainerRunner::record_ending() {
     ended.exit_code = never_started;
     ended.reason = "StartError: " + report.trouble;
     write_log(report.trouble);
+  } else {
+    begun_ = true;
   }
+  failing_since_.reset();
+  unready_.clear();
   status_.state = ended;
   status_.started = false;
 }
@@ -190,7 +207,7 @@ Task<> ContainerRunner::pause_before_restart() {
     pause = std::min(longest_pause, Duration(first_pause * (1LL << std::min(quick_ends_ - 1, 8))));
   }
   ++quick_ends_;
-  ++status_.restart_count;
+  if (begun_) ++status_.restart_count;
   if (pause == Duration::zero()) co_return;
   if (const auto* ended = std::get_if<kube::Terminated>(&status_.state)) {
     const std::string trouble = start_trouble(*ended);
@@ -273,10 +290,8 @@ Task<Result<>> ContainerRunner::probe(const kube::Probe& probe) {
 
 Task<Result<>> ContainerRunner::run_inside(std::vector<std::string> words) {
   if (!is_running() || words.empty()) co_return missing("the container does not run");
-  Launch how{.network = &pod_.machine_.network,
-             .join = child_->pid(),
-             .words = std::move(words),
-             .environment = environment_};
+  Launch how = inside();
+  how.words = std::move(words);
   Result<Launched> launched = launch(how);
   if (!launched) co_return std::move(launched).fault();
   const ChildPointer child = pod_.surroundings_.children.adopt(launched->pid);
@@ -307,6 +322,24 @@ Task<Result<>> ContainerRunner::run_hook(const kube::Hook& hook) {
   co_return co_await probe(once);
 }
 
+Task<Result<>> ContainerRunner::probe_and_note(const char* kind, const kube::Probe& asked) {
+  Result<> well = co_await probe(asked);
+  const Instant now = pod_.surroundings_.loop.now();
+  if (well) {
+    failing_since_.reset();
+  } else if (!failing_since_) {
+    failing_since_ = now;
+  }
+  // Not a word on what only takes a moment to start.
+  const bool tell = failing_since_ && now - *failing_since_ >= worth_telling;
+  std::string why = tell ? fmt::format("{} probe: {}", kind, well.fault().describe()) : "";
+  if (why != unready_) {
+    unready_ = std::move(why);
+    pod_.changed_();
+  }
+  co_return well;
+}
+
 // True as soon as it succeeds; false when it has failed for as long as the threshold allows.
 Task<bool> ContainerRunner::wait_for_first(const kube::Probe& first) {
   net::Loop& loop = pod_.surroundings_.loop;
@@ -314,7 +347,7 @@ Task<bool> ContainerRunner::wait_for_first(const kube::Probe& first) {
       seconds(std::max(1, first.period_seconds) * std::max(1, first.failure_threshold));
   const Instant began = loop.now();
   for (;;) {
-    if ((co_await probe(first)).ok()) co_return true;
+    if ((co_await probe_and_note("startup", first)).ok()) co_return true;
     if (loop.now() - began >= allowed) co_return false;
     if (!(co_await loop.sleep(look_again)).ok()) co_return false;
   }
@@ -378,7 +411,7 @@ Task<Result<>> ContainerRunner::watch_readiness() {
   int good = 0;
   int bad = 0;
   for (;;) {
-    const bool well = (co_await probe(asked)).ok();
+    const bool well = (co_await probe_and_note("readiness", asked)).ok();
     good = well ? good + 1 : 0;
     bad = well ? 0 : bad + 1;
     if (good >= std::max(1, asked.success_threshold)) set_ready(true);
@@ -641,8 +674,10 @@ kube::PodStatus PodRunner::status() const {
   status.message = trouble_;
   bool ready = initialized_;
   bool over = initialized_;
+  bool begun = initialized_;
   bool well = true;
   bool hopeless = false;
+  std::string unready;
   for (const auto& container : containers_) {
     auto& list = container->is_init() ? status.init_containers : status.containers;
     list.push_back(container->status());
@@ -650,19 +685,30 @@ kube::PodStatus PodRunner::status() const {
     if (container->is_init() && !is_sidecar(*container))
       hopeless = hopeless || has_given_up(*container);
     if (app || is_sidecar(*container)) ready = ready && container->status().ready;
+    if (app) begun = begun && container->has_begun();
+    if (!container->unready().empty()) {
+      unready += fmt::format("{}container {}: {}", unready.empty() ? "" : "; ",
+                             container->spec().name, container->unready());
+    }
     const bool ended = std::holds_alternative<kube::Terminated>(container->status().state) &&
                        pod_.spec.restart_policy != kube::RestartPolicy::always;
     if (app) over = over && ended;
     if (app) well = well && container->has_succeeded();
   }
   const auto word = [](bool holds) { return holds ? "True" : "False"; };
-  status.phase = initialized_ ? kube::PodPhase::running : kube::PodPhase::pending;
+  status.phase = begun ? kube::PodPhase::running : kube::PodPhase::pending;
   if (over) status.phase = well ? kube::PodPhase::succeeded : kube::PodPhase::failed;
   if (hopeless) status.phase = kube::PodPhase::failed;
   status.conditions = {{.type = "PodScheduled", .status = "True"},
                        {.type = "Initialized", .status = word(initialized_)},
                        {.type = "ContainersReady", .status = word(ready)},
                        {.type = "Ready", .status = word(ready)}};
+  if (ready) return status;
+  for (kube::Condition& one : status.conditions) {
+    if (one.type != "Ready" && one.type != "ContainersReady") continue;
+    one.reason = "ContainersNotReady";
+    one.message = unready;
+  }
   return status;
 }
 

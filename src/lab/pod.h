@@ -50,10 +50,14 @@ class ContainerRunner {
   [[nodiscard]] bool is_init() const { return is_init_; }
   [[nodiscard]] bool is_running() const { return child_ != nullptr && !child_->is_over(); }
   [[nodiscard]] pid_t pid() const { return is_running() ? child_->pid() : 0; }
-  [[nodiscard]] const std::vector<std::string>& environment() const LIFETIMEBOUND {
-    return environment_;
+  [[nodiscard]] bool has_begun() const {
+    return begun_ || std::holds_alternative<kube::Running>(status_.state);
   }
-  // What its process was given when it was started last.
+  // Its process was there once.
+  [[nodiscard]] Launch inside() const;
+  // Whatever runs beside its process, as that one does: where, as whom, with its variables.
+  [[nodiscard]] const std::string& unready() const LIFETIMEBOUND { return unready_; }
+  // "readiness probe: it answered 503", when that has kept it from being ready for a while.
   [[nodiscard]] bool has_succeeded() const;  // it ended with 0 and is not started again
   [[nodiscard]] bool is_over() const;        // it ended, and its pod's policy starts it no more
 
@@ -80,6 +84,8 @@ class ContainerRunner {
   [[nodiscard]] Task<bool> wait_for_first(const kube::Probe& probe);
   [[nodiscard]] Task<> wait_for_ports();
   [[nodiscard]] Task<Result<>> probe(const kube::Probe& probe);
+  [[nodiscard]] Task<Result<>> probe_and_note(const char* kind, const kube::Probe& probe);
+  // Also keeps why it goes on failing.
   [[nodiscard]] Task<Result<>> run_hook(const kube::Hook& hook);
   [[nodiscard]] Task<Result<>> run_inside(std::vector<std::string> words);
   [[nodiscard]] Task<Result<>> until_hurried();
@@ -93,7 +99,7 @@ class ContainerRunner {
   bool is_init_;
   kube::ContainerStatus status_;
   ChildPointer child_;
-  std::vector<std::string> environment_;  // that child_ was given
+  Plan plan_;  // that child_ was started by; its words are the process's
   Launched launched_;
   Descriptor mounts_;  // of the process, while it may have left others behind
   Latest<bool> stopping_;
@@ -101,6 +107,9 @@ class ContainerRunner {
   Latest<bool> readiness_;
   Instant started_;
   int quick_ends_ = 0;
+  bool begun_ = false;
+  std::optional<Instant> failing_since_;  // its probes, without a break
+  std::string unready_;
 };
 
 class PodRunner {

@@ -67,9 +67,17 @@ Standing crashing(const Sought& found) {
           .container = found.container->name};
 }
 
-bool is_ready(const kube::PodStatus& status) {
-  const kube::Condition* ready = kube::find_condition(status.conditions, "Ready");
-  return ready != nullptr && ready->status == "True";
+bool runs_unready(const kube::ContainerStatus& container) {
+  return !container.ready && std::holds_alternative<kube::Running>(container.state);
+}
+
+// What keeps it from being ready is said by the condition itself.
+Standing unready(const kube::PodStatus& status, const std::string& why) {
+  if (why.empty()) return {.kind = Kind::waiting, .why = "is not ready"};
+  const Sought found = seek(status, runs_unready);
+  return {.kind = Kind::waiting,
+          .why = "is not ready: " + why,
+          .container = found.container == nullptr ? "" : found.container->name};
 }
 
 }  // namespace
@@ -77,7 +85,8 @@ bool is_ready(const kube::PodStatus& status) {
 Standing standing_of(const kube::PodStatus& status) {
   if (status.phase == kube::PodPhase::succeeded) return {.kind = Kind::over};
   if (status.phase == kube::PodPhase::failed) return failed(status);
-  if (is_ready(status)) return {.kind = Kind::ready};
+  const kube::Condition* ready = kube::find_condition(status.conditions, "Ready");
+  if (ready != nullptr && ready->status == "True") return {.kind = Kind::ready};
   if (!status.message.empty()) {
     return {.kind = Kind::hopeless, .why = "cannot start: " + status.message};
   }
@@ -87,7 +96,7 @@ Standing standing_of(const kube::PodStatus& status) {
   if (const Sought found = seek(status, crashes); found.container != nullptr) {
     return crashing(found);
   }
-  return {.kind = Kind::waiting, .why = "is not ready"};
+  return unready(status, ready == nullptr ? "" : ready->message);
 }
 
 std::string start_trouble(const kube::Terminated& ended) {

@@ -23,6 +23,15 @@ TEST(Standing, OfWhatIsWell) {
             (Standing{.kind = Kind::waiting, .why = "is not ready"}));
 }
 
+TEST(Standing, OfWhatAProbeHoldsBackSaysWhatTheProbeMet) {
+  kube::PodStatus status = status_with(kube::PodPhase::running, {.state = kube::Running{}});
+  status.conditions[0].message = "container app: readiness probe: it answered 503";
+  EXPECT_EQ(standing_of(status),
+            (Standing{.kind = Kind::waiting,
+                      .why = "is not ready: container app: readiness probe: it answered 503",
+                      .container = "app"}));
+}
+
 TEST(Standing, OfWhatHasFailedNamesTheContainerAndItsEnd) {
   kube::PodStatus status = status_with(
       kube::PodPhase::failed, {.state = kube::Terminated{.exit_code = 3, .reason = "Error"}});

@@ -52,7 +52,7 @@ json pod_json(const kube::Pod& pod, const kube::PodStatus& status) {
           {"ready", ready != nullptr && ready->status == "True"},
           {"phase", name_of(status.phase)},
           {"terminating", false},
-          {"message", status.message},
+          {"message", status.message.empty() && ready != nullptr ? ready->message : status.message},
           {"origin", pod.metadata.origin.describe()},
           {"containers", json::array()}};
 }
@@ -184,13 +184,12 @@ std::string describe_state(
 
 json status_of(Lab& lab) {
   const std::string world = std::to_string(lab.generation());
-  json status = {{"name", lab.places().name},    {"world", world},
-                 {"manifests", lab.manifests()}, {"broken", lab.broken()},
-                 {"unwritten", lab.unwritten()}, {"missing", lab.lacks().describe()},
-                 {"ignored", json::array()},     {"nodes", json::array()},
-                 {"pods", json::array()}};
-  for (const kube::Ignored& ignored : lab.ignored())
-    status["ignored"].push_back(ignored.describe());
+  json status = {{"name", lab.places().name},     {"world", world},
+                 {"manifests", lab.manifests()},  {"broken", lab.broken()},
+                 {"unwritten", lab.unwritten()},  {"missing", lab.lacks().describe()},
+                 {"ignored", lab.not_honoured()}, {"hindered", json::array()},
+                 {"nodes", json::array()},        {"pods", json::array()}};
+  for (const Lack& one : lab.hindered()) status["hindered"].push_back(one.who + " " + one.why);
   if (lab.control() != nullptr) {
     status["control"] = {{"addresses", lab.control_machine().addresses.texts()},
                          {"running", lab.control()->is_running()},
@@ -222,6 +221,9 @@ std::string describe_status(const json& status, std::size_t columns) {
   }
   text += "\n";
   text += fits ? tables : describe_tables(status, false);
+  const json& hindered = status.value("hindered", json::array());
+  if (!hindered.empty()) text += "\n";
+  for (const json& one : hindered) text += one.get<std::string>() + "\n";
   const json& ignored = status.value("ignored", json::array());
   if (!ignored.empty()) text += "\nnot honoured:\n";
   for (const json& one : ignored) text += "  " + one.get<std::string>() + "\n";

@@ -111,6 +111,8 @@ TEST_P(Pods, ThatHaveFailedForGoodAreNotWaitedFor) {
             HasSubstr("the pod default/bare cannot start"), HasSubstr("nowhere"),
             HasSubstr("not ready: pod default/bare, pod default/early, pod default/job; "),
             Not(HasSubstr("after 6"))));
+  EXPECT_THAT(lab.lab("logs", {"early"}).error,
+              HasSubstr("has not begun: the init container migrate comes first"));
   // What is added waits for what it adds alone, and mends what lacked only that.
   lab.write_manifest(
       pod_that_runs("bare", "sleep 1000", "volumes: [{name: v, configMap: {name: nowhere}}]") +
@@ -130,6 +132,10 @@ TEST_P(Pods, ThatLackAVariableStartAtOnceWhenItComes) {
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.out, AllOf(HasSubstr("cannot start: its container app"), HasSubstr("settings"),
                              Not(HasSubstr("after 6"))));
+  const nlohmann::json pod = lab.status()["pods"].at(0);
+  EXPECT_EQ(pod.value("phase", ""), "Pending");
+  EXPECT_EQ(pod["containers"].at(0).value("restarts", -1), 0)
+      << "what never ran was not started again";
   lab.write_manifest(lacking +
                      "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"
                      "data: {name: web}\n");
@@ -156,6 +162,11 @@ apiVersion: v1
 kind: Pod
 metadata: {name: weak}
 spec: {containers: [{name: app, image: x, command: [sh, -c, exit 1]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: wrong}
+spec: {containers: [{name: app, image: x, readinessProbe: {tcpSocket: {port: 81}}}]}
 )");
   const std::unique_ptr<Beside> up =
       lab.start({"lab", "up", "--name", lab.name(), lab.manifest_path()}, true);
@@ -165,7 +176,103 @@ spec: {containers: [{name: app, image: x, command: [sh, -c, exit 1]}]}
                "again; `fairlead lab logs --name " +
                lab.name() + " default/weak -c app` tells more"))
       << up->output();
+  EXPECT_TRUE(
+      up->says("the pod default/wrong is not ready: container app: readiness probe: connecting to"))
+      << up->output();
+  EXPECT_THAT(lab.pod("wrong").value("message", ""), HasSubstr(":81: Connection refused"));
   EXPECT_THAT(up->output(), Not(HasSubstr("is up")));
+}
+
+// ── names that are taken ────────────────────────────────────────────────────────────────────────
+
+const char* const store = R"(
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: app, image: x, ports: [{containerPort: 9080}]}]}
+)";
+
+std::string plain_pod(const std::string& name, const std::string& app) {
+  return "---\napiVersion: v1\nkind: Pod\nmetadata: {name: " + name + ", labels: {app: " + app +
+         "}}\nspec: {containers: [{name: app, image: x, ports: [{containerPort: 9080}]}]}\n";
+}
+
+TEST_P(Pods, WhoseNameIsTakenWaitAndSaySo) {
+  const std::string vm =
+      "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: stock, "
+      "annotations: {fairlead/vm: \"true\", fairlead/command: sleep 1000}}\n"
+      "spec: {address: 10.200.0.5}\n";
+  const std::string entry =
+      "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: wild}\nspec: "
+      "{hosts: [\"*.wild.example\"], ports: [{number: 80, name: http, protocol: HTTP}]}\n";
+  // As `kubectl get` gives what a controller has made.
+  ASSERT_TRUE(lab.up(store + plain_pod("db-0", "db") + vm + entry)) << lab.said();
+  EXPECT_THAT(lab.said(), AllOf(HasSubstr("it is left to StatefulSet default/db"),
+                                HasSubstr("hosts with a wildcard are not honoured")));
+  EXPECT_THAT(lab.lab("status").out, HasSubstr("hosts with a wildcard are not honoured"));
+  EXPECT_EQ(lab.status()["pods"].size(), 2U);
+  lab.write_manifest(store + plain_pod("db-0", "other") + vm + plain_pod("stock", "other"));
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) {
+    const std::string lacking = now["missing"];
+    return lacking.find("StatefulSet default/db cannot make its pod db-0") != std::string::npos &&
+           lacking.find("pod default/stock cannot start: a VM has its name") != std::string::npos;
+  }));
+  lab.write_manifest(store + plain_pod("stock", "other"));
+  EXPECT_TRUE(lab.wait_for_status(
+      [](const nlohmann::json& now) { return now["missing"] == "" && now["pods"].size() == 2; }));
+}
+
+// ── where and as whom ───────────────────────────────────────────────────────────────────────────
+
+TEST_P(Pods, RunProbesAndCommandsWhereAndAsTheirContainersDo) {
+  ASSERT_TRUE(lab.up(R"(
+apiVersion: v1
+kind: Pod
+metadata: {name: plain}
+spec:
+  securityContext: {runAsUser: 1000, runAsGroup: 1001}
+  volumes: [{name: data, emptyDir: {}}]
+  containers:
+  - name: app
+    image: fairlead/sample-app
+    workingDir: /srv/app
+    volumeMounts: [{name: data, mountPath: /data, subPath: of/app}]
+    readinessProbe: {exec: {command: [sh, -c, echo $(id -u) $(id -g) $PWD >/data/probe]}}
+)")) << lab.said();
+  EXPECT_EQ(lab.exec("plain", {"cat", "/data/probe"}).out, "1000 1001 /srv/app\n");
+  EXPECT_EQ(lab.exec("plain", {"sh", "-c", "echo $(id -u) $(id -g) $PWD"}).out,
+            "1000 1001 /srv/app\n");
+  EXPECT_EQ(lab.exec("plain", {"no-such-program"}).status, 127);
+  EXPECT_EQ(lab.exec("plain", {"/etc"}).status, 126);
+}
+
+TEST_P(Pods, OfTheHostsNetworkAreAtTheirNodesAddress) {
+  ASSERT_TRUE(lab.up(deployment("client", 1, "node1") + service("agent") + R"(
+---
+apiVersion: v1
+kind: Node
+metadata: {name: node2, labels: {disk: fast}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: agent, labels: {app: agent}}
+spec:
+  hostNetwork: true
+  nodeSelector: {disk: fast}
+  containers: [{name: app, image: x, ports: [{containerPort: 9080}], readinessProbe: {tcpSocket: {port: 9080}}}]
+)" + service("client")))
+      << lab.said();
+  EXPECT_EQ(lab.pod("agent")["addresses"].at(0), "172.30.0.2");
+  EXPECT_THAT(lab.exec("client", {"curl", "-sS", "--max-time", "5", "http://agent/"}).out,
+              HasSubstr("172.30.0.2:9080"));
+  EXPECT_THAT(lab.exec("agent", {"curl", "-sS", "--max-time", "5", "http://client/"}).out,
+              HasSubstr("\"peer\":\"172.30.0.2"));
+  const Ran path = lab.path("agent", "http://client/");
+  EXPECT_EQ(path.status, 0) << path.out;
 }
 
 // ── probes ──────────────────────────────────────────────────────────────────────────────────────

@@ -182,7 +182,7 @@ TEST_P(Verbs, ExecTakesAPipeAndGivesTheStatus) {
   EXPECT_EQ(with({}, {"sh", "-c", "read word; exit $word"}, "23\n").status, 23);
   EXPECT_EQ(with({}, {"sh", "-c", "kill -KILL $$"}, "").status, 128 + SIGKILL);
   const Ran nothing = with({}, {"no-such-program"}, "");
-  EXPECT_EQ(nothing.status, 1);
+  EXPECT_EQ(nothing.status, 127);
   EXPECT_THAT(nothing.error, HasSubstr("no-such-program"));
 }
 
