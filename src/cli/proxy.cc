@@ -293,6 +293,7 @@ class Running {
 };
 
 int serve(const Wishes& wishes, const xds::Bootstrap& bootstrap) {
+  take_all_descriptors();
   Result<std::optional<std::uint32_t>> mark = mark_of(wishes);
   if (!mark) return complain(mark.fault(), wrong_use);
   proxy::ProxyOptions options;

@@ -170,19 +170,22 @@ class Supervisor {
         places_.name, took, left.names(true), places_.command("status"), places_.command("down"));
   }
 
-  [[nodiscard]] bool is_being_written(const net::FileWatch& watch) const {
+  [[nodiscard]] bool is_being_written() const {
     const Result<std::vector<std::string>> files = files_of(lab_.manifests());
-    return files && std::any_of(files->begin(), files->end(),
-                                [&](const std::string& file) { return watch.being_written(file); });
+    return files && std::any_of(files->begin(), files->end(), [&](const std::string& file) {
+             return watch_->being_written(file);
+           });
   }
 
   Task<> watch_manifests() {
     Result<std::unique_ptr<net::FileWatch>> watch = net::FileWatch::make(loop_);
     if (!watch) co_return;
+    watch_ = std::move(*watch);
+    watch_->set(lab_.manifests());
+    lab_.when_manifests_are_added([this] { watch_->set(lab_.manifests()); });
     for (;;) {
-      (*watch)->set(lab_.manifests());
-      if (!(co_await (*watch)->changed()).ok()) co_return;
-      if (is_being_written(**watch)) continue;  // it is read when it is closed
+      if (!(co_await watch_->changed()).ok()) co_return;
+      if (is_being_written()) continue;  // it is read when it is closed
       if (Result<> read = lab_.reread(); !read) {
         say("the last good version stays in force: " + read.fault().describe());
       }
@@ -197,6 +200,7 @@ class Supervisor {
   Record record_;
   std::unique_ptr<net::Signals> signals_;
   std::unique_ptr<Commands> commands_;
+  std::unique_ptr<net::FileWatch> watch_;
   Latest<bool> known_;
   Latest<bool> stop_;
   Gate watchers_;
