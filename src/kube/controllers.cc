@@ -286,6 +286,11 @@ class Planner {
   // ── ReplicaSets ──
 
   void keep_alone(const ReplicaSet& set) {
+    if (find(step_.replica_sets, set.metadata.name_space, set.metadata.name) != nullptr) {
+      step_.hindered.push_back({title("ReplicaSet", set.metadata),
+                                "cannot be kept: a Deployment's ReplicaSet has its name"});
+      return;
+    }
     Held held{set, pods_of("ReplicaSet", set.metadata)};
     if (const ReplicaSet* before =
             find(current_.replica_sets, set.metadata.name_space, set.metadata.name)) {

@@ -50,8 +50,8 @@ struct Step {
 // partition, one at a time, DaemonSets by maxUnavailable. Below its partition a StatefulSet goes on
 // with the template that all of its pods had last. A Pod of the manifests itself is replaced when
 // its spec changes (Kubernetes would refuse that). Pods that are over (Succeeded, Failed) are
-// replaced, but for Pods of the manifests themselves: those have run. A StatefulSet waits while
-// another pod has the name of its own.
+// replaced, but for Pods of the manifests themselves: those have run. What would have
+// a name that another has already waits, and is named in `hindered`.
 
 [[nodiscard]] std::vector<Ignored> left_to_controllers(const Objects& manifests);
 // Pods and ReplicaSets of the manifests that next_step takes no notice of, with the reason: their

@@ -510,6 +510,20 @@ TEST(Dumps, AReplicaSetOfADeploymentAndItsPodsAreLeftToTheDeployment) {
   EXPECT_THAT(without_deployment.now.replica_sets, SizeIs(1));
 }
 
+TEST(Dumps, NoTwoReplicaSetsHaveOneName) {
+  Cluster cluster(deployment("web", 1));
+  cluster.settle();
+  ReplicaSet other = cluster.now.replica_sets.at(0);
+  other.metadata.owners.clear();
+  other.metadata.labels.clear();
+  cluster.wanted.replica_sets.push_back(other);
+  cluster.settle();
+  EXPECT_THAT(cluster.now.replica_sets, SizeIs(1));
+  EXPECT_THAT(cluster.now.pods, SizeIs(1));
+  ASSERT_THAT(cluster.hindered, SizeIs(1));
+  EXPECT_EQ(cluster.hindered[0].who, "ReplicaSet " + other.metadata.full_name());
+}
+
 TEST(Dumps, APodComesWithoutTheReplicaSetOrWithoutAnyController) {
   const std::string pod = bare_pod("web-abc-1", "labels: {app: web, pod-template-hash: abc}, " +
                                                     owned_by("ReplicaSet", "web-abc"));
