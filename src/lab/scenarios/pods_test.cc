@@ -239,13 +239,13 @@ spec:
   containers:
   - name: app
     image: fairlead/sample-app
-    workingDir: /srv/app
+    workingDir: /usr/share/no-such/app
     volumeMounts: [{name: data, mountPath: /data, subPath: of/app}]
     readinessProbe: {exec: {command: [sh, -c, echo $(id -u) $(id -g) $PWD >/data/probe]}}
 )")) << lab.said();
-  EXPECT_EQ(lab.exec("plain", {"cat", "/data/probe"}).out, "1000 1001 /srv/app\n");
+  EXPECT_EQ(lab.exec("plain", {"cat", "/data/probe"}).out, "1000 1001 /usr/share/no-such/app\n");
   EXPECT_EQ(lab.exec("plain", {"sh", "-c", "echo $(id -u) $(id -g) $PWD"}).out,
-            "1000 1001 /srv/app\n");
+            "1000 1001 /usr/share/no-such/app\n");
   EXPECT_EQ(lab.exec("plain", {"no-such-program"}).status, 127);
   EXPECT_EQ(lab.exec("plain", {"/etc"}).status, 126);
 }
