@@ -142,6 +142,20 @@ void Fields::add_copy(std::string_view name, std::string_view value) {
   add(keep(name), keep(value));
 }
 
+void Fields::replace(const Field& field) {
+  Field* first = nullptr;
+  bool again = false;
+  for (Field& one : fields_) {
+    if (one.known != field.known) continue;
+    again = first != nullptr;
+    if (!first) first = &one;
+  }
+  *first = field;
+  if (!again) return;
+  std::erase_if(fields_,
+                [&](const Field& one) { return &one != first && one.known == field.known; });
+}
+
 void Fields::set_copy(std::string_view name, std::string_view value) {
   const auto same = [&](const Field& field) { return same_name(field.name, name); };
   const auto first = std::find_if(fields_.begin(), fields_.end(), same);
@@ -159,8 +173,7 @@ std::size_t Fields::remove(std::string_view name) {
   return std::erase_if(fields_, [&](const Field& field) { return same_name(field.name, name); });
 }
 
-std::size_t Fields::remove(FieldNames names) {
-  if (!has(names)) return 0;
+std::size_t Fields::remove_all(FieldNames names) {
   names_ = names_.without(names);
   return std::erase_if(fields_, [&](const Field& field) { return names.meets(field.known); });
 }

@@ -98,11 +98,23 @@ class Fields {
   // All names and values are views into bytes at `from`, of which `to` has a copy: into that now.
   void add_copy(std::string_view name, std::string_view value);
   // The same, with bytes of our own.
+  void set(const Field& field) {
+    if (has(field.known)) {
+      replace(field);
+    } else {
+      add(field);
+    }
+  }
+  // Of a name that is known. In the place of the first of this name, or at the end; others of this
+  // name go.
   void set_copy(std::string_view name, std::string_view value);
-  // In the place of the first of this name, or at the end; others of this name go.
+  // The same, with bytes of our own, of any name.
   std::size_t remove(std::string_view name);
-  std::size_t remove(FieldNames names);
+  std::size_t remove(FieldNames names) { return has(names) ? remove_all(names) : 0; }
   // How many there were.
+  template <class Unwanted>
+  void remove_if(Unwanted unwanted);
+  // `unwanted` may look at these fields: it is asked about all before one goes.
   void clear();
   // Also forgets kept text. Memory stays, for the next message.
   void release();
@@ -130,6 +142,8 @@ class Fields {
   [[nodiscard]] const Field* end() const LIFETIMEBOUND { return fields_.data() + fields_.size(); }
 
  private:
+  void replace(const Field& field);
+  std::size_t remove_all(FieldNames names);
   struct Chunk {
     std::unique_ptr<char[]> bytes;
     std::size_t size = 0;
@@ -139,5 +153,16 @@ class Fields {
   std::vector<Chunk> chunks_;  // text fills the last one
   std::size_t used_ = 0;       // of the last chunk
 };
+
+template <class Unwanted>
+void Fields::remove_if(Unwanted unwanted) {
+  std::vector<Field> kept;
+  for (const Field& field : fields_) {
+    if (!unwanted(field)) kept.push_back(field);
+  }
+  names_ = {};
+  for (const Field& field : kept) names_ |= field.known;
+  fields_.swap(kept);
+}
 
 }  // namespace fairlead::http

@@ -498,7 +498,7 @@ TEST(Responses, Limits) {
            "failed 502 the response's head is longer than 60 bytes"},
           {"HTTP/1.1 200 OK\r\nA: " + std::string(80, 'v'), "failed 502 the response's head"},
           {"HTTP/1.1 200 OK\r\nA: b\r\nC: d\r\nE: f\r\n\r\n",
-           "failed 502 the response's head is with"},
+           "failed 502 the response's head is made of more than 2"},
           {interim + interim + interim,
            "interim 100 'C' HTTP/1.1 none\ninterim 100 'C' HTTP/1.1 none\n"
            "failed 502 more than 2 interim responses"},

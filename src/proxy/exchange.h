@@ -14,6 +14,7 @@
 #include "http/h1_parser.h"
 #include "net/loop.h"
 #include "proxy/buffers.h"
+#include "proxy/decide/limits.h"
 #include "proxy/decide/match.h"
 #include "proxy/decide/retry.h"
 #include "proxy/decide/table.h"
@@ -108,6 +109,7 @@ struct RequestState {
   std::uint32_t retries = 0;
   std::uint32_t attempts = 0;
 
+  bool answered_here = false;
   std::uint16_t status = 0;  // sent downstream
   Flag flags = Flag::none;
   std::string_view details;  // static
@@ -119,9 +121,10 @@ struct RequestState {
 
 struct Exchange {
   http::H1RequestParser parser;
-  http::H1ResponseParser answer;
-  http::Limits limits;  // what the parsers were made for
-  bool soiled = false;  // a parser stopped in the middle of a message: not to be used again
+  http::H1ResponseParser answer{response_limits};
+  http::ResponseHead local;  // of an answer of our own
+  http::Limits limits;       // what `parser` was made for
+  bool soiled = false;       // a parser stopped in the middle of a message: not to be used again
 
   std::string out;    // the request as sent upstream: head, and the body that came with it
   std::string reply;  // the response as sent downstream: the same

@@ -61,9 +61,9 @@ void HttpConnection::abort() {
 
 void HttpConnection::take_exchange() {
   x_ = worker_.take_exchange();
-  if (x_->limits == chain_->limits) return;
+  const http::Limits& limits = chain_->limits;
+  if (x_->limits.head_bytes == limits.head_bytes && x_->limits.fields == limits.fields) return;
   x_->parser = http::H1RequestParser(chain_->limits);
-  x_->answer = http::H1ResponseParser(chain_->limits);
   x_->limits = chain_->limits;
 }
 

@@ -85,6 +85,44 @@ TEST_F(AnswersTest, ARedirectNamesItsTarget) {
   EXPECT_THAT(proxy_.stats("rq_redirect"), HasSubstr("rq_redirect: 2\n"));
 }
 
+TEST_F(AnswersTest, ARedirectKeepsTheSchemeThatTheClientCameWith) {
+  config::Route route;
+  route.kind = config::Route::Kind::redirect;
+  route.redirect.path = "/login";
+  start_with(route);
+  const std::string forwarded = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n";
+  EXPECT_THAT(ask(forwarded), HasSubstr("location: https://a/login\r\n"));
+}
+
+TEST_F(AnswersTest, RoutesSeeNothingThatAClientMadeUp) {
+  config::Route secret = direct(200, "secret");
+  secret.headers.push_back(
+      {.name = "x-forwarded-proto",
+       .value = config::StringMatch{.kind = config::StringMatch::Kind::exact, .value = "https"}});
+  config::HttpConnectionManager manager = manager_of({secret, direct(403, "no")});
+  manager.use_remote_address = true;
+  start(std::move(manager), cluster_of("app", {}));
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n"),
+              StartsWith("HTTP/1.1 403 "));
+}
+
+TEST_F(AnswersTest, OurAnswersAreLoggedWithTheirFields) {
+  char folder[] = "/tmp/fairlead-answers-XXXXXX";
+  ASSERT_NE(::mkdtemp(folder), nullptr);
+  const std::string path = std::string(folder) + "/log";
+  config::Route route;
+  route.kind = config::Route::Kind::redirect;
+  route.redirect.path = "/x";
+  config::HttpConnectionManager manager = manager_of({route});
+  manager.access_logs = {
+      {.path = path, .format = "%RESP(LOCATION)% %REQ(X-REQUEST-ID)% %REQ(X-FORWARDED-PROTO)%\n"}};
+  start(std::move(manager), cluster_of("app", {}));
+  (void)ask("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: mine\r\n\r\n");
+  std::string log;
+  EXPECT_TRUE(eventually([&] { return !(log = proxy_.log(path)).empty(); }));
+  EXPECT_EQ(log, "http://a/x mine http\n");
+}
+
 TEST_F(AnswersTest, OurErrorsToHeadHaveNoBody) {
   config::Route only = route_to("app");
   only.path.value = "/known";

@@ -162,7 +162,7 @@ void HttpConnection::leave_host() {
         stats.upstream_cx_destroy_local_with_active_rq.add();
       }
       s.cluster->discard(std::move(s.up));
-      x_->answer = http::H1ResponseParser(chain_->limits);
+      x_->answer = http::H1ResponseParser(response_limits);
     }
   }
   s.host.release();
@@ -242,7 +242,9 @@ Task<Nothing> HttpConnection::upload_rest() {
   const bool chunked = request().body.kind == BodyFraming::Kind::chunked;
   std::string line;
   if (request().expect_continue && !std::exchange(s.continued, true) && nothing_came()) {
-    const Result<> said = co_await stream_->write_all("HTTP/1.1 100 Continue\r\n\r\n");
+    constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+    count_sent(go_on.size());
+    const Result<> said = co_await stream_->write_all(go_on);
     if (!said.ok()) co_return stop_upload(said.fault());
   }
   bool many = false;  // the last read filled its buffer

@@ -39,7 +39,6 @@ void HttpConnection::count_end() {
   http.downstream_rq_active.subtract();
   http.downstream_rq_completed.add();
   http.downstream_rq_time.add(took);
-  http.downstream_cx_tx_bytes_total.add(x_->reply.size());
   const std::size_t hundreds = s.status / 100;
   if (hundreds >= 1 && hundreds <= 5) http.downstream_rq_xx[hundreds - 1].add();
   if (!s.cluster) return;
@@ -66,6 +65,7 @@ void HttpConnection::log_end() {
     entry.response = &x_->answer.head();
     entry.upstream_protocol = "HTTP/1.1";
   }
+  if (s.answered_here) entry.response = &x_->local;
   entry.protocol = http::name_of(request().version);
   entry.response_code = s.status;
   entry.flags = s.flags;

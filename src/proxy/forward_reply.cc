@@ -101,7 +101,8 @@ LocalReply HttpConnection::failure_reply() {
 }
 
 void HttpConnection::write_local(const LocalReply& reply, const http::RequestHead* request) {
-  http::ResponseHead head;
+  http::ResponseHead& head = x_->local;
+  head.fields.clear();
   head.status = reply.status;
   if (!reply.body.empty()) head.fields.add("content-type", "text/plain");
   if (!reply.location.empty()) head.fields.add("location", reply.location);
@@ -110,11 +111,12 @@ void HttpConnection::write_local(const LocalReply& reply, const http::RequestHea
     std::string_view reason = reply.details;
     head.fields.add(config::undelivered_mark, reason);
   }
-  head.fields.add("date", worker_.date());
+  head.fields.add_copy("date", worker_.date());
   head.fields.add("server", manager().server_name);
   if (request && x_->state.rule && x_->state.rule->changes_response) {
     rewrite_response(*x_->state.rule, head);
   }
+  head.fields.add_copy("content-length", fmt::to_string(reply.body.size()));
   x_->reply.clear();
   http::write_response(x_->reply, head,
                        {.body = BodyFraming::sized(reply.body.size()),
@@ -122,6 +124,7 @@ void HttpConnection::write_local(const LocalReply& reply, const http::RequestHea
                         .peer = request ? request->version : http::Version::http11,
                         .pass_upgrade = false});
   if (!request || !request->is_head()) x_->reply += reply.body;
+  count_sent(x_->reply.size());
 }
 
 Task<HttpConnection::Then> HttpConnection::answer_locally(LocalReply reply) {
@@ -133,7 +136,7 @@ Task<HttpConnection::Then> HttpConnection::answer_locally(LocalReply reply) {
   s.flags |= reply.flag;
   s.details = reply.details;
   if (!request().is_head()) s.bytes_sent = reply.body.size();
-  s.response_started = true;
+  s.response_started = s.answered_here = true;
   x_->whole.cancel();
   const Result<> written = co_await stream_->write_all(x_->reply);
   if (!written.ok()) {
@@ -156,10 +159,12 @@ void HttpConnection::refuse(std::uint16_t status, std::string_view why, std::str
   write_local(reply, nullptr);
   const std::array<std::string_view, 1> pieces{x_->reply};
   const Result<std::size_t> written = stream_->write_now(pieces);  // as much as goes at once
+  stats().downstream_rq_completed.add();
   stats().downstream_rq_xx[status / 100 - 1].add();
   LogEntry entry;
   entry.started = worker_.wall();
   entry.protocol = "HTTP/1.1";
+  entry.response = &x_->local;
   entry.response_code = status;
   entry.flags = flag;
   entry.response_details = details;

@@ -8,6 +8,7 @@
 
 #include "http/h1_writer.h"
 #include "http/validate.h"
+#include "proxy/decide/arrival.h"
 #include "proxy/decide/rewrite.h"
 #include "proxy/http_connection.h"
 
@@ -77,6 +78,7 @@ Task<HttpConnection::Then> HttpConnection::handle() {
   begin();
   RequestState& s = x_->state;
   LocalReply reply;
+  receive_head();
   if (!decide(reply)) co_return co_await answer_locally(std::move(reply));
   prepare_request();
   if (!gather(true)) co_return co_await answer_locally(failure_reply());
@@ -99,6 +101,14 @@ Task<HttpConnection::Then> HttpConnection::handle() {
   finish();
   if (lingers) co_await linger();
   co_return keep_ ? Then::next : Then::close;
+}
+
+void HttpConnection::receive_head() {
+  http::RequestHead& head = x_->parser.head();
+  Arrival arrival;
+  if (manager().use_remote_address) arrival.peer = host_of(remote_text_);
+  if (needs_id(manager(), head)) arrival.id = write_uuid(x_->request_id, worker_.random());
+  receive(head, manager(), arrival);
 }
 
 bool HttpConnection::decide(LocalReply& reply) {
@@ -195,33 +205,7 @@ bool HttpConnection::check_upgrade(LocalReply& reply) {
 void HttpConnection::prepare_request() {
   RequestState& s = state();
   http::RequestHead& head = x_->parser.head();
-  const bool edge = manager().use_remote_address;
   if (s.rule->changes_request) rewrite_request(*s.rule, head);
-  if (head.expect_continue || head.version == http::Version::http10) {
-    head.fields.remove(FieldName::expect);
-  }
-  if (edge) {
-    const std::string_view peer = host_of(remote_text_);
-    const std::string_view before = head.fields.value(FieldName::x_forwarded_for);
-    if (before.empty()) {
-      head.fields.remove(FieldName::x_forwarded_for);
-      head.fields.add({"x-forwarded-for", peer, FieldName::x_forwarded_for});
-    } else {
-      head.fields.set_copy("x-forwarded-for", fmt::format("{},{}", before, peer));
-    }
-  }
-  if (edge || !head.fields.has(FieldName::x_forwarded_proto)) {
-    head.fields.remove(FieldName::x_forwarded_proto);
-    head.fields.add({"x-forwarded-proto", "http", FieldName::x_forwarded_proto});
-  }
-  if (manager().generate_request_id) {
-    const bool anew = edge && !manager().preserve_external_request_id;
-    if (anew) head.fields.remove(FieldName::x_request_id);
-    if (anew || !head.fields.has(FieldName::x_request_id)) {
-      head.fields.add(
-          {"x-request-id", write_uuid(x_->request_id, worker_.random()), FieldName::x_request_id});
-    }
-  }
   x_->out.clear();
   http::write_request(x_->out, head, {.body = head.body, .pass_upgrade = s.upgrading});
 }

@@ -41,6 +41,7 @@ Task<Nothing> HttpConnection::respond() {
       if (passes_interim()) {
         x.reply.clear();
         http::write_response(x.reply, x.answer.head(), {});
+        count_sent(x.reply.size());
         const Result<> written = co_await stream_->write_all(x.reply);
         if (!written.ok()) lost_client();
       }
@@ -59,6 +60,7 @@ Task<Nothing> HttpConnection::respond() {
       co_await become_tunnel(bytes);
     } else {
       event = take_body(framing, bytes);
+      count_sent(x.reply.size());
       const Result<> written = co_await stream_->write_all(x.reply);
       if (!written.ok()) {
         lost_client();
@@ -215,7 +217,6 @@ void HttpConnection::prepare_response(const BodyFraming& framing) {
   RequestState& s = state();
   http::ResponseHead& head = x_->answer.head();
   head.fields.remove(FieldName::x_fairlead_undelivered | FieldName::x_envoy_upstream_service_time);
-  if (s.rule->changes_response) rewrite_response(*s.rule, head);
   const auto end =
       std::to_chars(x_->service_time.data(), x_->service_time.data() + x_->service_time.size(),
                     milliseconds(*s.response_began - s.sent))
@@ -224,12 +225,12 @@ void HttpConnection::prepare_response(const BodyFraming& framing) {
       {"x-envoy-upstream-service-time",
        {x_->service_time.data(), static_cast<std::size_t>(end - x_->service_time.data())},
        FieldName::x_envoy_upstream_service_time});
+  if (s.rule->changes_response) rewrite_response(*s.rule, head);
   if (!head.fields.has(FieldName::date)) {
     head.fields.add({"date", worker_.date(), FieldName::date});
   }
   if (!manager().server_header_pass_through) {
-    head.fields.remove(FieldName::server);
-    head.fields.add({"server", manager().server_name, FieldName::server});
+    head.fields.set({"server", manager().server_name, FieldName::server});
   }
   x_->reply.clear();
   http::write_response(x_->reply, head,
@@ -278,6 +279,7 @@ Task<Nothing> HttpConnection::stream_body(const BodyFraming& framing) {
       }
       if (chunked) http::write_chunk_start(x.reply, data.size());
       const std::array<std::string_view, 3> pieces{x.reply, data, chunked ? "\r\n" : ""};
+      for (const std::string_view piece : pieces) count_sent(piece.size());
       const Result<> written = co_await stream_->write_all(std::span(pieces));
       if (!written.ok()) {
         lost_client();
@@ -295,6 +297,7 @@ Task<Nothing> HttpConnection::stream_body(const BodyFraming& framing) {
     }
     if (event == H1Event::end && chunked) http::write_last_chunk(x.reply, &x.answer.trailers());
     if (!x.reply.empty()) {
+      count_sent(x.reply.size());
       const Result<> written = co_await stream_->write_all(x.reply);
       if (!written.ok()) {
         lost_client();
@@ -335,6 +338,8 @@ Task<Nothing> HttpConnection::become_tunnel(std::string_view bytes) {
   s.tunnel = {};
   s.bytes_received += early + there.bytes;
   s.bytes_sent += bytes.size() + back.bytes;
+  count_sent(x.reply.size() + back.bytes);
+  stats().downstream_cx_rx_bytes_total.add(there.bytes);
   co_return Nothing();
 }
 

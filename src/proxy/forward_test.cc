@@ -71,6 +71,25 @@ TEST_F(ForwardTest, LargeBodiesPassInBothDirections) {
   EXPECT_EQ(response.substr(response.find("\r\n\r\n") + 4), body);
 }
 
+TEST_F(ForwardTest, EveryByteIsCounted) {
+  const std::string large(1'000'000, 'x');
+  Server app(Server::answering([&](const std::string&) { return ok_with(large); }));
+  start({app.address()});
+  const std::string response = ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(proxy_.stats("http.test.downstream_cx_tx_bytes_total"),
+              HasSubstr(": " + std::to_string(response.size()) + "\n"));
+}
+
+TEST_F(ForwardTest, ResponsesHaveLimitsOfTheirOwn) {
+  const std::string large(78'000, 'x');
+  Server app(
+      Server::answering([&](const std::string&) { return ok_with("ok", "a: " + large + "\r\n"); }));
+  config::HttpConnectionManager manager = manager_of({route_to("app")});
+  manager.max_request_headers_kb = 1;
+  start(std::move(manager), cluster_of("app", {app.address()}));
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_F(ForwardTest, ChunksAndTrailersPass) {
   Server app(Server::answering([](const std::string& request) {
     EXPECT_THAT(request, HasSubstr("\r\n\r\n3\r\nabc\r\n"));

@@ -47,6 +47,7 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   // ── One request ──
   [[nodiscard]] Task<Then> handle();
   void begin();
+  void receive_head();
   [[nodiscard]] bool decide(LocalReply& reply);
   [[nodiscard]] bool decide_cluster(LocalReply& reply);
   [[nodiscard]] bool answers_itself(LocalReply& reply);
@@ -66,6 +67,7 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   void write_local(const LocalReply& reply, const http::RequestHead* request);
   void leave_host();
   void finish();
+  void count_sent(std::size_t bytes) { stats().downstream_cx_tx_bytes_total.add(bytes); }
   void count_end();
   void log_end();
   Record& new_record() LIFETIMEBOUND;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "http/validate.h"
+#include "proxy/decide/arrival.h"
 
 namespace fairlead::proxy {
 namespace {
@@ -32,11 +33,12 @@ bool is_within(const config::Int64Range& range, std::string_view text) {
   return value && *value >= range.start && *value < range.end;
 }
 
-std::string_view pseudo_field(const http::RequestHead& head, std::string_view name) {
+// Absent for what HTTP/1.1 has not.
+std::optional<std::string_view> pseudo_field(const http::RequestHead& head, std::string_view name) {
   if (name == ":method") return head.method;
   if (name == ":path") return head.path;
   if (name == ":authority") return head.authority;
-  if (name == ":scheme") return head.scheme.empty() ? std::string_view("http") : head.scheme;
+  if (name == ":scheme") return scheme_of(head);
   return {};
 }
 
@@ -92,7 +94,7 @@ Result<HeaderRule> header_rule(const HeaderMatch& match LIFETIMEBOUND) {
 bool matches(const HeaderRule& rule, const http::RequestHead& head) {
   Seen seen{rule};
   if (rule.match->name.starts_with(':')) {
-    seen.look_at(pseudo_field(head, rule.match->name));
+    if (const auto value = pseudo_field(head, rule.match->name)) seen.look_at(*value);
   } else if (rule.known == http::FieldName::host) {
     seen.look_at(head.authority);
   } else {
@@ -116,9 +118,8 @@ std::string why_not(const HeaderRule& rule, const http::RequestHead& head) {
   if (!match.value && !match.range) {
     return fmt::format("the header {} is {}", match.name, match.invert ? "there" : "not there");
   }
-  if (match.name.starts_with(':')) {
-    return fmt::format("{} is {}, and {}", match.name, pseudo_field(head, match.name),
-                       demand_of(match));
+  if (const auto value = pseudo_field(head, match.name)) {
+    return fmt::format("{} is {}, and {}", match.name, *value, demand_of(match));
   }
   const http::Field* field = head.fields.find(match.name);
   if (!field)

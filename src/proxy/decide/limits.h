@@ -1,4 +1,4 @@
-// How large a request's head may be. Pure.
+// How large a message's head may be. Pure.
 #pragma once
 
 #include <cstddef>
@@ -12,5 +12,8 @@ namespace fairlead::proxy {
   return {.head_bytes = std::size_t{manager.max_request_headers_kb} * 1024,
           .fields = manager.max_headers_count};
 }
+
+constexpr http::Limits response_limits{.head_bytes = std::size_t{80} * 1024};
+// Envoy's, whatever a listener says of requests.
 
 }  // namespace fairlead::proxy

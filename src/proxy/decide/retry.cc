@@ -123,7 +123,9 @@ RetryVerdict should_retry(const RetryRules& rules, const Attempt& attempt,
   const std::string_view reason = reason_to_retry(rules, attempt, situation);
   if (reason.empty()) return {Retry::no, "nothing says that trying again is safe or wanted"};
   if (situation.body_sent) return {Retry::no, "some of the request's body cannot be sent again"};
-  if (rules.retries == 0) return {Retry::no, "the policy allows no retry"};
+  if (rules.retries == 0) {
+    return {rules.on == 0 ? Retry::no : Retry::limit_reached, "the policy allows no retry"};
+  }
   if (situation.retries_made >= rules.retries) {
     return {Retry::limit_reached, "every retry that the policy allows was made"};
   }

@@ -76,7 +76,7 @@ TEST(Retry, LimitsAndWhatIsGone) {
   EXPECT_EQ(should_retry(rules, responded(500), {.response_started = true}).retry, Retry::no);
   EXPECT_EQ(should_retry(rules, responded(200), {.retries_made = 2}).retry, Retry::no);
   const RetryRules never = *retry_rules({.retry_on = {"5xx"}, .retries = 0});
-  EXPECT_EQ(should_retry(never, responded(500), {}).retry, Retry::no);
+  EXPECT_EQ(should_retry(never, responded(500), {}).retry, Retry::limit_reached);
   EXPECT_FALSE(should_retry(rules, responded(500), {}).why.empty());
 }
 

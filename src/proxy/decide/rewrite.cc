@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "http/validate.h"
+#include "proxy/decide/arrival.h"
 
 namespace fairlead::proxy {
 namespace {
@@ -213,9 +214,9 @@ void rewrite_response(const Rule& rule, http::ResponseHead& head) {
                 rule.route->response_headers_to_remove);
 }
 
-std::string redirect_location(const Rule& rule, const http::RequestHead& head,
-                              std::string_view scheme) {
+std::string redirect_location(const Rule& rule, const http::RequestHead& head) {
   const config::RedirectAction& redirect = rule.route->redirect;
+  const std::string_view scheme = scheme_of(head);
   const std::string_view to = redirect.scheme.empty() ? scheme : redirect.scheme;
   const std::string_view authority =
       redirect.host.empty() ? authority_for(redirect, head.authority, scheme, to) : redirect.host;

@@ -24,8 +24,7 @@ void rewrite_request(const Rule& rule, http::RequestHead& head);
 // before the first attempt.
 void rewrite_response(const Rule& rule, http::ResponseHead& head);
 
-[[nodiscard]] std::string redirect_location(const Rule& rule, const http::RequestHead& head,
-                                            std::string_view scheme = "http");
+[[nodiscard]] std::string redirect_location(const Rule& rule, const http::RequestHead& head);
 // For routes of kind redirect.
 
 }  // namespace fairlead::proxy
