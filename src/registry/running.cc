@@ -1,3 +1,4 @@
+#include "kube/controllers.h"
 #include "registry/files.h"
 #include "registry/sources.h"
 
@@ -12,7 +13,10 @@ Result<mesh::WorldPointer> read_world_as_if_running(const Paths& paths,
   if (!given.nodes.empty() && !given.resource_version.empty()) return sources.world();
   Result<kube::Objects> objects = kube::as_if_running(given, settings);
   if (!objects) return std::move(objects).fault();
-  return world_from(*objects, sources.ignored(), sources.world()->version);
+  std::vector<kube::Ignored> ignored = kube::left_to_controllers(given);
+  const std::vector<kube::Ignored> more = sources.ignored();
+  ignored.insert(ignored.end(), more.begin(), more.end());
+  return world_from(*objects, ignored, sources.world()->version);
 }
 
 }  // namespace fairlead::registry

@@ -55,6 +55,26 @@ TEST(Running, ManifestsBecomeAWorldAsIfAllOfThemRan) {
   EXPECT_TRUE((*world)->ignored.empty());
 }
 
+TEST(Running, WhatAControllerMakesItselfIsListed) {
+  const testing::Folder folder;
+  folder.write("a.yaml", R"(apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  selector: {matchLabels: {app: db}}
+  template: {metadata: {labels: {app: db}}, spec: {containers: [{name: c, image: x}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: db-0, labels: {app: db}}
+spec: {containers: [{name: c, image: x}]}
+)");
+  const auto world = read_world_as_if_running({folder.path()});
+  ASSERT_TRUE(world.ok()) << world.fault().describe();
+  ASSERT_EQ((*world)->ignored.size(), 1U);
+  EXPECT_EQ((*world)->ignored.front().origin.name, "db-0");
+}
+
 TEST(Running, TheSameFilesGiveTheSameWorld) {
   const testing::Folder folder;
   folder.write("shop.yaml", manifests);
