@@ -25,6 +25,7 @@
 #include "intercept/rules.h"
 #include "net/loop.h"
 #include "net/signals.h"
+#include "proxy/access_log.h"
 #include "proxy/admin.h"
 #include "proxy/decide/filter_chain.h"
 #include "proxy/decide/table.h"
@@ -78,6 +79,11 @@ Result<std::string> read_file(const std::string& path) {
   return std::move(text).str();
 }
 
+// What a message names as the place of its cause.
+std::string source_of(const Wishes& wishes) {
+  return wishes.config_path.empty() ? "--config-yaml" : wishes.config_path;
+}
+
 Result<xds::Bootstrap> bootstrap_of(const Wishes& wishes) {
   if (!wishes.config_path.empty() && !wishes.config_yaml.empty()) {
     return unsupported("--config-yaml beside --config-path: give one of them");
@@ -91,9 +97,8 @@ Result<xds::Bootstrap> bootstrap_of(const Wishes& wishes) {
     if (!read) return std::move(read).fault();
     text = std::move(*read);
   }
-  const std::string source = wishes.config_path.empty() ? "--config-yaml" : wishes.config_path;
   Result<xds::Bootstrap> bootstrap =
-      xds::read_bootstrap(text, source,
+      xds::read_bootstrap(text, source_of(wishes),
                           wishes.allow_unknown_static ? xds::UnknownStaticFields::list
                                                       : xds::UnknownStaticFields::reject);
   if (!bootstrap) return bootstrap;
@@ -102,11 +107,41 @@ Result<xds::Bootstrap> bootstrap_of(const Wishes& wishes) {
   return bootstrap;
 }
 
+Result<> check_formats(const std::vector<config::AccessLog>& logs, const std::string& where) {
+  for (const config::AccessLog& log : logs) {
+    Result<proxy::LogFormat> format = proxy::LogFormat::parse(log.format);
+    if (format) continue;
+    Fault fault = std::move(format).fault();
+    fault.message = fmt::format("{}: access log {}: {}", where, log.path, fault.message);
+    return fault;
+  }
+  return done();
+}
+
+Result<> check_formats(const config::FilterChain& chain, const std::string& where) {
+  const auto* http = std::get_if<config::HttpConnectionManager>(&chain.filter);
+  return check_formats(
+      http ? http->access_logs : std::get<config::TcpProxy>(chain.filter).access_logs, where);
+}
+
+Result<> check_formats(const config::Listener& listener) {
+  const std::string where = "listener " + listener.name;
+  Result<> sound = check_formats(listener.access_logs, where);
+  for (const config::FilterChain& chain : listener.filter_chains) {
+    if (sound) sound = check_formats(chain, where);
+  }
+  if (sound && listener.default_filter_chain) {
+    sound = check_formats(*listener.default_filter_chain, where);
+  }
+  return sound;
+}
+
 // What only the data path would find out.
 Result<> check_static(const xds::Bootstrap& bootstrap) {
   auto snapshot = std::make_shared<const config::Snapshot>(xds::snapshot_of(bootstrap));
   for (const auto& [name, listener] : snapshot->listeners) {
     if (Result<> sound = proxy::check_filter_chains(*listener); !sound) return sound;
+    if (Result<> sound = check_formats(*listener); !sound) return sound;
   }
   Result<proxy::SnapshotTablePointer> table = proxy::SnapshotTable::make(snapshot);
   if (!table) return std::move(table).fault();
@@ -324,12 +359,13 @@ int act(const Wishes& wishes) {
     return complain(bootstrap.fault(), no_config ? wrong_use : failed);
   }
   if (Result<> sound = check_static(*bootstrap); !sound) {
-    return complain(std::move(sound).fault().during("checking the configuration"));
+    Fault fault = std::move(sound).fault();
+    fault.message = source_of(wishes) + ": " + fault.message;
+    return complain(fault);
   }
   tell_unhonoured(bootstrap->unhonoured);
   if (wishes.mode == "validate") {
-    std::printf("configuration '%s' OK\n",
-                wishes.config_path.empty() ? "--config-yaml" : wishes.config_path.c_str());
+    std::printf("configuration '%s' OK\n", source_of(wishes).c_str());
     return 0;
   }
   return serve(wishes, *bootstrap);

@@ -69,6 +69,18 @@ TEST_F(ProxyCommandTest, AConfigurationThatCannotBeIsRefusedInWords) {
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.said, HasSubstr(broken + ":"));
 
+  std::string logging = direct;
+  logging.insert(logging.find("stat_prefix"),
+                 "access_log: [{name: f, typed_config: {\"@type\": "
+                 "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: "
+                 "/dev/null, log_format: {text_format_source: {inline_string: "
+                 "'%RESPONSE_CDOE%'}}}}], ");
+  const std::string misspelt = write("misspelt.yaml", bootstrap(listener("web", "0", logging)));
+  ran = run("--mode validate -c " + misspelt);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, AllOf(HasSubstr(misspelt + ": listener web: access log /dev/null: "),
+                              HasSubstr("RESPONSE_CDOE")));
+
   const std::string wrong =
       write("wrong.yaml", bootstrap("\n" + listener("web", "123456", direct)));
   ran = run("--mode validate -c " + wrong);

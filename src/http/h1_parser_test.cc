@@ -101,6 +101,8 @@ TEST(Requests, TargetsInEveryForm) {
       {"GET x HTTP/1.1\r\nHost: a\r\n\r\n", "failed 400 the target 'x' is neither"},
       {"GET ftp://b/ HTTP/1.1\r\nHost: a\r\n\r\n", "failed 400 the target"},
       {"GET http:///x HTTP/1.1\r\nHost: a\r\n\r\n", "failed 400 the URL 'http:///x' names no host"},
+      {"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+       "failed 400 the URL 'http://u@a/' has user info"},
       {"GET http://u@b/ HTTP/1.1\r\nHost: a\r\n\r\n", "failed 400 the URL"},
       {"GET /#f HTTP/1.1\r\nHost: a\r\n\r\n", "failed 400 the byte '#' in the request's target"},
       {"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", "failed 400 the byte '\\xc3'"},

@@ -227,7 +227,9 @@ bool H1RequestParser::understand_target() {
   head_.scheme = secure ? "https" : "http";
   head_.authority = rest.substr(0, path);
   if (!parse_authority(head_.authority)) {
-    fail("the URL " + printable(target) + " names no host");
+    const bool has_user = head_.authority.find('@') != std::string_view::npos;
+    fail("the URL " + printable(target) +
+         (has_user ? " has user info, which is not allowed here" : " names no host"));
     return false;
   }
   if (path == rest.size()) {

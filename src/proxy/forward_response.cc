@@ -191,6 +191,7 @@ bool HttpConnection::retried_instead(std::string_view bytes) {
       .request_sent = true,
       .status = head.status,
       .undelivered = head.status >= 500 && head.fields.has(FieldName::x_fairlead_undelivered),
+      .rate_limited = head.fields.has("x-envoy-ratelimited"),
       .asked_by_header = asked_by_header,
       .grpc_status = grpc_status};
   if (!earns_another(made)) return false;

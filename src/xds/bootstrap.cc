@@ -9,9 +9,11 @@
 
 #include "base/json_text.h"
 #include "document/document.h"
+#include "xds/bootstrap_routes.h"
 #include "xds/bootstrap_wire.h"
 #include "xds/decode_parts.h"
 #include "xds/encode_parts.h"
+#include "xds/proto/seen.pb.h"
 #include "xds/text.h"
 
 namespace fairlead::xds {
@@ -36,6 +38,8 @@ Node node_from(const wire::core::Node& message, const document::Node& text) {
 Result<> read_listeners(Bootstrap& made, const Message::StaticResources& fixed,
                         const Place& place) {
   std::set<std::string> names;
+  std::set<std::string> clusters;
+  for (const config::Cluster& cluster : made.clusters) clusters.insert(cluster.name);
   for (int i = 0; i < fixed.listeners_size(); ++i) {
     const Place here = place.in("listeners", i);
     wire::listener::Listener message = fixed.listeners(i);
@@ -43,6 +47,8 @@ Result<> read_listeners(Bootstrap& made, const Message::StaticResources& fixed,
     if (message.name().empty()) message.set_name(fmt::format("listener_{}", i));
     Result<config::Listener> listener = read(message, here);
     if (!listener.ok()) return std::move(listener).fault();
+    const Result<> leads = check_route_clusters(message, clusters, here);
+    if (!leads.ok()) return leads;
     if (!names.insert(listener->name).second) return here.in("name").refused("is there twice");
     made.listeners.push_back(std::move(listener).value());
   }
@@ -121,10 +127,30 @@ Result<> read_discovery(Bootstrap& made, const Message& message, const Place& pl
   return read_ads(made, dynamic.ads_config(), place.in("ads_config"));
 }
 
-// What goes through our hands must be ours to do; what shapes Envoy's own process need not.
+// "static_resources" of "staticResources".
+std::string snake_case(std::string_view name) {
+  std::string made;
+  for (const char letter : name) {
+    if (letter >= 'A' && letter <= 'Z') made += '_';
+    made += letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter | 0x20) : letter;
+  }
+  return made;
+}
+
+// Whether Envoy has such a field, of which our subset knows the name alone.
+template <class Type>
+bool is_envoys(std::string_view field) {
+  const std::string seen = ", " + Type::descriptor()->options().GetExtension(wire::seen);
+  return seen.find(fmt::format(", {}=", snake_case(field))) != std::string::npos;
+}
+
+// What goes through our hands must be ours to do; what shapes Envoy's own process need not, but
+// must be Envoy's.
 bool must_be_known(std::string_view path) {
-  return path.starts_with("static_resources") || path.starts_with("dynamic_resources") ||
-         path.starts_with("node");
+  const std::string_view top = path.substr(0, path.find_first_of(".["));
+  if (top != "admin") return !is_envoys<Message>(top);
+  const std::string_view rest = path.substr(std::min(path.size(), top.size() + 1));
+  return !is_envoys<wire::boot::Admin>(rest.substr(0, rest.find_first_of(".[")));
 }
 
 Result<> refuse_unknown(const Report& report) {

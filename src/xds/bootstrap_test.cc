@@ -181,6 +181,70 @@ TEST(Bootstrap, RefusesWithTheLineAndThePathOfTheField) {
               HasSubstr("\"x\" is no static cluster"));
 }
 
+TEST(Bootstrap, WhatIsNoFieldOfEnvoysIsRefusedAnywhere) {
+  EXPECT_EQ(refusal("static_resource: {}\n"),
+            "envoy.yaml:1: static_resource: unknown field: fairlead does not honour it");
+  EXPECT_EQ(refusal("admin:\n  adress: {}\n"),
+            "envoy.yaml:2: admin.adress: unknown field: fairlead does not honour it");
+  // What shapes Envoy's process is listed.
+  EXPECT_EQ(refusal("layered_runtime: {}\nstatsConfig: {}\nadmin: {access_log_path: /dev/null}\n"),
+            "");
+  const Result<Bootstrap> listed =
+      read_bootstrap("static_resource: {}\n", "envoy.yaml", UnknownStaticFields::list);
+  ASSERT_TRUE(listed.ok());
+  EXPECT_THAT(listed->unhonoured, SizeIs(1));
+}
+
+// A listener with one route, whose action is `action`.
+std::string routing(const std::string& action, const std::string& more = "") {
+  return R"(
+static_resources:
+  clusters: [{name: a}]
+  listeners:
+  - name: l
+    address: {socket_address: {address: 127.0.0.1, port_value: 1}}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: a
+          http_filters:
+          - name: router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+          route_config:
+            name: r
+)" + more +
+         "            virtual_hosts: [{name: v, domains: ['*'], routes: [{match: {prefix: /},\n"
+         "              route: " +
+         action + "}]}]\n";
+}
+
+TEST(Bootstrap, ARouteToNoClusterIsRefused) {
+  EXPECT_EQ(refusal(routing("{cluster: a}")), "");
+  EXPECT_EQ(refusal(routing("{cluster: b}")),
+            "envoy.yaml:19: static_resources.listeners[0].filter_chains[0].filters[0].typed_config."
+            "route_config.virtual_hosts[0].routes[0].route.cluster: \"b\" is no static cluster");
+  EXPECT_THAT(refusal(routing(
+                  "{weighted_clusters: {clusters: [{name: a, weight: 1}, {name: c, weight: 1}]}}")),
+              HasSubstr("route.weighted_clusters.clusters[1].name: \"c\" is no static cluster"));
+  EXPECT_EQ(refusal(routing("{cluster: b}", "            validate_clusters: false\n")), "");
+}
+
+TEST(Bootstrap, AWordThatIsNoReasonToRetryIsRefused) {
+  EXPECT_EQ(refusal(routing("{cluster: a, retry_policy: {retry_on: 'envoy-ratelimited, 5xx'}}")),
+            "");
+  EXPECT_THAT(refusal(routing("{cluster: a, retry_policy: {retry_on: '5xx,conect-failure'}}")),
+              HasSubstr("retry_on: not honoured: the word \"conect-failure\""));
+}
+
+TEST(Bootstrap, AFilterThatWeDoNotKnowIsNamedByItsType) {
+  std::string text = routing("{cluster: a}");
+  const std::string_view type = "HttpConnectionManager";
+  text.replace(text.find(type), type.size(), "HttpConection");
+  EXPECT_THAT(refusal(text), HasSubstr("as the last filter, found type.googleapis.com/envoy.ext"));
+}
+
 TEST(Bootstrap, ARouteWithAConditionBeyondUsIsLeftOut) {
   const std::string text = R"(
 static_resources:

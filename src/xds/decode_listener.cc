@@ -81,7 +81,7 @@ Result<> read_http_filter(const wire::http::HttpFilter& filter, const Place& pla
   for (const Known& known : http_filters) {
     if (known.is(any)) return known.check(any, place.in("typed_config"));
   }
-  place.note(filter.name());
+  place.note(fmt::format("{}, {}", filter.name(), any.type_url()));
   return done();
 }
 
@@ -277,8 +277,12 @@ Result<> read_filters(config::FilterChain& made, const wire::listener::FilterCha
     if (!read_one.ok()) return read_one;
   }
   if (ended) return done();
-  return place.in("filters").refused(
-      "expected the HTTP connection manager or the TCP proxy as the last filter");
+  constexpr std::string_view expected =
+      "expected the HTTP connection manager or the TCP proxy as the last filter";
+  if (chain.filters().empty()) return place.in("filters").refused(expected);
+  const int last = chain.filters_size() - 1;
+  const std::string& type = chain.filters(last).typed_config().type_url();
+  return place.in("filters", last).refused(fmt::format("{}, found {}", expected, type));
 }
 
 Result<config::FilterChain> read(const wire::listener::FilterChain& chain, const Place& place) {

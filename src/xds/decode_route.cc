@@ -179,8 +179,34 @@ std::vector<std::string> words_of(std::string_view list) {
   return words;
 }
 
+// What retries are made for: a word that is not among these says nothing to us.
+constexpr std::array<std::string_view, 15> retry_words{"5xx",
+                                                       "cancelled",
+                                                       "connect-failure",
+                                                       "deadline-exceeded",
+                                                       "envoy-ratelimited",
+                                                       "gateway-error",
+                                                       "internal",
+                                                       "refused-stream",
+                                                       "reset",
+                                                       "reset-before-request",
+                                                       "resource-exhausted",
+                                                       "retriable-4xx",
+                                                       "retriable-headers",
+                                                       "retriable-status-codes",
+                                                       "unavailable"};
+
+void note_unknown_words(const std::vector<std::string>& words, const Place& place) {
+  for (const std::string& word : words) {
+    if (std::find(retry_words.begin(), retry_words.end(), word) == retry_words.end()) {
+      place.note(fmt::format("the word \"{}\"", word));
+    }
+  }
+}
+
 Result<config::RetryPolicy> read(const wire::route::RetryPolicy& policy, const Place& place) {
   config::RetryPolicy made{.retry_on = words_of(policy.retry_on())};
+  note_unknown_words(made.retry_on, place.in("retry_on"));
   if (policy.has_num_retries()) made.retries = policy.num_retries().value();
   if (policy.has_per_try_timeout()) {
     Result<> read = take(made.per_try_timeout,

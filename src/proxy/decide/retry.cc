@@ -22,6 +22,7 @@ constexpr std::pair<std::string_view, std::uint32_t> words[] = {
     {"resource-exhausted", RetryRules::grpc_resource_exhausted},
     {"unavailable", RetryRules::grpc_unavailable},
     {"retriable-headers", RetryRules::headers_match},
+    {"envoy-ratelimited", RetryRules::rate_limited},
 };
 
 std::uint32_t grpc_bit(int status) {
@@ -45,6 +46,10 @@ std::uint32_t grpc_bit(int status) {
 std::string_view reason_after_response(const RetryRules& rules, const Attempt& attempt) {
   const std::uint32_t status = attempt.status;
   if (attempt.undelivered) return "the far proxy says that its app never got the request";
+  if (attempt.rate_limited) {  // whatever else is asked for: another try would count as well
+    const bool wanted = (rules.on & RetryRules::rate_limited) != 0;
+    return wanted ? std::string_view("the far Envoy limits the rate") : std::string_view{};
+  }
   if (attempt.grpc_status >= 0 && (rules.on & grpc_bit(attempt.grpc_status)) != 0) {
     return "the gRPC status is one to retry on";
   }

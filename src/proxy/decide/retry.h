@@ -30,6 +30,7 @@ struct RetryRules {
     grpc_resource_exhausted = 1U << 11,
     grpc_unavailable = 1U << 12,
     headers_match = 1U << 13,  // `headers`
+    rate_limited = 1U << 14,
   };
   std::uint32_t on = 0;       // of the above
   std::uint32_t retries = 1;  // without a policy, one; for what is always safe
@@ -60,6 +61,7 @@ struct Attempt {
   bool request_sent = false;       // at least one byte of the request was written
   std::uint16_t status = 0;        // responded
   bool undelivered = false;        // responded: 5xx with x-fairlead-undelivered
+  bool rate_limited = false;       // responded: with x-envoy-ratelimited
   bool asked_by_header = false;    // responded: asks_by_header()
   int grpc_status = -1;            // responded: of the head; -1: none
 };

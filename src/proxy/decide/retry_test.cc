@@ -80,6 +80,14 @@ TEST(Retry, LimitsAndWhatIsGone) {
   EXPECT_FALSE(should_retry(rules, responded(500), {}).why.empty());
 }
 
+TEST(Retry, WhatIsRateLimitedOnlyWhenItIsAskedFor) {
+  Attempt limited = responded(503);
+  limited.rate_limited = true;
+  EXPECT_FALSE(retries(on({"5xx"}), limited));
+  EXPECT_TRUE(retries(on({"envoy-ratelimited"}), limited));
+  EXPECT_FALSE(retries(on({"envoy-ratelimited"}), responded(429)));
+}
+
 TEST(Retry, HeadersOfAResponseCanAskForIt) {
   using Kind = config::StringMatch::Kind;
   config::RetryPolicy policy{
