@@ -19,6 +19,7 @@
 #include "lab/standing.h"
 #include "net/tcp.h"
 #include "net/unix.h"
+#include "registry/facts.h"
 
 namespace fairlead::lab {
 namespace {
@@ -398,12 +399,23 @@ kube::Objects Lab::running_objects() const {
   return objects;
 }
 
+bool Lab::is_ready_machine(const kube::WorkloadEntry& entry) const {
+  const auto running = pods_.find(key_of(entry.metadata));
+  if (running == pods_.end() || !running->second.is_vm) return false;
+  return kube::is_ready(kube::Pod{.status = running->second.runner->status()});
+}
+
 kube::Objects Lab::present_objects() const {
   kube::Objects running = running_objects();
   kube::Objects objects = manifests_;
   objects.nodes = std::move(running.nodes);
   objects.replica_sets = std::move(running.replica_sets);
   objects.pods = std::move(running.pods);
+  for (kube::WorkloadEntry& entry : objects.workload_entries) {
+    auto& annotations = entry.metadata.annotations;
+    if (!annotations.contains(vm_annotation) || is_ready_machine(entry)) continue;
+    annotations[registry::ready_annotation] = "false";
+  }
   kube::put_endpoint_slices(objects, kube::Elsewhere::no_pods_are);
   return objects;
 }

@@ -169,6 +169,7 @@ class Lab {
   void begin_retiring(RunningPod& pod, Duration grace);
   [[nodiscard]] Task<> retire(std::string name, Duration grace);
   [[nodiscard]] kube::Objects present_objects() const;
+  [[nodiscard]] bool is_ready_machine(const kube::WorkloadEntry& entry) const;
   void write_objects(kube::Objects objects);
   [[nodiscard]] Task<> write_again();
   void tell_of_failures();

@@ -226,6 +226,36 @@ TEST_P(Pods, WhoseNameIsTakenWaitAndSaySo) {
       [](const nlohmann::json& now) { return now["missing"] == "" && now["pods"].size() == 2; }));
 }
 
+// As a pod that is not ready is none.
+TEST_P(Pods, AMachineThatDoesNotRunIsNoEndpoint) {
+  ASSERT_TRUE(lab.up(R"(
+apiVersion: networking.istio.io/v1
+kind: WorkloadEntry
+metadata:
+  name: stock
+  annotations: {fairlead/vm: "true", fairlead/command: timeout 0.5 fairlead sample-app --port 9080}
+spec: {address: 10.200.0.5, ports: {http: 9080}, labels: {app: stock}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: stock}
+spec: {selector: {app: stock}, ports: [{name: http, port: 80, targetPort: 9080}]}
+)" + plain_pod("client", "client")))
+      << lab.said();
+  // After some quick ends it is left alone for seconds at a time.
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) {
+    for (const nlohmann::json& pod : now["pods"]) {
+      if (pod["name"] != "stock") continue;
+      const nlohmann::json& app = pod["containers"][0];
+      return app["restarts"] >= 5 && app.dump().find("CrashLoopBackOff") != std::string::npos;
+    }
+    return false;
+  }));
+  const Ran asked = lab.run({"path", "client", "http://stock/", "--name", lab.name()});
+  EXPECT_EQ(asked.status, 3) << asked.out;
+  EXPECT_THAT(asked.out, HasSubstr("default/stock is not ready"));
+}
+
 // ── where and as whom ───────────────────────────────────────────────────────────────────────────
 
 TEST_P(Pods, RunProbesAndCommandsWhereAndAsTheirContainersDo) {
