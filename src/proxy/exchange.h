@@ -103,8 +103,9 @@ struct RequestState {
   Ended ended = Ended::failed;
   Outcome failure = Outcome::reset;
   std::uint16_t response_status = 0;  // of the response proper, when one came
-  bool head_cut = false;              // the connection upstream ended inside a response's head
-  bool reusable = false;              // it has nothing of this request left in it
+  bool connect_timed_out = false;
+  bool head_cut = false;  // the connection upstream ended inside a response's head
+  bool reusable = false;  // it has nothing of this request left in it
   bool bad_request = false;
   std::uint32_t retries = 0;
   std::uint32_t attempts = 0;

@@ -84,6 +84,7 @@ Task<bool> HttpConnection::connect() {
   if (made.fault().kind == FaultKind::exhausted) s.flags |= Flag::upstream_overflow;
   s.ended = made.fault().kind == FaultKind::cancelled ? Ended::client_gone : Ended::failed;
   s.failure = Outcome::connect_failed;
+  s.connect_timed_out = made.fault().kind == FaultKind::timed_out;
   co_return false;
 }
 

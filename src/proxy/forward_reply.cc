@@ -27,7 +27,9 @@ LocalReply HttpConnection::reset_reply() {
     reply.body = fmt::format("fairlead: {}.\n", x_->failure_text);
   } else if (s.failure == Outcome::connect_failed) {
     reply.flag = Flag::upstream_connection_failure;
-    reply.details = "upstream_reset_before_response_started{connection_failure}";
+    reply.details = s.connect_timed_out
+                        ? "upstream_reset_before_response_started{connection_timeout}"
+                        : "upstream_reset_before_response_started{connection_failure}";
     reply.undelivered = true;
     reply.body = fmt::format("fairlead: no connection to {}: {}.\n", where, x_->failure_text);
   } else if (s.failure == Outcome::try_timed_out) {

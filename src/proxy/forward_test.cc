@@ -71,6 +71,14 @@ TEST_F(ForwardTest, LargeBodiesPassInBothDirections) {
   EXPECT_EQ(response.substr(response.find("\r\n\r\n") + 4), body);
 }
 
+TEST_F(ForwardTest, WhatWeAddToAResponseARouteMayTakeOff) {
+  Server app(Server::answering(echo));
+  config::Route route = route_to("app");
+  route.response_headers_to_remove = {"x-envoy-upstream-service-time"};
+  start(manager_of({route}), cluster_of("app", {app.address()}));
+  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), Not(HasSubstr("service-time")));
+}
+
 TEST_F(ForwardTest, EveryByteIsCounted) {
   const std::string large(1'000'000, 'x');
   Server app(Server::answering([&](const std::string&) { return ok_with(large); }));

@@ -399,6 +399,16 @@ TEST(Rewrite, ByPattern) {
   EXPECT_EQ(head.fields.value("x-envoy-original-path"), "/a/b/c/d?x=/e/f");
 }
 
+TEST(Headers, WhatHttp1HasNotIsNotThere) {
+  const auto table = table_of(
+      {host("h", {"*"}, {route("two", {}, {HeaderMatch{.name = ":protocol"}}), route("one", {})})});
+  EXPECT_EQ(chosen(*table, request("h")), "one");
+  Refusals refused;
+  (void)match(*table, request("h"), &refused);
+  ASSERT_FALSE(refused.empty());
+  EXPECT_THAT(refused.back().why, HasSubstr("the header :protocol is not there"));
+}
+
 // What Envoy 1.40 answers to the same.
 TEST(Rewrite, Redirects) {
   const auto location = [](PathMatch path, config::RedirectAction action, std::string_view target,
