@@ -9,6 +9,7 @@
 #include "explain/endpoints.h"
 #include "explain/walk.h"
 #include "http/h1_parser.h"
+#include "proxy/decide/arrival.h"
 #include "proxy/decide/balance.h"
 #include "proxy/decide/limits.h"
 #include "proxy/decide/match.h"
@@ -64,6 +65,35 @@ std::string_view word_for(config::BalancePolicy policy) {
   }
   return "";
 }
+
+// The request as the proxy has it when it looks for a route: by its own parser, in its own order.
+class ReceivedRequest {
+ public:
+  ReceivedRequest(std::string text, std::string peer, const config::HttpConnectionManager& manager)
+      : text_(std::move(text)), peer_(std::move(peer)), parser_(proxy::limits_of(manager)) {
+    std::string_view bytes = text_;
+    if (parser_.next(bytes) != http::H1Event::head) {
+      refusal_ = fmt::format("{}: {}", parser_.error().status, parser_.error().why);
+      return;
+    }
+    http::RequestHead& head = parser_.head();
+    proxy::receive(
+        head, manager,
+        {.peer = peer_, .id = proxy::needs_id(manager, head) ? some_id : std::string_view()});
+    const Result<> normal = manager.normalize_path ? proxy::normalise_path(head) : done();
+    if (!normal) refusal_ = "400: " + normal.fault().message;
+  }
+
+  // What the proxy answers itself; empty: head() is good.
+  [[nodiscard]] const std::string& refusal() const LIFETIMEBOUND { return refusal_; }
+  [[nodiscard]] const http::RequestHead& head() const LIFETIMEBOUND { return parser_.head(); }
+
+ private:
+  std::string text_;
+  std::string peer_;
+  http::H1RequestParser parser_;
+  std::string refusal_;
+};
 
 // "outbound|9080||reviews.default.svc.cluster.local": what istiod's names say.
 struct Named {
@@ -157,20 +187,12 @@ void Walk::route(Way way, const AtProxy& at, const config::HttpConnectionManager
   }
   const auto table = proxy::RouteTable::make(routes);
   if (!table) return fail(std::move(way), table.fault().describe());
-  http::H1RequestParser parser(proxy::limits_of(manager));
-  const std::string text = request_text(call_, some_id);
-  std::string_view bytes = text;
-  if (parser.next(bytes) != http::H1Event::head) {
+  ReceivedRequest received(request_text(call_, some_id), at.source.ip.text(), manager);
+  if (!received.refusal().empty()) {
     hop.says = "none: the request is refused";
-    return fail(std::move(way), fmt::format("{}: {}", parser.error().status, parser.error().why));
+    return fail(std::move(way), received.refusal());
   }
-  http::RequestHead& request = parser.head();
-  if (manager.normalize_path) {
-    if (Result<> normal = proxy::normalise_path(request); !normal) {
-      hop.says = std::string(request.path);
-      return fail(std::move(way), "400: " + normal.fault().message);
-    }
-  }
+  const http::RequestHead& request = received.head();
   proxy::Refusals refused;
   const proxy::Rule* rule = proxy::match(**table, request, &refused);
   hop.refused = told(refused);
