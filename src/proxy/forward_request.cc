@@ -16,7 +16,6 @@ namespace fairlead::proxy {
 namespace {
 
 using http::BodyFraming;
-using http::FieldName;
 using http::H1Event;
 
 bool has_word(const std::vector<std::string>& words, std::string_view word) {
