@@ -23,6 +23,13 @@ bool is_manifest(const fs::path& path) {
   return extension == ".yaml" || extension == ".yml" || extension == ".json";
 }
 
+// A folder, or what never ends or waits for a writer. A link that leads nowhere is a broken file.
+bool is_no_file(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return fs::exists(status) && !fs::is_regular_file(status);
+}
+
 bool holds_manifests(const fs::path& folder) {
   std::error_code error;
   const fs::directory_iterator inside(folder, error);
@@ -54,13 +61,17 @@ Result<std::vector<std::string>> files_of(const std::vector<std::string>& paths)
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
     if (!fs::exists(status)) return missing(fmt::format("there is no file {}", path));
+    if (!fs::is_directory(status) && !fs::is_regular_file(status)) {
+      return invalid(
+          fmt::format("{}: expected a file or a folder, not a pipe, socket or device", path));
+    }
     if (!fs::is_directory(status)) {
       files.push_back(path);
       continue;
     }
     std::vector<std::string> inside;
     for (const fs::directory_entry& entry : fs::directory_iterator(path, error)) {
-      if (is_manifest(entry.path())) inside.push_back(entry.path());
+      if (is_manifest(entry.path()) && !is_no_file(entry.path())) inside.push_back(entry.path());
     }
     if (error) return from_errno(error.value(), "reading the folder " + path);
     if (inside.empty()) {

@@ -96,22 +96,20 @@ void FileWatch::set(std::vector<std::string> paths) {
   watch_paths();
 }
 
+// All anew: a folder may be another one of the same name, and has its number wherever it went.
 void FileWatch::watch_paths() {
   Folders wanted;
   for (const std::string& path : paths_) add_path(path, wanted);
-  for (auto at = watched_.begin(); at != watched_.end();) {
-    if (wanted.contains(at->first)) {
-      ++at;
-      continue;
-    }
-    ::inotify_rm_watch(descriptor(), at->second.number);
-    at = watched_.erase(at);
-  }
+  const std::map<std::string, Watched> before = std::exchange(watched_, {});
   trouble_.clear();
   for (auto& [folder, names] : wanted) watch_folder(folder, std::move(names));
+  std::set<int> used;
+  for (const auto& [folder, watched] : watched_) used.insert(watched.number);
+  for (const auto& [folder, watched] : before) {
+    if (used.insert(watched.number).second) ::inotify_rm_watch(descriptor(), watched.number);
+  }
 }
 
-// Again also one that is watched: the folder may be another one of the same name.
 void FileWatch::watch_folder(const std::string& folder, Names names) {
   const int number = ::inotify_add_watch(descriptor(), folder.c_str(), kChanges | IN_ONLYDIR);
   if (number < 0) {
@@ -122,9 +120,7 @@ void FileWatch::watch_folder(const std::string& folder, Names names) {
             : from_errno(errno, "watching " + folder).describe();
     return;
   }
-  Watched& known = watched_[folder];
-  if (known.number >= 0 && known.number != number) ::inotify_rm_watch(descriptor(), known.number);
-  known = {.number = number, .names = std::move(names)};
+  watched_[folder] = {.number = number, .names = std::move(names)};
 }
 
 void FileWatch::ready(std::uint32_t) {
@@ -143,11 +139,14 @@ bool FileWatch::hear(int number, std::uint32_t mask, const std::string& name) {
     unfinished_.clear();
     return true;
   }
-  const auto at = std::find_if(watched_.begin(), watched_.end(),
-                               [&](const auto& each) { return each.second.number == number; });
-  if (at == watched_.end()) return true;
-  const Names& names = at->second.names;
-  if (!name.empty() && !names.empty() && !names.contains(name)) return false;
+  bool known = false;
+  bool meant = false;
+  for (const auto& [folder, watched] : watched_) {
+    if (watched.number != number) continue;
+    known = true;
+    meant = meant || name.empty() || watched.names.empty() || watched.names.contains(name);
+  }
+  if (known && !meant) return false;
   if ((mask & IN_MODIFY) != 0) {
     unfinished_[{number, name}] = loop().now();
   } else if ((mask & (IN_CLOSE_WRITE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO)) != 0) {

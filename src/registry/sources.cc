@@ -113,14 +113,23 @@ Result<> Sources::whole() const {
                            : fmt::format("{}; {} more are broken too", broken_.front(), more));
 }
 
-bool Sources::is_known(const std::string& path) const {
+bool Sources::was_a_file(const std::string& path) const {
   return std::any_of(files_.begin(), files_.end(),
-                     [&](const File& file) { return file.path == path; });
+                     [&](const File& file) { return file.path == path && file.ever_good; });
+}
+
+// Of a directory that is gone, as far as is known.
+std::vector<std::string> Sources::files_once_in(const std::string& directory) const {
+  std::vector<std::string> paths;
+  for (const File& file : files_) {
+    if (file.path.starts_with(directory + '/')) paths.push_back(file.path);
+  }
+  return paths;
 }
 
 // None of what is a file, and of what was one when it was read.
 std::vector<std::string> Sources::directories_of(const std::string& path) const {
-  if (!is_directory(path) || is_known(path)) return {};
+  if (!is_directory(path) || was_a_file(path)) return {};
   return paths_.inner_directories ? directories_within(path) : std::vector<std::string>{path};
 }
 
@@ -144,9 +153,8 @@ void Sources::list_directory(const std::string& directory, std::vector<std::stri
   }
   problems.push_back(inside.fault().describe());
   to_be_tried_again_ = true;
-  for (const File& file : files_) {
-    if (file.path.starts_with(directory + '/')) paths.push_back(file.path);
-  }
+  const std::vector<std::string> once = files_once_in(directory);
+  paths.insert(paths.end(), once.begin(), once.end());
 }
 
 // Keeps what is known of files that are still there. One that was named itself stays when it is
@@ -155,7 +163,10 @@ void Sources::list_files(std::vector<std::string>& problems) {
   std::vector<std::string> paths;
   for (const std::string& path : paths_.named) {
     const std::vector<std::string> directories = directories_of(path);
-    if (directories.empty()) paths.push_back(path);
+    const std::vector<std::string> once =
+        directories.empty() ? files_once_in(path) : std::vector<std::string>();
+    if (directories.empty() && once.empty()) paths.push_back(path);
+    if (!once.empty()) list_directory(path, paths, problems);  // says why
     for (const std::string& each : directories) list_directory(each, paths, problems);
   }
   for (const File& file : files_) {

@@ -62,7 +62,8 @@ class Sources {
   void list_files(std::vector<std::string>& problems);
   void list_directory(const std::string& directory, std::vector<std::string>& paths,
                       std::vector<std::string>& problems);
-  [[nodiscard]] bool is_known(const std::string& path) const;
+  [[nodiscard]] bool was_a_file(const std::string& path) const;
+  [[nodiscard]] std::vector<std::string> files_once_in(const std::string& directory) const;
   [[nodiscard]] std::vector<std::string> directories_of(const std::string& path) const;
   void read_file(File& file);
   void make_world(std::vector<std::string>& problems);

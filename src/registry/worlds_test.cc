@@ -213,6 +213,37 @@ TEST(Worlds, APipeOrAFolderInThePlaceOfAFileIsSaid) {
   EXPECT_EQ(names_of(watched.worlds().world()), "a ");
 }
 
+// As git does between two branches.
+TEST(Worlds, AFolderThatGoesKeepsItsFilesAndMayComeBack) {
+  const Folder folder;
+  const std::string inside = folder.path() + "/m";
+  std::filesystem::create_directory(inside);
+  folder.write("m/a.yaml", service("a"));
+  Watched watched({inside});
+  std::filesystem::remove_all(inside);
+  EXPECT_TRUE(watched.says("No such file"));
+  EXPECT_EQ(names_of(watched.worlds().world()), "a ");
+  std::filesystem::create_directory(inside);
+  folder.write("m/b.yaml", service("b"));
+  EXPECT_TRUE(watched.becomes("b "));
+  EXPECT_TRUE(watched.breaks(0));
+}
+
+TEST(Worlds, FoldersThatSwapNamesAreBothFollowed) {
+  const Folder folder;
+  for (const char* each : {"/a", "/b"}) std::filesystem::create_directory(folder.path() + each);
+  folder.write("a/a.yaml", service("a"));
+  folder.write("b/b.yaml", service("b"));
+  Watched watched({folder.path() + "/a", folder.path() + "/b"});
+  std::filesystem::rename(folder.path() + "/a", folder.path() + "/t");
+  std::filesystem::rename(folder.path() + "/b", folder.path() + "/a");
+  std::filesystem::rename(folder.path() + "/t", folder.path() + "/b");
+  folder.write("b/c.yaml", service("c"));
+  EXPECT_TRUE(watched.becomes("a b c "));
+  folder.write("a/d.yaml", service("d"));
+  EXPECT_TRUE(watched.becomes("a b c d "));
+}
+
 TEST(Worlds, InnerFoldersAreFollowedWhereThatIsAskedFor) {
   const Folder folder;
   Watched watched({std::vector<std::string>{folder.path()}, true});
