@@ -150,6 +150,7 @@ void Fields::replace(const Field& field) {
     again = first != nullptr;
     if (!first) first = &one;
   }
+  if (!first) return;
   *first = field;
   if (!again) return;
   std::erase_if(fields_,

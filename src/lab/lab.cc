@@ -629,6 +629,7 @@ Task<> Lab::ask_progress() {
 
 std::vector<std::string> Lab::not_honoured() const {
   std::vector<std::string> all;
+  all.reserve(ignored_.size() + progress_.ignored.size());
   for (const kube::Ignored& one : ignored_) all.push_back(one.describe());
   all.insert(all.end(), progress_.ignored.begin(), progress_.ignored.end());
   return all;
