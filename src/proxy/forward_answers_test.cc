@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 
 #include "proxy/test_peers.h"
@@ -121,6 +122,7 @@ TEST_F(AnswersTest, OurAnswersAreLoggedWithTheirFields) {
   std::string log;
   EXPECT_TRUE(eventually([&] { return !(log = proxy_.log(path)).empty(); }));
   EXPECT_EQ(log, "http://a/x mine http\n");
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(AnswersTest, OurErrorsToHeadHaveNoBody) {
