@@ -72,6 +72,11 @@ void write_match(const config::Route& route, wire::route::RouteMatch& into) {
   }
 }
 
+// How often an Envoy picks again when a retry's pick is a host it has tried. Its least request
+// prefers the dead one, which has no request in it: of three hosts it picks that one in 5 of 9
+// cases, of two in 3 of 4. With Istio's 5 one request in 2,000 met a dead host three times over.
+constexpr std::int64_t other_host_picks = 64;
+
 void write(const config::RetryPolicy& policy, wire::route::RetryPolicy& into) {
   into.set_retry_on(fmt::format("{}", fmt::join(policy.retry_on, ",")));
   into.mutable_num_retries()->set_value(policy.retries);
@@ -82,7 +87,7 @@ void write(const config::RetryPolicy& policy, wire::route::RetryPolicy& into) {
     auto& predicate = *into.add_retry_host_predicate();
     predicate.set_name("envoy.retry_host_predicates.previous_hosts");
     pack(wire::PreviousHostsPredicate(), *predicate.mutable_typed_config());
-    into.set_host_selection_retry_max_attempts(5);  // how often Envoy looks for another, as Istio
+    into.set_host_selection_retry_max_attempts(other_host_picks);
   }
   for (const std::uint32_t status : policy.retriable_status_codes) {
     into.add_retriable_status_codes(status);
