@@ -16,26 +16,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t kChanges = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | IN_CREATE | IN_DELETE |
-                                   IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
+constexpr std::uint32_t other_entry =
+    IN_ATTRIB | IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
+constexpr std::uint32_t any_change = other_entry | IN_CLOSE_WRITE | IN_MODIFY;
 constexpr Duration look_again = std::chrono::seconds(2);      // where the kernel tells nothing
 constexpr Duration longest_write = std::chrono::seconds(10);  // of a file that nobody closes
 constexpr int most_links = 40;                                // on one way: the kernel's own limit
 
-using Names = std::set<std::string>;
-using Folders = std::map<std::string, Names>;
+struct Folder {
+  std::set<std::string> names;  // of its entries; empty: all are meant
+  bool passed = true;           // only folders further down are looked for in it
+};
+using Folders = std::map<std::string, Folder>;
 
-void add_entry(const fs::path& folder, const fs::path& name, Folders& folders) {
+Folder& add_entry(const fs::path& folder, const fs::path& name, Folders& folders) {
   const auto [at, is_new] = folders.try_emplace(folder.string());
-  if (is_new || !at->second.empty()) at->second.insert(name.string());
+  if (is_new || !at->second.names.empty()) at->second.names.insert(name.string());
+  return at->second;
 }
 
 void push_front(std::deque<fs::path>& parts, const fs::path& path) {
   parts.insert(parts.begin(), path.begin(), path.end());
 }
 
-// Where it shows that `path` leads elsewhere: each link on the way, and its end. Of a folder all
-// entries count.
+// Where it shows that `path` leads elsewhere: each folder and link on the way, and its end. Of a
+// folder all entries count.
 void add_way(const fs::path& path, Folders& folders) {
   std::error_code error;
   std::deque<fs::path> parts;
@@ -51,17 +56,18 @@ void add_way(const fs::path& path, Folders& folders) {
     const fs::path next = at / part;
     const fs::file_status status = fs::symlink_status(next, error);
     if (fs::is_directory(status)) {
+      add_entry(at, part, folders);
       at = next;
       continue;
     }
-    add_entry(at, part, folders);
+    add_entry(at, part, folders).passed = false;
     if (!fs::is_symlink(status)) return;  // a file, or nothing yet
     ++links;
     const fs::path target = fs::read_symlink(next, error);
     if (target.is_absolute()) at = "/";
     push_front(parts, target.relative_path());
   }
-  folders[at.string()].clear();
+  folders[at.string()] = {.names = {}, .passed = false};
 }
 
 void add_path(const std::string& path, Folders& folders) {
@@ -72,6 +78,18 @@ void add_path(const std::string& path, Folders& folders) {
     std::error_code none;
     if (at->is_symlink(none) && !fs::is_directory(at->path(), none)) add_way(at->path(), folders);
   }
+}
+
+// The kernel's number for it. One that is only passed may be closed to us: no more than a change
+// far above goes unseen then. What is written into its files is nothing to us (it may be /tmp).
+int watch_folder(int descriptor, const std::string& path, bool passed) {
+  const std::uint32_t what = passed ? other_entry : any_change;
+  return ::inotify_add_watch(descriptor, path.c_str(), what | IN_ONLYDIR);
+}
+
+std::string why_not_watched(const std::string& path, int error) {
+  if (error != ENOSPC) return from_errno(error, "watching " + path).describe();
+  return fmt::format("{} cannot be watched: fs.inotify.max_user_watches is reached", path);
 }
 
 }  // namespace
@@ -102,25 +120,19 @@ void FileWatch::watch_paths() {
   for (const std::string& path : paths_) add_path(path, wanted);
   const std::map<std::string, Watched> before = std::exchange(watched_, {});
   trouble_.clear();
-  for (auto& [folder, names] : wanted) watch_folder(folder, std::move(names));
+  for (auto& [path, folder] : wanted) {
+    const int number = watch_folder(descriptor(), path, folder.passed);
+    if (number >= 0) {
+      watched_[path] = {.number = number, .names = std::move(folder.names)};
+    } else if (!folder.passed) {
+      trouble_ = why_not_watched(path, errno);
+    }
+  }
   std::set<int> used;
   for (const auto& [folder, watched] : watched_) used.insert(watched.number);
   for (const auto& [folder, watched] : before) {
     if (used.insert(watched.number).second) ::inotify_rm_watch(descriptor(), watched.number);
   }
-}
-
-void FileWatch::watch_folder(const std::string& folder, Names names) {
-  const int number = ::inotify_add_watch(descriptor(), folder.c_str(), kChanges | IN_ONLYDIR);
-  if (number < 0) {
-    const bool too_many = errno == ENOSPC;
-    trouble_ =
-        too_many
-            ? fmt::format("{} cannot be watched: fs.inotify.max_user_watches is reached", folder)
-            : from_errno(errno, "watching " + folder).describe();
-    return;
-  }
-  watched_[folder] = {.number = number, .names = std::move(names)};
 }
 
 void FileWatch::ready(std::uint32_t) {

@@ -23,8 +23,8 @@ class FileWatch final : private Source {
   bool add(const std::string& path);
   // A file (written in place, replaced by rename, removed, made again: its folder is watched) or a
   // folder (its direct entries). Links are followed, all on the way and those to files in a folder:
-  // it is seen when one of them leads elsewhere. What does not exist yet is waited for, from its
-  // nearest folder that does. False: it was added before.
+  // it is seen when one of them leads elsewhere, or a folder above becomes another one. What does
+  // not exist yet is waited for, from its nearest folder that does. False: it was added before.
   void set(std::vector<std::string> paths);
   // Those and no others.
 
@@ -42,11 +42,9 @@ class FileWatch final : private Source {
   // Why a folder cannot be watched; empty: all are.
 
  private:
-  using Names = std::set<std::string>;  // of a folder's entries; empty: all are meant
-  using Folders = std::map<std::string, Names>;
   struct Watched {
-    int number = -1;  // the kernel's
-    Names names;
+    int number = -1;              // the kernel's
+    std::set<std::string> names;  // of its entries; empty: all are meant
   };
 
   FileWatch(Loop& loop, int descriptor)
@@ -58,7 +56,6 @@ class FileWatch final : private Source {
   void give_up_unfinished();
   [[nodiscard]] Duration until_next_look(Duration longest) const;
   void watch_paths();
-  void watch_folder(const std::string& folder, Names names);
 
   Readiness readiness_;
   Timer alarm_;

@@ -321,6 +321,29 @@ TEST(FileWatch, SeesALinkThatLeadsElsewhere) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(FileWatch, SeesAFolderAboveThatIsAnotherOne) {
+  Loop loop;
+  const std::string folder = scratch("above");
+  for (const char* each : {"/now/mesh/in", "/next/mesh/in"}) {
+    std::filesystem::create_directories(folder + each);
+  }
+  auto watch = FileWatch::make(loop);
+  ASSERT_TRUE(watch.ok());
+  (*watch)->add(folder + "/now/mesh/in");
+  const auto seen = [&](const std::function<void()>& act) {
+    return loop.run(change_seen(loop, **watch, act)).ok();
+  };
+  EXPECT_TRUE(seen([&] {
+    std::filesystem::rename(folder + "/now", folder + "/before");
+    std::filesystem::rename(folder + "/next", folder + "/now");
+  }));
+  EXPECT_TRUE(seen([&] { write_file(folder + "/now/mesh/in/a.yaml", "1"); }));
+  write_file(folder + "/now/mesh/beside", "x");
+  write_file(folder + "/before/mesh/in/a.yaml", "x");
+  EXPECT_FALSE(loop.run(change_in(loop, **watch, milliseconds(200))).ok());
+  std::filesystem::remove_all(folder);
+}
+
 TEST(FileWatch, KnowsWhatIsBeingWritten) {
   Loop loop;
   const std::string folder = scratch("half");
