@@ -162,6 +162,13 @@ kube::Pod pod_for_vm(const kube::WorkloadEntry& entry) {
   return pod;
 }
 
+// All that shapes the machine. Its weight and locality are for those who balance.
+std::string shape_of(const kube::WorkloadEntry& entry) {
+  const kube::Pod pod = pod_for_vm(entry);
+  return entry.spec.address + " " +
+         kube::template_hash({pod.metadata.labels, pod.metadata.annotations, pod.spec});
+}
+
 Task<Result<Progress>> ask_agent(net::Loop& loop, std::string socket) {
   Result<net::UnixStreamPointer> stream = net::connect_unix(loop, socket);
   if (!stream) co_return std::move(stream).fault();
@@ -511,6 +518,8 @@ void Lab::follow_virtual_machines() {
       start_vm(entry);
     } else if (!there->second.is_vm) {
       hindered_.push_back({.who = "VM " + key, .why = "cannot start: a pod has its name"});
+    } else if (there->second.made_of != shape_of(entry)) {
+      begin_retiring(there->second, grace_on_down);
     }
   }
   for (auto& [name, running] : pods_) {
@@ -608,7 +617,10 @@ void Lab::start_vm(const kube::WorkloadEntry& entry) {
   auto runner = std::make_unique<PodRunner>(surroundings_, pod_for_vm(entry), std::move(*machine),
                                             [this] { touch(); });
   PodRunner& started = *runner;
-  pods_.emplace(key, RunningPod{.runner = std::move(runner), .node = &gateway, .is_vm = true});
+  pods_.emplace(key, RunningPod{.runner = std::move(runner),
+                                .node = &gateway,
+                                .is_vm = true,
+                                .made_of = shape_of(entry)});
   started.start();
 }
 

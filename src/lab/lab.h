@@ -53,6 +53,7 @@ struct RunningPod {
   Node* node = nullptr;
   int number = 0;  // of its addresses on the node; 0: a VM's are its own, or it has the node's
   bool is_vm = false;
+  std::string made_of;  // a VM: when its entry calls for something else it is made anew
   bool retiring = false;
 };
 

@@ -256,6 +256,41 @@ spec: {selector: {app: stock}, ports: [{name: http, port: 80, targetPort: 9080}]
   EXPECT_THAT(asked.out, HasSubstr("default/stock is not ready"));
 }
 
+TEST_P(Pods, AMachineIsMadeAnewWhenItsEntryCallsForAnother) {
+  const auto machine = [](const std::string& address, const std::string& says, int weight) {
+    return "apiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: stock, "
+           "annotations: {fairlead/vm: \"true\", fairlead/command: fairlead sample-app --port 9080 "
+           "--service " +
+           says + "}}\nspec: {address: " + address + ", weight: " + std::to_string(weight) +
+           ", ports: {http: 9080}}\n---\n" + plain_pod("client", "client");
+  };
+  const auto answers = [this](const std::string& address, const std::string& says) {
+    return lab.wait_for({"curl", "-sS", "-m", "2", "http://" + address + ":9080/"}, "client",
+                        "\"service\":\"" + says + "\"");
+  };
+  const auto container = [this] {
+    const nlohmann::json status = lab.status();
+    for (const nlohmann::json& pod : status.at("pods")) {
+      if (pod["name"] == "stock") return pod["containers"][0].dump();
+    }
+    return std::string("none");
+  };
+  ASSERT_TRUE(lab.up(machine("10.200.0.5", "first", 1))) << lab.said();
+  EXPECT_TRUE(answers("10.200.0.5", "first")) << lab.status().dump(1);
+  lab.write_manifest(machine("10.200.0.5", "second", 1));
+  EXPECT_TRUE(answers("10.200.0.5", "second")) << lab.status().dump(1);
+  lab.write_manifest(machine("10.200.0.6", "second", 1));
+  EXPECT_TRUE(answers("10.200.0.6", "second")) << lab.status().dump(1);
+  // Who gets how much of the traffic is no matter of the machine.
+  const std::string before = container();
+  lab.write_manifest("# moved by a line\n" + machine("10.200.0.6", "second", 3) +
+                     plain_pod("more", "more"));
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) {
+    return now["pods"].size() == 3 && now["missing"] == "";
+  })) << lab.status().dump(1);
+  EXPECT_EQ(container(), before);
+}
+
 // ── where and as whom ───────────────────────────────────────────────────────────────────────────
 
 TEST_P(Pods, RunProbesAndCommandsWhereAndAsTheirContainersDo) {
