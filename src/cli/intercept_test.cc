@@ -26,19 +26,8 @@ class InterceptCommandTest : public testing::Test {
   ~InterceptCommandTest() override { EXPECT_EQ(std::system(("ip netns del " + name_).c_str()), 0); }
   // With `variables` in its environment: "ENVOY_PORT=abc".
   Ran intercept(const std::string& words, const std::string& variables = "") {
-    const std::string shell = "exec ip netns exec " + name_ + " env " + variables + " ";
-    return run_after(shell, "intercept " + words);
-  }
-  static Ran run_after(const std::string& before, const std::string& words) {
-    std::FILE* pipe = ::popen((before + FAIRLEAD_PROGRAM + " " + words + " 2>&1").c_str(), "r");
-    Ran ran;
-    std::array<char, 4096> piece{};
-    while (const std::size_t count = std::fread(piece.data(), 1, piece.size(), pipe)) {
-      ran.said.append(piece.data(), count);
-    }
-    const int status = ::pclose(pipe);
-    if (WIFEXITED(status)) ran.status = WEXITSTATUS(status);
-    return ran;
+    return run_program("intercept " + words,
+                       "exec ip netns exec " + name_ + " env " + variables + " ");
   }
   std::string name_;
 };
@@ -92,7 +81,7 @@ TEST_F(InterceptCommandTest, CleaningUpDryPrintsTheRemoval) {
 
 TEST_F(InterceptCommandTest, WhoMayNotReadIsToldSoInOneSentence) {
   const Ran ran =
-      run_after("setpriv --reuid 65534 --regid 65534 --clear-groups ", "intercept show");
+      run_program("intercept show", "setpriv --reuid 65534 --regid 65534 --clear-groups ");
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.said, StartsWith("fairlead intercept: reading the kernel's rules takes "));
   EXPECT_EQ(std::count(ran.said.begin(), ran.said.end(), '\n'), 1) << ran.said;

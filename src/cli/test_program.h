@@ -18,9 +18,9 @@ struct Ran {
   std::string said;  // on both streams
 };
 
-// A shell's line, `fairlead` put before it.
-inline Ran run_program(const std::string& words) {
-  const std::string line = std::string(FAIRLEAD_PROGRAM) + " " + words + " 2>&1";
+// A shell's line: `fairlead` is put before the words, and before that what is to run it.
+inline Ran run_program(const std::string& words, const std::string& before = "") {
+  const std::string line = before + FAIRLEAD_PROGRAM + " " + words + " 2>&1";
   std::FILE* pipe = ::popen(line.c_str(), "r");
   Ran ran;
   std::array<char, 4096> piece{};
