@@ -408,7 +408,7 @@ kube::Objects Lab::running_objects() const {
 
 bool Lab::is_ready_machine(const kube::WorkloadEntry& entry) const {
   const auto running = pods_.find(key_of(entry.metadata));
-  if (running == pods_.end() || !running->second.is_vm) return false;
+  if (running == pods_.end() || !running->second.is_vm || running->second.retiring) return false;
   return kube::is_ready(kube::Pod{.status = running->second.runner->status()});
 }
 
