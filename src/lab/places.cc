@@ -49,6 +49,14 @@ Result<> make_private(const std::string& path, uid_t uid) {
   return from_errno(errno, fmt::format("the state directory {} cannot be written to", path));
 }
 
+// Until it is closed nobody else makes or removes a lab's directory in there: one that is being made
+// is not taken for one that is left over, nor one that is going for a living lab's.
+Descriptor hold(const std::string& base) {
+  Descriptor directory(::open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  while (directory.valid() && ::flock(directory.number(), LOCK_EX) != 0 && errno == EINTR) continue;
+  return directory;
+}
+
 bool is_locked(const std::string& path) {
   const Descriptor lock(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   return lock.valid() && ::flock(lock.number(), LOCK_EX | LOCK_NB) != 0;
@@ -198,6 +206,24 @@ Result<Record> read_record(std::string_view text) {
 
 namespace {
 
+// In one step, so that whoever looks sees a lab or none, never half of one. Where it is now.
+std::string move_away(const Places& places) {
+  std::error_code ignored;
+  const std::string gone = fmt::format("{}/{}{}", places.base, going, places.name);
+  fs::remove_all(gone, ignored);
+  const bool moved = ::rename(places.directory().c_str(), gone.c_str()) == 0;
+  return moved ? gone : places.directory();
+}
+
+// False: it is a living lab's.
+bool remove_if_left_over(const Places& places) {
+  const Descriptor held = hold(places.base);
+  if (is_locked(places.lock())) return false;
+  std::error_code ignored;
+  fs::remove_all(move_away(places), ignored);
+  return true;
+}
+
 Result<> add_living(std::vector<Found>& labs, const std::string& base) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(base, error)) {
@@ -207,10 +233,7 @@ Result<> add_living(std::vector<Found>& labs, const std::string& base) {
       fs::remove_all(entry.path(), ignored);
     }
     if (!check_name(found.places.name) || !entry.is_directory(error)) continue;
-    if (!is_locked(found.places.lock())) {
-      remove_directory(found.places);
-      continue;
-    }
+    if (remove_if_left_over(found.places)) continue;
     found.record.name = found.places.name;
     if (const Result<std::string> text = read_file(found.places.record())) {
       if (Result<Record> record = read_record(*text)) found.record = std::move(*record);
@@ -257,6 +280,7 @@ Fault is_up_already(const std::string& name) {
 }
 
 Result<Descriptor> claim(const Places& places) {
+  const Descriptor held = hold(places.base);
   if (::mkdir(places.directory().c_str(), 0700) != 0 && errno != EEXIST) {
     return from_errno(errno, fmt::format("making {}", places.directory()));
   }
@@ -274,12 +298,9 @@ Result<Descriptor> claim(const Places& places) {
 }
 
 void remove_directory(const Places& places) {
+  const Descriptor held = hold(places.base);
   std::error_code ignored;
-  // In one step: whoever looks sees a lab or none, never half of one.
-  const std::string gone = fmt::format("{}/{}{}", places.base, going, places.name);
-  fs::remove_all(gone, ignored);
-  const bool moved = ::rename(places.directory().c_str(), gone.c_str()) == 0;
-  fs::remove_all(moved ? gone : places.directory(), ignored);
+  fs::remove_all(move_away(places), ignored);
 }
 
 namespace {

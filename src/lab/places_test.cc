@@ -5,8 +5,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <filesystem>
+#include <string>
+#include <thread>
 
 namespace fairlead::lab {
 namespace {
@@ -76,6 +79,22 @@ TEST_F(Folder, OfALabIsGoneInOneStepAndWhatThatLeftIsCleared) {
   ASSERT_TRUE(labs.ok());
   EXPECT_TRUE(labs->empty());
   EXPECT_TRUE(fs::is_empty(path));
+}
+
+TEST_F(Folder, OfALabThatIsComingUpIsNotTakenForALeftOverOne) {
+  std::atomic<bool> done = false;
+  std::thread looking([&] {
+    while (!done) EXPECT_TRUE(living_labs({path}).ok());
+  });
+  const Places places{.base = path, .name = "one"};
+  for (int times = 0; times < 300; ++times) {
+    const Result<Descriptor> lock = claim(places);
+    EXPECT_TRUE(lock.ok()) << lock.fault().describe();
+    EXPECT_TRUE(write_file(places.record(), "{}").ok());
+    remove_directory(places);
+  }
+  done = true;
+  looking.join();
 }
 
 TEST(NearOnes, AreThoseThatShareSomething) {
