@@ -49,8 +49,8 @@ Result<> make_private(const std::string& path, uid_t uid) {
   return from_errno(errno, fmt::format("the state directory {} cannot be written to", path));
 }
 
-// Until it is closed nobody else makes or removes a lab's directory in there: one that is being made
-// is not taken for one that is left over, nor one that is going for a living lab's.
+// Until it is closed nobody else makes or removes a lab's directory in there: one that is being
+// made is not taken for one that is left over.
 Descriptor hold(const std::string& base) {
   Descriptor directory(::open(base.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   while (directory.valid() && ::flock(directory.number(), LOCK_EX) != 0 && errno == EINTR) continue;
