@@ -65,6 +65,10 @@ class Connection {
   [[nodiscard]] std::uint64_t id() const { return id_; }
 
  protected:
+  [[nodiscard]] bool peer_has_left() const;
+  // It was reset. Of a peer that closed both ways the kernel knows that only once it was sent
+  // something; before, it looks like one that has said all. A system call.
+
   Worker& worker_;
   net::TcpStreamPointer stream_;
   SocketAddress dialled_;

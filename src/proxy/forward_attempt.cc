@@ -176,12 +176,24 @@ void HttpConnection::limit_attempt() {
   x_->attempt.set(*this, worker_.loop(), *s.timeouts.attempt);
 }
 
+// Before the request is sent. Only a stream that is not quiet can have ended: the others are not
+// asked.
+bool HttpConnection::client_has_left() const {
+  return state().complete && !stream_->quiet() && peer_has_left();
+}
+
 void HttpConnection::watch_client() {
-  if (stream_->quiet()) stream_->notify(this);
+  unread_ = !stream_->quiet();
+  stream_->notify(this);
 }
 
 void HttpConnection::came(net::Stream& stream) {
-  if (!input_.empty()) return;  // more has begun to come already
+  // Its next request waits already, or it has said all: that it has left is the only news.
+  if (!input_.empty() || unread_) {
+    if (peer_has_left()) return lost_client();
+    stream.notify(this);
+    return;
+  }
   if (!in_) in_ = worker_.buffers().take();
   const Result<net::Taken> taken = stream.read_now(in_.span());
   if (!taken.ok() || taken->end) {

@@ -32,6 +32,13 @@ void HttpConnection::finish() {
   s = RequestState();
 }
 
+HttpConnection::Then HttpConnection::give_up() {
+  keep_ = false;
+  stream_->reset();
+  finish();
+  return Then::close;
+}
+
 void HttpConnection::count_end() {
   RequestState& s = state();
   const Duration took = now() - s.began;

@@ -83,16 +83,16 @@ Task<HttpConnection::Then> HttpConnection::handle() {
   if (!gather(true)) co_return co_await answer_locally(failure_reply());
   if (s.timeouts.idle) watch_stillness(*s.timeouts.idle);
   if (!s.complete) limit_request();
+  if (client_has_left()) {
+    s.ended = Ended::client_gone;
+    co_return give_up();
+  }
 
   while (true) {
     if (!find_host(reply)) co_return co_await answer_locally(std::move(reply));
     co_await attempt();
     if (s.ended == Ended::delivered || s.ended == Ended::tunnelled) break;
-    if (s.ended == Ended::broken || s.ended == Ended::client_gone) {
-      keep_ = false;
-      stream_->reset();
-      break;
-    }
+    if (s.ended == Ended::broken || s.ended == Ended::client_gone) co_return give_up();
     if ((s.ended == Ended::failed || s.ended == Ended::retry) && try_again()) continue;
     co_return co_await answer_locally(failure_reply());
   }

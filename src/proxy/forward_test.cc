@@ -421,6 +421,77 @@ TEST_F(ForwardTest, AClientThatGoesAwayEndsTheRequestUpstream) {
   EXPECT_EQ(last_record().flags, Flag::downstream_connection_termination);
 }
 
+// An app that answers the first request when the test says so, and no other.
+Server::Serve answering_one(std::promise<void>& came, std::future<void> go) {
+  return [&came, go = std::make_shared<std::future<void>>(std::move(go))](Wire& wire, int number) {
+    ASSERT_EQ(number, 0);
+    EXPECT_THAT(wire.message(), StartsWith("GET /1 "));
+    came.set_value();
+    go->wait();
+    wire.send(ok_with("one"));
+    EXPECT_EQ(wire.message(), "");
+  };
+}
+
+constexpr std::string_view two_in_a_row =
+    "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n";
+
+TEST_F(ForwardTest, WhatAClientSentBeforeItLeftIsNotSentOn) {
+  std::promise<void> came;
+  std::promise<void> go;
+  Server app(answering_one(came, go.get_future()));
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send(two_in_a_row));
+  came.get_future().wait();
+  wire.close();
+  go.set_value();
+  ASSERT_TRUE(eventually([&] { return proxy_.records().size() == 2; }));
+  const Record second = last_record();
+  EXPECT_EQ(second.flags, Flag::downstream_connection_termination);
+  EXPECT_EQ(second.attempts, 0U);
+}
+
+TEST_F(ForwardTest, AResetEndsTheRequestBehindWhichAnotherWaits) {
+  std::promise<void> came;
+  std::promise<void> go;
+  Server app(answering_one(came, go.get_future()));
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send(two_in_a_row));
+  came.get_future().wait();
+  wire.reset();
+  ASSERT_TRUE(eventually([&] { return !proxy_.records().empty(); }));
+  go.set_value();
+  EXPECT_EQ(last_record().flags, Flag::downstream_connection_termination);
+  EXPECT_TRUE(eventually(
+      [&] { return proxy_.stats("downstream_cx_active").find(": 1") == std::string::npos; }));
+  EXPECT_EQ(proxy_.records().size(), 1U);
+}
+
+TEST_F(ForwardTest, AClientThatHasSaidAllIsAnswered) {
+  std::promise<void> came;
+  std::promise<void> go;
+  const std::string large(std::size_t{8} * 1024 * 1024, 'x');
+  Server app([&](Wire& wire, int) {
+    EXPECT_THAT(wire.message(), StartsWith("GET /1 "));
+    came.set_value();
+    go.get_future().wait();
+    wire.send(ok_with("one"));
+    EXPECT_THAT(wire.message(), StartsWith("GET /2 "));
+    wire.send(ok_with(large));
+    (void)wire.message();
+  });
+  start({app.address()});
+  Wire wire = client();
+  ASSERT_TRUE(wire.send(two_in_a_row));
+  came.get_future().wait();
+  wire.shut();
+  go.set_value();
+  EXPECT_THAT(wire.message(), HasSubstr("one"));
+  EXPECT_THAT(wire.message().size(), ::testing::Gt(large.size()));
+}
+
 TEST_F(ForwardTest, AnswersThatAreNoHttpAre502) {
   Server app([](Wire& wire, int) {
     (void)wire.message();

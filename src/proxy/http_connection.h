@@ -67,12 +67,14 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   void write_local(const LocalReply& reply, const http::RequestHead* request);
   void leave_host();
   void finish();
+  [[nodiscard]] Then give_up();
   void count_sent(std::size_t bytes) { stats().downstream_cx_tx_bytes_total.add(bytes); }
   void count_end();
   void log_end();
   Record& new_record() LIFETIMEBOUND;
   void record_end();
   void limit_attempt();
+  [[nodiscard]] bool client_has_left() const;
   void watch_client();
   void lost_client();
   void came(net::Stream& stream) override;
@@ -101,6 +103,7 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   void became_garbage();
 
   [[nodiscard]] RequestState& state() { return x_->state; }
+  [[nodiscard]] const RequestState& state() const { return x_->state; }
   [[nodiscard]] const http::RequestHead& request() const { return x_->parser.head(); }
   [[nodiscard]] const config::HttpConnectionManager& manager() const { return *chain_->http; }
   [[nodiscard]] HttpStats& stats() const { return *chain_->http_stats; }
@@ -113,6 +116,7 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   bool served_ = false;  // at least one request
   bool ending_ = false;  // asked to end
   bool keep_ = false;    // may serve another request after this one
+  bool unread_ = false;  // more than input_, or the end, had come when the request was sent
   Instant idle_since_;
   Instant still_by_;  // when that rings, while it is set
   Alarm still_{Alarm::Kind::stillness};
