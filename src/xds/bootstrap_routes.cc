@@ -45,6 +45,7 @@ Result<> check_manager(const wire::Any& any, const Names& clusters, const Place&
   const wire::route::RouteConfiguration& routes = http.route_config();
   if (routes.has_validate_clusters() && !routes.validate_clusters().value()) return done();
   const Place inside = place.in("route_config");
+  inside.in("validate_clusters").take_back_note();
   for (int i = 0; i < routes.virtual_hosts_size(); ++i) {
     const Result<> checked =
         check_host(routes.virtual_hosts(i), clusters, inside.in("virtual_hosts", i));

@@ -195,8 +195,8 @@ TEST(Bootstrap, WhatIsNoFieldOfEnvoysIsRefusedAnywhere) {
   EXPECT_THAT(listed->unhonoured, SizeIs(1));
 }
 
-// A listener with one route, whose action is `action`.
-std::string routing(const std::string& action, const std::string& more = "") {
+// A cluster, and a listener with `routes` as its route configuration.
+std::string listening(const std::string& routes) {
   return R"(
 static_resources:
   clusters: [{name: a}]
@@ -213,11 +213,16 @@ static_resources:
           - name: router
             typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
           route_config:
-            name: r
-)" + more +
-         "            virtual_hosts: [{name: v, domains: ['*'], routes: [{match: {prefix: /},\n"
-         "              route: " +
-         action + "}]}]\n";
+)" + routes;
+}
+
+// With one route, whose action is `action`.
+std::string routing(const std::string& action, const std::string& more = "") {
+  return listening(
+      "            name: r\n" + more +
+      "            virtual_hosts: [{name: v, domains: ['*'], routes: [{match: {prefix: "
+      "/},\n              route: " +
+      action + "}]}]\n");
 }
 
 TEST(Bootstrap, ARouteToNoClusterIsRefused) {
@@ -229,6 +234,12 @@ TEST(Bootstrap, ARouteToNoClusterIsRefused) {
                   "{weighted_clusters: {clusters: [{name: a, weight: 1}, {name: c, weight: 1}]}}")),
               HasSubstr("route.weighted_clusters.clusters[1].name: \"c\" is no static cluster"));
   EXPECT_EQ(refusal(routing("{cluster: b}", "            validate_clusters: false\n")), "");
+}
+
+TEST(Bootstrap, ThatStaticRoutesAreValidatedMayBeSaid) {
+  const std::string said = "            validate_clusters: true\n";
+  EXPECT_EQ(refusal(routing("{cluster: a}", said)), "");
+  EXPECT_THAT(refusal(routing("{cluster: b}", said)), HasSubstr("\"b\" is no static cluster"));
 }
 
 TEST(Bootstrap, AWordThatIsNoReasonToRetryIsRefused) {
@@ -246,21 +257,7 @@ TEST(Bootstrap, AFilterThatWeDoNotKnowIsNamedByItsType) {
 }
 
 TEST(Bootstrap, ARouteWithAConditionBeyondUsIsLeftOut) {
-  const std::string text = R"(
-static_resources:
-  listeners:
-  - name: a
-    address: {socket_address: {address: 127.0.0.1, port_value: 1}}
-    filter_chains:
-    - filters:
-      - name: http
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: a
-          http_filters:
-          - name: router
-            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
-          route_config:
+  const std::string text = listening(R"(
             virtual_hosts:
             - name: h
               domains: ["*"]
@@ -269,7 +266,7 @@ static_resources:
               - {match: {prefix: /, runtime_fraction: {}}, direct_response: {status: 404}}
               - {match: {connect_matcher: {}}, direct_response: {status: 405}}
               - {match: {prefix: /}, direct_response: {status: 200}}
-)";
+)");
   const Result<Bootstrap> made = read_bootstrap(text, "envoy.yaml", UnknownStaticFields::list);
   ASSERT_TRUE(made.ok()) << made.fault().describe();
   const auto& filter = made->listeners.at(0).filter_chains.at(0).filter;

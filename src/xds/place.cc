@@ -94,6 +94,10 @@ void Report::note(const std::string& path, std::string_view what) {
   notes_.push_back({path, std::string(what)});
 }
 
+void Report::take_back(const std::string& path) {
+  std::erase_if(notes_, [&](const Note& note) { return note.path == path; });
+}
+
 Fault Report::refused(const std::string& path, std::string_view why) const {
   std::string where = resource_;
   if (root_.present()) {
@@ -132,6 +136,10 @@ Fault Place::refused(std::string_view why) const {
 
 void Place::note(std::string_view what) const {
   report_->note(path(), what);
+}
+
+void Place::take_back_note() const {
+  report_->take_back(path());
 }
 
 bool Place::has_notes_below() const {

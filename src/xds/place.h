@@ -27,6 +27,7 @@ class Report {
   void name(std::string resource) { resource_ = std::move(resource); }
   // "Listener virtualOutbound"
   void note(const std::string& path, std::string_view what);
+  void take_back(const std::string& path);
   [[nodiscard]] Fault refused(const std::string& path, std::string_view why) const;
   // "Listener a: filter_chains[0]: WHY", or "FILE:LINE: filter_chains[0]: WHY".
 
@@ -58,6 +59,8 @@ class Place {
   [[nodiscard]] Fault refused(std::string_view why) const;
   void note(std::string_view what = {}) const;
   // What is here is not honoured.
+  void take_back_note() const;
+  // What is here is honoured after all.
   void note_unknown(const google::protobuf::Message& message) const;
   // Everything in `message` and below it that is not in our subset. What an Any holds is for
   // whoever unpacks it.
