@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -25,10 +26,29 @@ constexpr const char* more =
     "Without options the environment says who it is: APP_NAME, APP_VERSION, POD_NAME or HOSTNAME, "
     "POD_NAMESPACE, APP_CALLS, PORT.";
 
+int complain(const Fault& fault, int status) {
+  std::fprintf(stderr, "fairlead sample-app: %s\n", fault.describe().c_str());
+  return status;
+}
+
+// As in the environment, so that no call fails later for a reason that is known now.
+std::string check_call(const std::string& url) {
+  const Result<lab::app::CallTarget> target = lab::app::target_of(url);
+  return target ? "" : target.fault().describe();
+}
+
+int serve(lab::app::AppSettings settings) {
+  log::set_source("sample-app");
+  const Result<> ended = lab::app::run_app(std::move(settings));
+  return ended ? 0 : complain(ended.fault(), 1);
+}
+
 }  // namespace
 
 int run_sample_app(const Arguments& arguments) {
-  lab::app::AppSettings settings = lab::app::settings_from(environment);
+  // A fault in it is told after --help has been.
+  const Result<lab::app::AppSettings> told = lab::app::settings_from(environment);
+  lab::app::AppSettings settings = told ? *told : lab::app::AppSettings();
   std::vector<std::uint16_t> ports;
   std::optional<std::vector<std::string>> calls;
   double drain = 5;
@@ -41,20 +61,17 @@ int run_sample_app(const Arguments& arguments) {
   app.add_option("--service", settings.service, "its name (guessed from the pod's)");
   app.add_option("--version", settings.version, "its version (guessed from the pod's name)");
   app.add_option("--pod", settings.pod, "the pod's name");
-  app.add_option("--call", calls, "call this URL for each request; may be repeated");
+  app.add_option("--call", calls, "call this URL for each request; may be repeated")
+      ->check(CLI::Validator(check_call, "URL"));
   app.add_option("--drain", drain, "seconds that requests in flight get after SIGTERM")
       ->check(CLI::Range(0.0, 3600.0));
   if (const auto status = ended_by_arguments(app, arguments)) return *status;
+  if (!told) return complain(told.fault(), wrong_use);
   if (!ports.empty()) settings.ports = ports;
   if (settings.ports.empty() && settings.tcp_ports.empty()) settings.ports = {8080};
   if (calls) settings.calls = *calls;
   settings.drain = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(drain));
-
-  log::set_source("sample-app");
-  const Result<> ended = lab::app::run_app(std::move(settings));
-  if (ended) return 0;
-  std::fprintf(stderr, "fairlead sample-app: %s\n", ended.fault().describe().c_str());
-  return 1;
+  return serve(std::move(settings));
 }
 
 }  // namespace fairlead::cli

@@ -51,6 +51,22 @@ TEST(SampleAppCommandTest, APortThatIsTakenIsToldAndNothingElseHappens) {
   }
 }
 
+TEST(SampleAppCommandTest, AVariableThatMakesNoSenseIsRefused) {
+  const Ran port = run_program("sample-app", "PORT=abc ");
+  EXPECT_EQ(port.status, 2);
+  EXPECT_EQ(
+      port.said,
+      "fairlead sample-app: the variable PORT is 'abc'; expected is a port from 1 to 65535, or "
+      "0 for a free one\n");
+  const Ran calls = run_program("sample-app --port 0", "APP_CALLS=https://a/ ");
+  EXPECT_EQ(calls.status, 2);
+  EXPECT_THAT(calls.said, HasSubstr("the variable APP_CALLS is 'https://a/'"));
+  const Ran option = run_program("sample-app --port 0 --call https://a/");
+  EXPECT_EQ(option.status, 2);
+  EXPECT_THAT(option.said, HasSubstr("--call: only http is called, not 'https://a/'"));
+  EXPECT_EQ(run_program("sample-app --help", "PORT=abc ").status, 0);
+}
+
 using SampleAppPortTest = WithAFolder;
 
 TEST_F(SampleAppPortTest, ThePortThatTheKernelChoseIsSaid) {

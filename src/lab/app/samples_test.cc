@@ -50,7 +50,7 @@ TEST(Samples, TheShopHasSevenWorkloadsAndCallsOnlyItsOwnServices) {
           settings_from([&](const char* name) -> std::optional<std::string> {
             if (name != variable.name) return {};
             return std::get<std::string>(variable.value);
-          });
+          }).value();
       for (const std::string& call : settings.calls) {
         EXPECT_TRUE(services.contains(target_of(call).value().host)) << call;
       }

@@ -64,6 +64,11 @@ Fault unclear(std::string_view name, std::string_view value, std::string_view ex
                              expected));
 }
 
+Fault unclear_variable(const char* name, std::string_view value, std::string_view expected) {
+  return invalid(
+      fmt::format("the variable {} is {}; expected is {}", name, http::printable(value), expected));
+}
+
 // "A:1,B:2" as one call, which asks for the next.
 std::string call_of_chain(std::string_view chain) {
   const std::size_t comma = std::min(chain.find(','), chain.size());
@@ -130,9 +135,33 @@ std::vector<std::string> calls_of(const std::string& service, const std::string&
   return {};
 }
 
+// The URLs of APP_CALLS.
+Result<std::vector<std::string>> calls_in(const std::string& variable) {
+  std::vector<std::string> calls;
+  for (const std::string_view call : split(variable, ' ')) {
+    if (call.empty()) continue;
+    if (const Result<CallTarget> target = target_of(call); !target) {
+      return unclear_variable("APP_CALLS", variable,
+                              "a list of URLs like http://ratings:9080/, with blanks between: " +
+                                  target.fault().describe());
+    }
+    calls.emplace_back(call);
+  }
+  return calls;
+}
+
+Result<std::vector<std::uint16_t>> ports_in(const std::string& variable) {
+  if (variable.empty()) return std::vector<std::uint16_t>();
+  const std::optional<std::uint64_t> port = http::parse_decimal(variable);
+  if (port && *port <= std::numeric_limits<std::uint16_t>::max()) {
+    return std::vector{static_cast<std::uint16_t>(*port)};
+  }
+  return unclear_variable("PORT", variable, "a port from 1 to 65535, or 0 for a free one");
+}
+
 }  // namespace
 
-AppSettings settings_from(const Environment& environment) {
+Result<AppSettings> settings_from(const Environment& environment) {
   const auto value = [&](const char* name) { return environment(name).value_or(""); };
   AppSettings settings;
   settings.service = value("APP_NAME");
@@ -142,16 +171,15 @@ AppSettings settings_from(const Environment& environment) {
   settings.name_space = value("POD_NAMESPACE");
   guess_from_name(settings);
   if (const std::optional<std::string> calls = environment("APP_CALLS")) {
-    for (const std::string_view call : split(*calls, ' ')) {
-      if (!call.empty()) settings.calls.emplace_back(call);
-    }
+    Result<std::vector<std::string>> urls = calls_in(*calls);
+    if (!urls) return std::move(urls).fault();
+    settings.calls = std::move(*urls);
   } else {
     settings.calls = calls_of(settings.service, settings.version);
   }
-  const std::optional<std::uint64_t> port = http::parse_decimal(value("PORT"));
-  if (port && *port > 0 && *port < 65536) {
-    settings.ports.push_back(static_cast<std::uint16_t>(*port));
-  }
+  Result<std::vector<std::uint16_t>> ports = ports_in(value("PORT"));
+  if (!ports) return std::move(ports).fault();
+  settings.ports = std::move(*ports);
   return settings;
 }
 

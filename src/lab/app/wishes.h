@@ -26,11 +26,11 @@ struct AppSettings {
 
 using Environment = std::function<std::optional<std::string>(const char* name)>;
 
-[[nodiscard]] AppSettings settings_from(const Environment& environment);
+[[nodiscard]] Result<AppSettings> settings_from(const Environment& environment);
 // APP_NAME, APP_VERSION, POD_NAME (else HOSTNAME), POD_NAMESPACE, APP_CALLS ("URL URL"), PORT. What
 // is missing is guessed from the pod's name: "reviews-v2-5c75-x7" is version v2 of reviews. Calls
 // that nobody names are the shop's: productpage calls details and reviews, reviews from v2 on
-// ratings.
+// ratings. A fault names the variable, its value and what was expected. An empty PORT is none.
 
 // The query of a request:
 //   call=URL         call on to it; may come several times; "none": call nobody

@@ -12,12 +12,16 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-AppSettings with(std::map<std::string, std::string> variables) {
+Result<AppSettings> settings_of(const std::map<std::string, std::string>& variables) {
   return settings_from([&](const char* name) -> std::optional<std::string> {
     const auto found = variables.find(name);
     if (found == variables.end()) return {};
     return found->second;
   });
+}
+
+AppSettings with(std::map<std::string, std::string> variables) {
+  return settings_of(variables).value();
 }
 
 TEST(Settings, AreGuessedFromThePodsName) {
@@ -49,6 +53,25 @@ TEST(Settings, WhatIsSaidWins) {
   EXPECT_THAT(said.calls, ElementsAre("http://a", "b:1/x"));
   EXPECT_THAT(said.ports, ElementsAre(9080));
   EXPECT_THAT(with({{"HOSTNAME", "reviews-v2-a"}, {"APP_CALLS", ""}}).calls, IsEmpty());
+}
+
+TEST(Settings, OfVariablesThatMakeNoSenseAreRefused) {
+  for (const char* port : {"abc", "80a", "-1", "65536", " 80", "tcp://10.0.0.1:80"}) {
+    const Result<AppSettings> settings = settings_of({{"PORT", port}});
+    ASSERT_FALSE(settings.ok()) << port;
+    EXPECT_THAT(settings.fault().describe(),
+                HasSubstr(std::string("the variable PORT is '") + port +
+                          "'; expected is a port from 1 to 65535"));
+  }
+  EXPECT_THAT(with({{"PORT", ""}}).ports, IsEmpty());
+  EXPECT_THAT(with({{"PORT", "0"}}).ports, ElementsAre(0));
+  const Result<AppSettings> calls = settings_of({{"APP_CALLS", "http://a https://b/"}});
+  ASSERT_FALSE(calls.ok());
+  EXPECT_THAT(
+      calls.fault().describe(),
+      HasSubstr("the variable APP_CALLS is 'http://a https://b/'; expected is a list of URLs "
+                "like http://ratings:9080/, with blanks between: only http is called, not "
+                "'https://b/'"));
 }
 
 TEST(Wishes, EachParameter) {
