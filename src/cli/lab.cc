@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <set>
@@ -49,8 +50,9 @@ struct Wishes {
   bool json = false;
   std::string target;
   std::string name_space;  // of the target
-  std::vector<std::string> containers;
-  std::vector<std::string> words;  // after --
+  std::string container;
+  std::vector<std::string> containers;  // of kill, which takes several
+  std::vector<std::string> words;       // after --
   std::vector<std::string> files;
   bool recursive = false;
   bool interactive = false;
@@ -140,12 +142,13 @@ int up(const Wishes& wishes) {
     if (!program) return complain("up", std::move(program).fault().during("reading --envoy"));
     options.envoy = *program;
   }
-  options.manifests = manifests_of(wishes.recursive, options.manifests);
-  const Result<kube::Reading> reading = lab::read_manifests(options.manifests);
+  const std::vector<std::string> files = manifests_of(wishes.recursive, wishes.files);
+  const Result<kube::Reading> reading = lab::read_manifests(files);
   if (!reading) return complain("up", reading.fault());
   if (Result<> known = check_namespaces(options.inject, reading->objects); !known) {
     return complain("up", known.fault());
   }
+  (wishes.recursive ? options.trees : options.manifests) = wishes.files;
   return lab::bring_up(options, wishes.detach);
 }
 
@@ -205,9 +208,19 @@ int status(const Wishes& wishes) {
   return 0;
 }
 
+// A lab lives in the folder where it was brought up, which may be another one than this.
+std::vector<std::string> absolute(const std::vector<std::string>& paths) {
+  std::vector<std::string> all;
+  std::error_code error;
+  for (const std::string& path : paths) all.push_back(std::filesystem::absolute(path, error));
+  return all;
+}
+
 int apply(const Wishes& wishes) {
-  const std::vector<std::string> files = manifests_of(wishes.recursive, wishes.files);
-  return report(wishes, ask(wishes, {{"command", "apply"}, {"files", files}}));
+  if (!wishes.recursive) say_what_is_left(wishes.files);
+  return report(wishes, ask(wishes, {{"command", "apply"},
+                                     {"files", absolute(wishes.files)},
+                                     {"recursive", wishes.recursive}}));
 }
 
 int exec(const Wishes& wishes) {
@@ -217,21 +230,20 @@ int exec(const Wishes& wishes) {
   }
   const Result<lab::Found> found = find(wishes);
   if (!found) return complain("exec", found.fault());
-  const Result<int> ended = lab::execute(
-      found->places, {.target = target_of(wishes),
-                      .container = wishes.containers.empty() ? "" : wishes.containers[0],
-                      .words = wishes.words,
-                      .interactive = wishes.interactive,
-                      .terminal = wishes.terminal});
+  const Result<int> ended = lab::execute(found->places, {.target = target_of(wishes),
+                                                         .container = wishes.container,
+                                                         .words = wishes.words,
+                                                         .interactive = wishes.interactive,
+                                                         .terminal = wishes.terminal});
   return ended ? *ended : complain("exec", ended.fault());
 }
 
 int logs(const Wishes& wishes) {
   const Result<lab::Found> found = find(wishes);
   if (!found) return complain("logs", found.fault());
-  const std::string container = wishes.containers.empty() ? "" : wishes.containers[0];
   const Result<lab::Line> answer =
-      ask(wishes, {{"command", "find"}, {"target", target_of(wishes)}, {"container", container}});
+      ask(wishes,
+          {{"command", "find"}, {"target", target_of(wishes)}, {"container", wishes.container}});
   if (!answer) return complain("logs", answer.fault());
   if (answer->value("pods", 1) > 1) {
     std::fprintf(stderr, "%s is %s; this is %s/%s\n", wishes.target.c_str(),
@@ -260,9 +272,10 @@ Result<int> signal_number(std::string name) {
   const bool number =
       !name.empty() && name.size() <= 2 &&
       std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (number) return std::stoi(name);
-  return invalid(
-      fmt::format("'{}' is no signal: KILL, TERM, INT, HUP, STOP, CONT, ... or a number", name));
+  if (number && std::stoi(name) >= 1 && std::stoi(name) <= SIGRTMAX) return std::stoi(name);
+  return invalid(fmt::format(
+      "'{}' is no signal: KILL, TERM, INT, HUP, STOP, CONT, ... or a number from 1 to {}", name,
+      SIGRTMAX));
 }
 
 int kill(const Wishes& wishes) {
@@ -334,12 +347,18 @@ class WithCommand : public CLI::Formatter {
   }
 };
 
+// A variable of a script that is not set must not mean the only lab: `down --name "$lab"`.
+std::string check_name_given(const std::string& name) {
+  return name.empty() ? "a lab's name was expected, and this is empty" : "";
+}
+
 class Flags {
  public:
   Flags(CLI::App& app, Wishes& wishes) : app_(app), wishes_(wishes) {}
 
   void add_all() {
-    app_.add_option("--name", wishes_.name, "which lab; may also follow the verb");
+    app_.add_option("--name", wishes_.name, "which lab; may also follow the verb")
+        ->check(CLI::Validator(check_name_given, ""));
     add_up();
     add_with_name("down", "end a lab: every process, namespace and rule of it");
     CLI::App* lists = app_.add_subcommand("list", "the labs that are up")->alias("ls");
@@ -353,20 +372,22 @@ class Flags {
     add_files(*applies, wishes_.files);
     CLI::App* exec = add_with_target("exec", "run a command in a pod, a VM, a node or control");
     exec->formatter(std::make_shared<WithCommand>());
-    exec->add_option("-c,--container", wishes_.containers, "which container")->expected(1);
+    exec->add_option("-c,--container", wishes_.container, "which container");
     exec->add_flag("-i,--stdin", wishes_.interactive,
                    "with this standard input, even if it is a terminal");
     exec->add_flag("-t,--tty", wishes_.terminal, "with a terminal");
     CLI::App* logs = add_with_target("logs", "what a container, control or a node's agent wrote");
-    logs->add_option("-c,--container", wishes_.containers, "which container")->expected(1);
+    logs->add_option("-c,--container", wishes_.container, "which container");
     logs->add_flag("-f,--follow", wishes_.follow, "go on as it writes");
-    logs->add_option("--tail", wishes_.tail, "the last lines alone");
+    logs->add_option("--tail", wishes_.tail, "the last lines alone; -1: all")
+        ->check(CLI::Range(-1, std::numeric_limits<int>::max()));
     CLI::App* kill = add_with_target("kill",
                                      "as a fault would: a whole pod, containers of it, "
                                      "control, or a node's agent");
     kill->add_option("-c,--container", wishes_.containers,
                      "these containers alone, which then "
-                     "start again; may be given again");
+                     "start again; may be given again")
+        ->allow_extra_args(false);  // what follows is the pod
     kill->add_option("-s,--signal", wishes_.signal, "KILL unless given");
     kill->add_flag("--hold", wishes_.hold, "control or an agent stays away until restart");
     add_with_target("restart",
@@ -387,7 +408,8 @@ class Flags {
   CLI::App* add_verb(const char* name, const char* what, const std::string& flag) {
     CLI::App* command = app_.add_subcommand(name, what);
     command->callback([this, name] { wishes_.action = name; });
-    command->add_option(flag, wishes_.name, "which lab; the only one unless given");
+    command->add_option(flag, wishes_.name, "which lab; the only one unless given")
+        ->check(CLI::Validator(check_name_given, ""));
     return command;
   }
 
@@ -425,20 +447,23 @@ class Flags {
     CLI::App* up = app_.add_subcommand("up", "bring a lab up from manifests");
     lab::Options& options = wishes_.options;
     up->callback([this] { wishes_.action = "up"; });
-    up->add_option("--name", wishes_.name, "its name: 'lab' unless given");
+    up->add_option("--name", wishes_.name, "its name: 'lab' unless given")
+        ->check(CLI::Validator(check_name_given, ""));
     up->add_flag("-d,--detach", wishes_.detach, "come back when it is ready");
     up->add_option("--nodes", options.nodes, "how many nodes")->check(CLI::Range(1, 200));
     up->add_option("--inject", inject_, "sidecars for these namespaces, or for all")
         ->allow_extra_args(false)
         ->delimiter(',');
-    up->add_option("--image", options.images, "IMAGE=COMMAND: what stands for an image");
+    up->add_option("--image", options.images,
+                   "IMAGE=COMMAND: what stands for an image; may be given again")
+        ->allow_extra_args(false);
     up->add_option("--images", options.image_file, "a file of such lines");
     up->add_option("--envoy", options.envoy, "a real Envoy in the place of fairlead's proxies");
     up->add_flag_callback(
         "--no-mesh", [&options] { options.mesh = false; },
         "neither control nor nodes' agents: names and service addresses do not work");
     up->add_flag("-R,--recursive", wishes_.recursive, recursive_help);
-    add_files(*up, options.manifests);
+    add_files(*up, wishes_.files);
     up->parse_complete_callback([this] { take_inject(); });
   }
 

@@ -245,13 +245,18 @@ std::vector<Daemon*> daemons_of(Lab& lab, const std::string& name) {
 Task<Result<Line>> do_kill(Caller& caller, const Line& wish) {
   const std::string target = text_in(wish, "target");
   const int signal = wish.value("signal", SIGKILL);
+  const bool hold = flag_in(wish, "hold");
+  const std::vector<std::string> containers = words_in(wish, "containers");
   const std::vector<Daemon*> daemons = daemons_of(caller.lab, target);
-  for (Daemon* daemon : daemons) daemon->kill(signal, flag_in(wish, "hold"));
+  if (!daemons.empty() && !containers.empty()) {
+    co_return invalid(fmt::format("-c names containers of a pod, and {} has none", target));
+  }
+  for (Daemon* daemon : daemons) daemon->kill(signal, hold);
   if (!daemons.empty()) co_return Line{{"status", 0}};
+  if (hold) co_return invalid("--hold is for control and nodes' agents: of pods none stays away");
   Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target_in(wish));
   if (!pods) co_return std::move(pods).fault();
   RunningPod& pod = *pods->front();
-  const std::vector<std::string> containers = words_in(wish, "containers");
   std::vector<ContainerRunner*> meant;
   for (const std::string& name : containers) {
     Result<ContainerRunner*> container = find_container(pod, name);
@@ -321,7 +326,8 @@ Task<> say_what_is_ignored(Caller& caller, std::vector<std::string>& said) {
 Task<Result<Line>> do_apply(Caller& caller, const Line& wish) {
   const Lacks before = caller.lab.lacks();
   std::vector<std::string> said = caller.lab.not_honoured();
-  if (Result<> added = caller.lab.add_manifests(words_in(wish, "files")); !added) {
+  const std::vector<std::string> files = words_in(wish, "files");
+  if (Result<> added = caller.lab.add_manifests(files, flag_in(wish, "recursive")); !added) {
     co_return std::move(added).fault();
   }
   co_await say_what_is_ignored(caller, said);

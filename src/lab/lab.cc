@@ -20,6 +20,7 @@
 #include "net/tcp.h"
 #include "net/unix.h"
 #include "registry/facts.h"
+#include "registry/files.h"
 
 namespace fairlead::lab {
 namespace {
@@ -36,6 +37,12 @@ constexpr Duration grace_on_down = seconds(10);  // whatever longer grace a pod 
 constexpr int last_pod_number = 250;             // of the addresses of a node
 constexpr const char* vm_annotation = "fairlead/vm";
 constexpr const char* restarted_annotation = "kubectl.kubernetes.io/restartedAt";
+
+std::vector<std::string> joined(std::vector<std::string> all,
+                                const std::vector<std::string>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
 
 std::string key_of(const kube::Metadata& metadata) {
   return metadata.name_space + "/" + metadata.name;
@@ -282,7 +289,7 @@ Result<> Lab::build() {
     if (!text) return text.fault();
     if (Result<> added = images_.add_file(*text, options_.image_file); !added) return added;
   }
-  Result<kube::Reading> reading = read_manifests(options_.manifests);
+  Result<kube::Reading> reading = read_manifests(folders_and_files());
   if (!reading) return std::move(reading).fault();
   if (options_.mesh) add_control_services(reading->objects);
   if (Result<> sound = check(reading->objects); !sound) return sound;
@@ -851,8 +858,24 @@ Machine* Lab::find_machine(const std::string& name) {
 
 // ── manifests, faults ───────────────────────────────────────────────────────────────────────────
 
+std::vector<std::string> Lab::manifests() const {
+  return joined(options_.manifests, options_.trees);
+}
+
+std::vector<std::string> Lab::folders_and_files() const {
+  return joined(options_.manifests, with_inner_folders(options_.trees));
+}
+
+std::vector<std::string> Lab::to_watch() const {
+  std::vector<std::string> all = manifests();
+  for (const std::string& tree : options_.trees) {
+    all = joined(std::move(all), registry::directories_within(tree));
+  }
+  return all;
+}
+
 Result<> Lab::reread() {
-  Result<kube::Reading> reading = read_manifests(options_.manifests);
+  Result<kube::Reading> reading = read_manifests(folders_and_files());
   if (reading && options_.mesh) add_control_services(reading->objects);
   Result<> sound = reading ? check(reading->objects) : reading.fault();
   broken_ = sound ? "" : sound.fault().describe();
@@ -863,16 +886,19 @@ Result<> Lab::reread() {
   return done();
 }
 
-Result<> Lab::add_manifests(const std::vector<std::string>& paths) {
-  const std::vector<std::string> before = options_.manifests;
+Result<> Lab::add_manifests(const std::vector<std::string>& paths, bool recursive) {
+  std::vector<std::string>& named = recursive ? options_.trees : options_.manifests;
+  const std::vector<std::string> before = named;
   for (const std::string& path : paths) {
-    const auto known = std::find(before.begin(), before.end(), path);
-    if (known == before.end()) options_.manifests.push_back(path);
+    const bool known = std::any_of(named.begin(), named.end(), [&](const std::string& other) {
+      return place_of(path) == place_of(other);
+    });
+    if (!known) named.push_back(path);
   }
   const std::string was_broken = broken_;
   Result<> read = reread();
   if (!read) {
-    options_.manifests = before;
+    named = before;
     broken_ = was_broken;
   } else if (manifests_added_) {
     manifests_added_();

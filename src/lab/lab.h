@@ -96,12 +96,16 @@ class Lab {
   // ── manifests ──
   [[nodiscard]] Result<> reread();
   // The manifests anew. Broken: what was in force stays, and the fault is kept for broken().
-  [[nodiscard]] Result<> add_manifests(const std::vector<std::string>& paths);
-  // The same with more of them; broken ones are not added.
+  [[nodiscard]] Result<> add_manifests(const std::vector<std::string>& paths, bool recursive);
+  // The same with more of them, and what is inside folders when that is asked for; broken ones are
+  // not added.
   void when_manifests_are_added(std::function<void()> act) { manifests_added_ = std::move(act); }
-  [[nodiscard]] const std::vector<std::string>& manifests() const LIFETIMEBOUND {
-    return options_.manifests;
-  }
+  [[nodiscard]] std::vector<std::string> manifests() const;
+  // Files and folders, as they were named.
+  [[nodiscard]] std::vector<std::string> folders_and_files() const;
+  // The same, and the folders inside, as they are now, of those that were asked for with them.
+  [[nodiscard]] std::vector<std::string> to_watch() const;
+  // Those, and the folders that hold no manifests yet.
   [[nodiscard]] const std::string& broken() const LIFETIMEBOUND { return broken_; }
   [[nodiscard]] const std::string& unwritten() const LIFETIMEBOUND { return unwritten_; }
   // Why nobody hears of the newest world; mostly empty.

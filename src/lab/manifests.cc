@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <set>
+#include <system_error>
+#include <utility>
 
 #include "base/lines.h"
 #include "document/document.h"
@@ -30,9 +33,11 @@ bool is_no_file(const fs::path& path) {
   return fs::exists(status) && !fs::is_regular_file(status);
 }
 
+// Or nobody can tell: then reading it says why.
 bool holds_manifests(const fs::path& folder) {
   std::error_code error;
   const fs::directory_iterator inside(folder, error);
+  if (error == std::errc::permission_denied) return true;
   return std::any_of(fs::begin(inside), fs::end(inside),
                      [](const fs::directory_entry& entry) { return is_manifest(entry.path()); });
 }
@@ -42,6 +47,14 @@ std::vector<std::string> folders_with_manifests(const std::string& folder) {
   std::vector<std::string> found = registry::directories_within(folder);
   std::erase_if(found, [](const std::string& each) { return !holds_manifests(each); });
   return found;
+}
+
+// In its order, without what is named again.
+std::vector<std::string> each_once(std::vector<std::string> paths) {
+  std::set<std::string> known;
+  std::erase_if(paths,
+                [&known](const std::string& path) { return !known.insert(place_of(path)).second; });
+  return paths;
 }
 
 std::size_t folders_in(const std::string& folder) {
@@ -54,6 +67,12 @@ std::size_t folders_in(const std::string& folder) {
 }
 
 }  // namespace
+
+std::string place_of(const std::string& path) {
+  std::error_code error;
+  std::string place = fs::weakly_canonical(path, error);
+  return error ? path : place;
+}
 
 Result<std::vector<std::string>> files_of(const std::vector<std::string>& paths) {
   std::vector<std::string> files;
@@ -80,7 +99,7 @@ Result<std::vector<std::string>> files_of(const std::vector<std::string>& paths)
     std::sort(inside.begin(), inside.end());
     files.insert(files.end(), inside.begin(), inside.end());
   }
-  return files;
+  return each_once(std::move(files));
 }
 
 std::vector<std::string> with_inner_folders(const std::vector<std::string>& paths) {

@@ -12,12 +12,16 @@
 namespace fairlead::lab {
 
 [[nodiscard]] Result<std::vector<std::string>> files_of(const std::vector<std::string>& paths);
-// Files as given; of folders every *.yaml, *.yml and *.json, by name, without inner folders.
+// Files as given; of folders every *.yaml, *.yml and *.json, by name, without inner folders. Each
+// once, however often it was named.
 // Fault: missing.
 
 [[nodiscard]] std::vector<std::string> with_inner_folders(const std::vector<std::string>& paths);
 // Each folder followed by all those inside it, in order, that hold manifests; links are not
 // followed. Without manifests of its own it stays away if some inside have any.
+
+[[nodiscard]] std::string place_of(const std::string& path);
+// The same for all names of one file or folder.
 
 [[nodiscard]] std::string describe_inner_folders(const std::vector<std::string>& paths);
 // "2 folders inside k8s are not read: -R reads them, too", or empty.

@@ -12,6 +12,7 @@ std::string to_json(const Options& options) {
   return json_text(json{{"name", options.name},
                         {"nodes", options.nodes},
                         {"manifests", options.manifests},
+                        {"trees", options.trees},
                         {"images", options.images},
                         {"imageFile", options.image_file},
                         {"envoy", options.envoy},
@@ -29,6 +30,7 @@ Result<Options> read_options(std::string_view text) {
     options.name = value.at("name");
     options.nodes = value.at("nodes");
     options.manifests = value.at("manifests");
+    options.trees = value.at("trees");
     options.images = value.at("images");
     options.image_file = value.at("imageFile");
     options.envoy = value.at("envoy");

@@ -14,6 +14,7 @@ struct Options {
   std::string name = usual_name;
   int nodes = 2;
   std::vector<std::string> manifests;  // files and folders, as written
+  std::vector<std::string> trees;      // folders with all that are inside, as written
   std::vector<std::string> images;     // "IMAGE=COMMAND"
   std::string image_file;
   std::string envoy;                // the program; empty: fairlead's own proxy

@@ -171,20 +171,30 @@ class Supervisor {
   }
 
   [[nodiscard]] bool is_being_written() const {
-    const Result<std::vector<std::string>> files = files_of(lab_.manifests());
+    const Result<std::vector<std::string>> files = files_of(lab_.folders_and_files());
     return files && std::any_of(files->begin(), files->end(), [&](const std::string& file) {
              return watch_->being_written(file);
            });
+  }
+
+  // A folder is watched before it is read, so that nothing that comes into it is missed: until none
+  // is new, for one may be made in another while that is not watched yet.
+  void watch_all() {
+    for (bool any = true; any;) {
+      any = false;
+      for (const std::string& path : lab_.to_watch()) any = watch_->add(path) || any;
+    }
   }
 
   Task<> watch_manifests() {
     Result<std::unique_ptr<net::FileWatch>> watch = net::FileWatch::make(loop_);
     if (!watch) co_return;
     watch_ = std::move(*watch);
-    watch_->set(lab_.manifests());
-    lab_.when_manifests_are_added([this] { watch_->set(lab_.manifests()); });
+    watch_all();
+    lab_.when_manifests_are_added([this] { watch_all(); });
     for (;;) {
       if (!(co_await watch_->changed()).ok()) co_return;
+      watch_all();
       if (is_being_written()) continue;  // it is read when it is closed
       if (Result<> read = lab_.reread(); !read) {
         say("the last good version stays in force: " + read.fault().describe());

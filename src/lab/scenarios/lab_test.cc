@@ -170,6 +170,47 @@ TEST_P(Labs, ReadFoldersAsKubectlDoes) {
   EXPECT_EQ(lab.status()["pods"].size(), 2U);
 }
 
+TEST_P(Labs, FollowFoldersThatAreMadeLater) {
+  LabUnderTest lab(GetParam());
+  const std::filesystem::path top =
+      std::filesystem::path(lab.manifest_path()).parent_path() / "k8s";
+  std::filesystem::create_directories(top);
+  std::ofstream(top / "web.yaml") << deployment("web", 1);
+  const Ran up = lab.run({"lab", "up", "-d", "--name", lab.name(), "-R", top});
+  EXPECT_EQ(up.status, 0) << up.error;
+  const auto becomes = [&lab](std::size_t pods) {
+    return lab.wait_for_status([pods](const nlohmann::json& now) {
+      return now["pods"].size() == pods && now["broken"] == "" && now["missing"] == "";
+    });
+  };
+  std::filesystem::create_directories(top / "overlays" / "prod");
+  std::ofstream(top / "overlays" / "prod" / "late.yaml") << deployment("late", 1);
+  EXPECT_TRUE(becomes(2)) << lab.status();
+  std::ofstream(top / "overlays" / "prod" / "late.yaml") << deployment("late", 2);
+  EXPECT_TRUE(becomes(3)) << lab.status();
+  std::filesystem::rename(top / "overlays", top / "kept");
+  std::ofstream(top / "kept" / "more.yaml") << deployment("more", 1);
+  EXPECT_TRUE(becomes(4)) << lab.status();
+  std::filesystem::remove_all(top / "kept");
+  EXPECT_TRUE(becomes(1)) << lab.status();
+  EXPECT_EQ(lab.status()["manifests"], nlohmann::json::array({top.string()}));
+}
+
+TEST_P(Labs, AFileThatIsNamedTwiceIsReadOnce) {
+  LabUnderTest lab(GetParam());
+  ASSERT_TRUE(lab.up(client_and("web"))) << lab.said();
+  const std::filesystem::path file = lab.manifest_path();
+  const Ran again = lab.lab("apply", {file});
+  EXPECT_EQ(again.status, 0) << again.error;
+  const Ran folder = lab.lab("apply", {file.parent_path()});
+  EXPECT_EQ(folder.status, 0) << folder.error;
+  // Relative to where it is typed, wherever the lab was brought up.
+  const Ran relative = lab.run_with("--chdir=" + file.parent_path().string(),
+                                    {"lab", "apply", "--name", lab.name(), file.filename()});
+  EXPECT_EQ(relative.status, 0) << relative.error;
+  EXPECT_EQ(lab.status()["pods"].size(), 2U);
+}
+
 TEST_P(Labs, DownTakesTheStateWithIt) {
   LabUnderTest lab(GetParam());
   ASSERT_TRUE(lab.up(client_and("web"))) << lab.said();

@@ -82,6 +82,8 @@ TEST_P(Verbs, SayWhatIsWrongWithTheirUse) {
   EXPECT_EQ(lab.run({"lab", "--name", lab.name(), "up", "-d", lab.manifest_path()}).status, 0);
   EXPECT_THAT(lab.run({"lab", "ps", lab.name()}).out, HasSubstr("default/web"));
   EXPECT_THAT(lab.lab("logs", {"node9"}).error, HasSubstr("near ones: node1"));
+  EXPECT_THAT(lab.lab("kill", {"web", "--hold"}).error, HasSubstr("of pods none stays away"));
+  EXPECT_THAT(lab.lab("kill", {"control", "-c", "app"}).error, HasSubstr("control has none"));
   const std::string more = lab.manifest_path() + ".more.yaml";
   std::ofstream(more) << "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n";
   EXPECT_THAT(lab.lab("apply", {more}).error, HasSubstr("not honoured: Job j"));

@@ -1,0 +1,54 @@
+// `fairlead lab` as people call it: what its verbs take, without any lab.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "cli/test_program.h"
+
+namespace fairlead::cli {
+namespace {
+
+using testing::HasSubstr;
+
+// Without such a lab: words that are understood end in 1, wrong use in 2.
+TEST(LabCommandTest, LabVerbsTakeTheirContainerAnywhere) {
+  for (const char* words :
+       {"logs -c app web --tail 1", "logs --tail 1 -c app web", "logs web -c app -f",
+        "logs -f -c app web -n shop", "logs -c app -n shop web", "logs --container=app web -f",
+        "exec -c app web -i -- ls", "exec -i web -c app -- ls", "exec -c app -it web -- ls -c x y",
+        "kill -c app -c proxy web --hold", "kill -c app web -c proxy -s TERM",
+        "kill -s TERM -c app web", "kill web -c app --hold"}) {
+    const Ran ran = run_program(std::string("lab --name fairlead-no-such-lab ") + words);
+    EXPECT_EQ(ran.status, 1) << words << ": " << ran.said;
+    EXPECT_THAT(ran.said, HasSubstr("fairlead-no-such-lab")) << words;
+  }
+  for (const char* words : {"logs -c app -c proxy web", "logs -c app", "kill -c app", "exec web -c",
+                            "logs -c app web more", "kill web more -c app"}) {
+    EXPECT_EQ(run_program(std::string("lab --name fairlead-no-such-lab ") + words).status, 2)
+        << words;
+  }
+}
+
+TEST(LabCommandTest, LabVerbsRefuseValuesThatMakeNoSense) {
+  const auto refused = [](const std::string& words, const char* expected) {
+    const Ran ran = run_program("lab " + words);
+    EXPECT_EQ(ran.status, 2) << words;
+    EXPECT_THAT(ran.said, HasSubstr(expected)) << words;
+  };
+  for (const char* words : {"down --name ''", "--name '' down", "down ''", "up --name '' x.yaml"}) {
+    refused(words, "a lab's name was expected, and this is empty");
+  }
+  refused("kill web -s 99", "'99' is no signal");
+  refused("kill web -s 0", "'0' is no signal");
+  refused("logs web --tail -5", "--tail");
+}
+
+TEST(LabCommandTest, LabUpTakesItsImagesAnywhere) {
+  const Ran ran = run_program("lab up --image a=b /no/such.yaml -d");
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, HasSubstr("there is no file /no/such.yaml"));
+}
+
+}  // namespace
+}  // namespace fairlead::cli
