@@ -126,7 +126,7 @@ const char* word_for(intercept::Probe::Outcome outcome) {
     case intercept::Probe::Outcome::agrees:
       return "ok";
     case intercept::Probe::Outcome::differs:
-    case intercept::Probe::Outcome::missing:
+    case intercept::Probe::Outcome::altered:
       return "FAIL";
     case intercept::Probe::Outcome::untried:
     case intercept::Probe::Outcome::walked:

@@ -21,6 +21,7 @@
 #include "base/result.h"
 #include "intercept/descriptor.h"
 #include "intercept/meaning.h"
+#include "intercept/record.h"
 #include "intercept/rule_parts.h"
 #include "intercept/rules.h"
 #include "nft/trace.h"
@@ -231,6 +232,7 @@ class Prover {
       walk_inbound(v4);
     }
     name_what_is_missing();
+    name_what_changed();
     return std::move(probes_);
   }
 
@@ -513,15 +515,25 @@ class Prover {
   void name_what_is_missing() {
     for (Gap& gap : gaps(rules_.tables[0])) {
       const bool outbound = gap.direction == Direction::outbound;
-      probes_.push_back(
-          {.what = outbound ? "the rules for what the pod opens are there"
-                            : "the rules for what comes to the pod are there",
-           .predicted = std::move(gap.what),
-           .observed =
-               "the table is not as it was put in; put it back with: fairlead intercept apply",
-           .outcome = Probe::Outcome::missing});
+      probes_.push_back({.what = outbound ? "the rules for what the pod opens are there"
+                                          : "the rules for what comes to the pod are there",
+                         .predicted = std::move(gap.what),
+                         .observed = altered,
+                         .outcome = Probe::Outcome::altered});
     }
   }
+
+  void name_what_changed() {
+    for (std::string& change : changes(rules_.tables[0])) {
+      probes_.push_back({.what = "the rules are those that were put in",
+                         .predicted = std::move(change),
+                         .observed = altered,
+                         .outcome = Probe::Outcome::altered});
+    }
+  }
+
+  static constexpr char altered[] =
+      "the table is not as it was put in; put it back with: fairlead intercept apply";
 
   nft::Ruleset rules_;
   std::vector<Probe> probes_;
@@ -548,8 +560,9 @@ std::string obstacles(const std::vector<Probe>& probes) {
 std::string text_of(const std::vector<Probe>& probes, const nft::Table& table) {
   const std::ptrdiff_t agreeing = count(probes, Probe::Outcome::agrees);
   const std::ptrdiff_t untried = count(probes, Probe::Outcome::untried);
-  if (count(probes, Probe::Outcome::missing) > 0) {
-    return "capture is not in force as it was put in, though its table is there: rules are missing";
+  if (count(probes, Probe::Outcome::altered) > 0) {
+    return "capture is not in force as it was put in, though its table is there: rules are "
+           "missing, or others than were put in";
   }
   if (count(probes, Probe::Outcome::differs) > 0) return "capture does not do what its rules say";
   if (agreeing == 0) {
@@ -572,7 +585,7 @@ std::vector<Probe> check(const nft::Table& table) {
 
 Judgement judge(const std::vector<Probe>& probes, const nft::Table& table) {
   const bool contradicted =
-      count(probes, Probe::Outcome::differs) > 0 || count(probes, Probe::Outcome::missing) > 0;
+      count(probes, Probe::Outcome::differs) > 0 || count(probes, Probe::Outcome::altered) > 0;
   return {.proved = !contradicted && count(probes, Probe::Outcome::agrees) > 0,
           .text = fmt::format("{}; {}", text_of(probes, table), describe_exemption(table))};
 }

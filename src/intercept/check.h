@@ -16,7 +16,7 @@ struct Probe {
     differs,
     untried,  // it could not be made, for no fault of the rules
     walked,   // not to be made from here: the rules in force were walked instead, and hang together
-    missing,  // no connection: the table lacks rules (meaning.h)
+    altered,  // no connection: the table is not as it was put in (meaning.h, record.h)
   };
   std::string what;       // "the app connects to 192.0.2.1:15002"
   std::string predicted;  // "redirected to port 15001"
@@ -39,6 +39,6 @@ struct Judgement {
 };
 
 [[nodiscard]] Judgement judge(const std::vector<Probe>& probes, const nft::Table& table);
-// Capture is proved when some probes agree, none differs and the table lacks nothing. Pure.
+// Capture is proved when some probes agree, none differs and the table is as it was put in. Pure.
 
 }  // namespace fairlead::intercept

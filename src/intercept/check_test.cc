@@ -1,5 +1,6 @@
 #include "intercept/check.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
@@ -25,6 +26,12 @@ using ::testing::Not;
 using testing::Pod;
 using testing::settings_with;
 using testing::Verdicts;
+
+Settings by_mark() {
+  Settings settings;
+  settings.exemption = Exemption::mark;
+  return settings;
+}
 
 TEST(Check, ProvesTheRulesWithNoProxyThere) {
   const nft::testing::Wire wire;
@@ -129,20 +136,80 @@ TEST(Check, FindsThatRulesAreMissing) {
   }
 }
 
-TEST(Check, FindsThatARuleWasTakenOutOfAChain) {
-  const nft::testing::Wire wire;
-  nft::Kernel kernel = kernel_of(wire, settings_with({{"istio-service-cidr", ""}}));
-  EXPECT_TRUE(check_in(wire, kernel).judgement.proved);
-  const std::string listed = *kernel.ask("list chain inet fairlead-capture outbound", true);
+constexpr char both_families[] = "inet fairlead-capture";
+constexpr char v4_alone[] = "ip fairlead-capture";
+
+// By which the kernel knows the rule of the chain outbound that has this comment.
+std::string handle_of(nft::Kernel& kernel, const std::string& table, const std::string& comment) {
+  const std::string listed = *kernel.ask("list chain " + table + " outbound", true);
   const std::string before = "\"handle\": ";
-  const std::size_t last = listed.rfind(before);
-  ASSERT_NE(last, std::string::npos);
-  const int handle = std::stoi(listed.substr(last + before.size()));
-  ASSERT_TRUE(kernel
-                  .commit({.commands = {"delete rule inet fairlead-capture outbound handle " +
-                                        std::to_string(handle)}})
-                  .ok());
-  EXPECT_THAT(check_in(wire, kernel).failures, HasSubstr("chain outbound lacks its last rule"));
+  const std::size_t rule = listed.find("\"comment\": \"" + comment);
+  const std::size_t handle = listed.rfind(before, rule);
+  if (rule == std::string::npos || handle == std::string::npos) throw std::runtime_error(listed);
+  return std::to_string(std::stoi(listed.substr(handle + before.size())));
+}
+
+TEST(Check, FindsThatARuleWasTakenOutOfAChain) {
+  struct {
+    Settings settings;
+    const char* table;
+    const char* comment;
+    const char* finding;
+  } const table[] = {
+      {settings_with({{"istio-service-cidr", ""}}), both_families, "all other outbound",
+       "chain outbound lacks its last rule"},
+      {settings_with({{"istio-service-exclude-cidr", "198.51.100.0/24,2001:db8:1::/48"}}),
+       both_families, "outbound range excluded",
+       "chain outbound: of the rules put in, number 13 is missing: ip daddr 198.51.100.0/24 "},
+      {settings_with({{"dual-stack", "false"}, {"istio-service-exclude-cidr", "198.51.100.7"}}),
+       v4_alone, "loopback: the app to itself",
+       "chain outbound: of the rules put in, number 8 is missing: ip daddr 127.0.0.1 "},
+      {by_mark(), both_families, "the app (not mark 0x539)",
+       "chain outbound: of the rules put in, number 5 is missing: oifname \"lo\" meta mark != "},
+  };
+  for (const auto& row : table) {
+    const nft::testing::Wire wire;
+    nft::Kernel kernel = kernel_of(wire, row.settings);
+    const Verdicts before = check_in(wire, kernel);
+    EXPECT_TRUE(before.judgement.proved) << before.all;
+    const std::string handle = handle_of(kernel, row.table, row.comment);
+    ASSERT_TRUE(kernel
+                    .commit({.commands = {fmt::format("delete rule {} outbound handle {}",
+                                                      row.table, handle)}})
+                    .ok());
+    const Verdicts after = check_in(wire, kernel);
+    EXPECT_THAT(after.failures, HasSubstr(row.finding));
+    EXPECT_FALSE(after.judgement.proved) << row.comment;
+  }
+}
+
+TEST(Check, FindsARuleThatWasAddedOrChanged) {
+  struct {
+    const char* command;
+    const char* finding;
+  } const table[] = {
+      {"add rule inet fairlead-capture outbound position {} ip daddr 203.0.113.0/24 return",
+       "chain outbound: rule 10 was added: ip daddr 203.0.113.0/24 return"},
+      {"insert rule inet fairlead-capture outbound position {} tcp dport {{ 22, 23 }} return",
+       "chain outbound: rule 9 was added: tcp dport { 22, 23 } return"},
+      {"replace rule inet fairlead-capture outbound handle {} meta skgid 1338 counter return",
+       "chain outbound: rule 9 was changed: it is meta skgid 1338 counter return, and was "
+       "oifname "},
+      {"add chain inet fairlead-capture more # {}", "chain more was added"},
+      {"delete set inet fairlead-capture settings # {}",
+       "the table does not say which settings it was made with"},
+  };
+  for (const auto& row : table) {
+    const nft::testing::Wire wire;
+    nft::Kernel kernel = kernel_of(wire, {});
+    const std::string handle = handle_of(kernel, both_families, "the app (not gid 1337)");
+    const Result<> done =
+        kernel.commit({.commands = {fmt::format(fmt::runtime(row.command), handle)}});
+    ASSERT_TRUE(done.ok()) << done.fault().describe();
+    const Verdicts verdicts = check_in(wire, kernel);
+    EXPECT_THAT(verdicts.failures, HasSubstr(row.finding)) << row.command;
+    EXPECT_FALSE(verdicts.judgement.proved) << row.command;
+  }
 }
 
 TEST(Check, NothingCapturedIsNoFindingWhenNothingWasAskedFor) {
@@ -234,9 +301,7 @@ TEST(Check, WithoutTheRightToBeTheProxyItsConnectionsAreNotTried) {
 }
 
 TEST(Check, WithoutTheRightToBeTheProxyItsMarkWillDo) {
-  Settings settings;
-  settings.exemption = Exemption::mark;
-  const Verdicts verdicts = check_as_an_init_container(settings);
+  const Verdicts verdicts = check_as_an_init_container(by_mark());
   EXPECT_TRUE(verdicts.judgement.proved) << verdicts.all;
   EXPECT_THAT(verdicts.judgement.text, Not(HasSubstr("as far as"))) << verdicts.all;
 }

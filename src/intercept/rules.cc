@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "intercept/record.h"
+
 namespace fairlead::intercept {
 namespace {
 
@@ -113,6 +115,7 @@ class Capture {
     Table table{.family = settings_.dual_stack ? TableFamily::inet : TableFamily::ip,
                 .name = table_name,
                 .comment = "fairlead: takes TCP connections to the proxy"};
+    table.sets.push_back(record_of(settings_));
     table.chains.push_back(
         redirect(to_outbound, settings_.outbound_port, "to the proxy, outbound"));
     table.chains.push_back(redirect(to_inbound, settings_.inbound_port, "to the proxy, inbound"));

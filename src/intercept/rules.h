@@ -66,7 +66,8 @@ struct Settings {
 // calls its own pod reaches itself directly; the proxy that calls its own pod (its own service) is
 // taken to the inbound side; what the proxy hands to the app comes from 127.0.0.6 or ::6 and
 // passes. Whatever is asked for, the kernel's calls lead to the chains outbound and inbound, and
-// each of these has a last word, so that a table that lost rules can be told (meaning.h).
+// each of these has a last word, so that a table that lost rules can be told (meaning.h). The table
+// says which settings it was made with, so that any other change can be told too (record.h).
 
 [[nodiscard]] nft::Ruleset capture_rules_of_istio_0_7_1(const Settings& settings);
 // The order of Istio 0.7.1's prepare_proxy.sh: IPv4 alone, one port for both directions, no port

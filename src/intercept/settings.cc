@@ -8,6 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/split.h"
+#include "nft/render.h"
+
 namespace fairlead::intercept {
 namespace {
 
@@ -111,26 +114,57 @@ Result<> never(const std::string& text, const char* why) {
   return done();
 }
 
+// ── the way back ────────────────────────────────────────────────────────────────────────────────
+
+std::string text(std::uint32_t one) {
+  return std::to_string(one);
+}
+
+std::string text(const nft::Prefix& one) {
+  return nft::render(one);
+}
+
+std::string text(const std::string& one) {
+  return one;
+}
+
+template <class T>
+std::string text(const std::vector<T>& list) {
+  std::string all;
+  for (const T& one : list) all += (all.empty() ? "" : ",") + text(one);
+  return all;
+}
+
+template <class Choice>
+std::string text_of_choice(const Choice& choice) {
+  return choice.all ? "*" : text(choice.list);
+}
+
 constexpr std::array<Option, 24> all{{
     {"envoy-port", 'p', "ENVOY_PORT", "where outbound connections are taken (15001)", false,
-     [](Settings& s, const std::string& v) { return store_port(v, s.outbound_port); }},
+     [](Settings& s, const std::string& v) { return store_port(v, s.outbound_port); },
+     [](const Settings& s) { return text(s.outbound_port); }},
     {"inbound-capture-port", 'z', "INBOUND_CAPTURE_PORT",
      "where inbound connections are taken (15006)", false,
-     [](Settings& s, const std::string& v) { return store_port(v, s.inbound_port); }},
+     [](Settings& s, const std::string& v) { return store_port(v, s.inbound_port); },
+     [](const Settings& s) { return text(s.inbound_port); }},
     {"inbound-tunnel-port", 'e', "INBOUND_TUNNEL_PORT",
      "goes to its own listener, not captured (15008)", false,
-     [](Settings& s, const std::string& v) { return store_port(v, s.tunnel_port); }},
+     [](Settings& s, const std::string& v) { return store_port(v, s.tunnel_port); },
+     [](const Settings& s) { return text(s.tunnel_port); }},
     {"proxy-uid", 'u', "PROXY_UID", "users whose connections are the proxy's (1337)", false,
      [](Settings& s, const std::string& v) {
        Result<> stored = store(list_of<std::uint32_t>(v, owner), s.proxy_uids);
        if (stored) s.proxy_gids = s.proxy_uids;
        return stored;
-     }},
+     },
+     [](const Settings& s) { return text(s.proxy_uids); }},
     {"proxy-gid", 'g', "PROXY_GID", "groups whose connections are the proxy's (as proxy-uid)",
      false,
      [](Settings& s, const std::string& v) {
        return store(list_of<std::uint32_t>(v, owner), s.proxy_gids);
-     }},
+     },
+     [](const Settings& s) { return text(s.proxy_gids); }},
     {"istio-inbound-interception-mode", 'm', "ISTIO_INBOUND_INTERCEPTION_MODE",
      "REDIRECT; TPROXY is not built", false,
      [](Settings&, const std::string& v) -> Result<> {
@@ -146,26 +180,32 @@ constexpr std::array<Option, 24> all{{
      "inbound ports to capture: *, a list, or \"\" for none (*)", false,
      [](Settings& s, const std::string& v) {
        return store_choice<Ports, std::uint16_t>(v, s.inbound_ports, port);
-     }},
+     },
+     [](const Settings& s) { return text_of_choice(s.inbound_ports); }},
     {"istio-local-exclude-ports", 'd', "ISTIO_LOCAL_EXCLUDE_PORTS",
      "inbound ports not to capture, with -b * (15020,15021,15090)", false,
-     [](Settings& s, const std::string& v) { return store_ports(v, s.inbound_ports_excluded); }},
+     [](Settings& s, const std::string& v) { return store_ports(v, s.inbound_ports_excluded); },
+     [](const Settings& s) { return text(s.inbound_ports_excluded); }},
     {"istio-service-cidr", 'i', "ISTIO_SERVICE_CIDR",
      "outbound ranges to capture: *, a list, or \"\" for none (*)", false,
      [](Settings& s, const std::string& v) {
        return store_choice<Ranges, nft::Prefix>(v, s.outbound_ranges, nft::parse_prefix);
-     }},
+     },
+     [](const Settings& s) { return text_of_choice(s.outbound_ranges); }},
     {"istio-service-exclude-cidr", 'x', "ISTIO_SERVICE_EXCLUDE_CIDR",
      "outbound ranges not to capture", false,
      [](Settings& s, const std::string& v) {
        return store(list_of<nft::Prefix>(v, nft::parse_prefix), s.outbound_ranges_excluded);
-     }},
+     },
+     [](const Settings& s) { return text(s.outbound_ranges_excluded); }},
     {"istio-outbound-ports", 'q', "ISTIO_OUTBOUND_PORTS",
      "outbound ports to capture whatever the included range", false,
-     [](Settings& s, const std::string& v) { return store_ports(v, s.outbound_ports); }},
+     [](Settings& s, const std::string& v) { return store_ports(v, s.outbound_ports); },
+     [](const Settings& s) { return text(s.outbound_ports); }},
     {"istio-local-outbound-ports-exclude", 'o', "ISTIO_LOCAL_OUTBOUND_PORTS_EXCLUDE",
      "outbound ports not to capture", false,
-     [](Settings& s, const std::string& v) { return store_ports(v, s.outbound_ports_excluded); }},
+     [](Settings& s, const std::string& v) { return store_ports(v, s.outbound_ports_excluded); },
+     [](const Settings& s) { return text(s.outbound_ports_excluded); }},
     {"istio-exclude-interfaces", 'c', "ISTIO_EXCLUDE_INTERFACES",
      "network interfaces left alone, both directions; eth* are all that begin with eth", false,
      [](Settings& s, const std::string& v) -> Result<> {
@@ -174,22 +214,27 @@ constexpr std::array<Option, 24> all{{
          if (name.ends_with('+')) name.back() = '*';  // as iptables writes it
        }
        return done();
-     }},
+     },
+     [](const Settings& s) { return text(s.interfaces_excluded); }},
     {"istio-outbound-ipv4-loopback-cidr", 0, "ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR",
      "the app's own loopback range, /8 to /32 (127.0.0.1/32)", false,
-     [](Settings& s, const std::string& v) { return store(nft::parse_prefix(v), s.loopback); }},
+     [](Settings& s, const std::string& v) { return store(nft::parse_prefix(v), s.loopback); },
+     [](const Settings& s) { return text(s.loopback); }},
     {"istio-outbound-owner-groups", 0, "ISTIO_OUTBOUND_OWNER_GROUPS",
      "groups whose outbound traffic is captured: *, numbers, or \"\" for none (*)", false,
      [](Settings& s, const std::string& v) {
        return store_choice<Groups, std::uint32_t>(v, s.owner_groups, owner);
-     }},
+     },
+     [](const Settings& s) { return text_of_choice(s.owner_groups); }},
     {"istio-outbound-owner-groups-exclude", 0, "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE",
      "groups whose outbound traffic is not captured", false,
      [](Settings& s, const std::string& v) {
        return store(list_of<std::uint32_t>(v, owner), s.owner_groups_excluded);
-     }},
+     },
+     [](const Settings& s) { return text(s.owner_groups_excluded); }},
     {"dual-stack", 0, "DUAL_STACK", "IPv6 too (true); --dual-stack=false leaves IPv6 alone", true,
-     [](Settings& s, const std::string& v) { return store(boolean(v), s.dual_stack); }},
+     [](Settings& s, const std::string& v) { return store(boolean(v), s.dual_stack); },
+     [](const Settings& s) { return std::string(s.dual_stack ? "true" : "false"); }},
     {"reconcile", 0, "RECONCILE", "always so: rules are replaced in one step", true,
      [](Settings&, const std::string& v) { return always(v); }},
     {"force-apply", 0, "FORCE_APPLY", "always so: rules are replaced in one step", true,
@@ -215,10 +260,47 @@ constexpr std::array<Option, 24> all{{
      }},
 }};
 
+constexpr char by_mark[] = "--exemption=mark";
+
+Result<> take(std::string_view word, Settings& settings) {
+  if (word == by_mark) {
+    settings.exemption = Exemption::mark;
+    return done();
+  }
+  for (const Option& option : all) {
+    const std::string flag = fmt::format("--{}=", option.name);
+    if (!word.starts_with(flag)) continue;
+    return option.set(settings, std::string(word.substr(flag.size())));
+  }
+  return invalid(fmt::format("'{}' is no setting", word));
+}
+
 }  // namespace
 
 std::span<const Option> options() {
   return all;
+}
+
+std::string words_of(const Settings& settings) {
+  std::string words;
+  Settings said;  // what a reader knows so far: one option may change another's default
+  for (const Option& option : all) {
+    if (option.value == nullptr || option.value(settings) == option.value(said)) continue;
+    const std::string value = option.value(settings);
+    words += fmt::format("--{}={} ", option.name, value);
+    if (!option.set(said, value)) break;  // check(settings) refuses it, and so does the reader
+  }
+  if (settings.exemption == Exemption::mark) words += fmt::format("{} ", by_mark);
+  return words;
+}
+
+Result<Settings> settings_from_words(const std::string& words) {
+  Settings settings;
+  for (const std::string_view word : fairlead::split(words, ' ')) {
+    if (word.empty()) continue;
+    if (Result<> taken = take(word, settings); !taken) return std::move(taken).fault();
+  }
+  return settings;
 }
 
 }  // namespace fairlead::intercept

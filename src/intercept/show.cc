@@ -8,6 +8,7 @@
 #include <set>
 
 #include "intercept/meaning.h"
+#include "intercept/record.h"
 #include "intercept/rule_parts.h"
 #include "nft/render.h"
 
@@ -227,6 +228,9 @@ std::string show(const Table& table, const std::vector<nft::Reading>& readings) 
   out += table.family == nft::TableFamily::inet ? "IPv4 and IPv6" : "IPv4 alone";
   out += "; rules are tried in order; [n] = connections that a rule has decided\n";
   for (const Gap& gap : gaps(table)) out += fmt::format("NOT WHOLE: {}\n", gap.what);
+  for (const std::string& change : changes(table)) {
+    out += fmt::format("NOT AS PUT IN: {}\n", change);
+  }
   std::set<std::string> told;
   for (const Hook hook : {Hook::output, Hook::prerouting}) {
     for (const Chain& chain : table.chains) {

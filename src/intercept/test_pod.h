@@ -164,7 +164,7 @@ inline Verdicts check_in(const nft::testing::Wire& wire, nft::Kernel& kernel) {
       verdicts.all += line;
       if (probe.outcome == Probe::Outcome::agrees) ++verdicts.agree;
       const bool failed =
-          probe.outcome == Probe::Outcome::differs || probe.outcome == Probe::Outcome::missing;
+          probe.outcome == Probe::Outcome::differs || probe.outcome == Probe::Outcome::altered;
       if (failed) verdicts.failures += line;
     }
     verdicts.judgement = judge(probes, (*found)->table);

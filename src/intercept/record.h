@@ -1,0 +1,21 @@
+// What a capture table says of itself, the settings that it was made with, and how its rules differ
+// from what these settings make. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "intercept/rules.h"
+#include "nft/ruleset.h"
+
+namespace fairlead::intercept {
+
+[[nodiscard]] nft::Set record_of(const Settings& settings);
+// A set that no rule looks at: its elements' comments, joined, are words_of(settings). Comments of
+// tables and chains would do, but nft's JSON does not tell them; rules' comments go with the rules.
+
+[[nodiscard]] std::vector<std::string> changes(const nft::Table& table);
+// What somebody took out of the table since, put in or made another: a sentence each, with the
+// chain and the rule. Comments may differ. Empty: it stands as capture_rules() makes it.
+
+}  // namespace fairlead::intercept
