@@ -87,6 +87,19 @@ TEST_F(InterceptCommandTest, WhoMayNotReadIsToldSoInOneSentence) {
   EXPECT_EQ(std::count(ran.said.begin(), ran.said.end(), '\n'), 1) << ran.said;
 }
 
+TEST_F(InterceptCommandTest, ADormantTableIsSaidInOneSentence) {
+  EXPECT_EQ(intercept("apply").status, 0);
+  const std::string nft = "ip netns exec " + name_ + " nft ";
+  EXPECT_EQ(std::system((nft + "'add table inet fairlead-capture { flags dormant; }'").c_str()), 0);
+  for (const char* action : {"check", "show", "show --iptables"}) {
+    const Ran ran = intercept(action);
+    EXPECT_EQ(ran.status, 1) << action;
+    EXPECT_THAT(ran.said, StartsWith("fairlead intercept: capture is switched off: the table inet "
+                                     "fairlead-capture is dormant"));
+    EXPECT_EQ(std::count(ran.said.begin(), ran.said.end(), '\n'), 1) << ran.said;
+  }
+}
+
 TEST_F(InterceptCommandTest, AUserBesideTheMarkIsSaidToHaveNoEffect) {
   EXPECT_THAT(intercept("apply -u 7 --exemption mark").said,
               HasSubstr("--proxy-uid has no effect with --exemption mark"));

@@ -17,6 +17,7 @@
 #include <fstream>
 
 #include "intercept/descriptor.h"
+#include "nft/render.h"
 
 namespace fairlead::intercept {
 namespace {
@@ -92,6 +93,16 @@ Result<bool> stands(nft::Kernel& kernel, TableFamily family) {
   return nft::exists(kernel, family, table_name);
 }
 
+Result<> check_awake(nft::Kernel& kernel, TableFamily family) {
+  const Result<bool> dormant = nft::is_dormant(kernel, family, table_name);
+  if (!dormant) return dormant.fault();
+  if (!*dormant) return done();
+  return unsupported(
+      fmt::format("capture is switched off: the table {} {} is dormant, and no rule of it in force "
+                  "(put it back with: fairlead intercept apply)",
+                  nft::name_of(family), table_name));
+}
+
 }  // namespace
 
 Result<> enter(const std::string& where) {
@@ -157,6 +168,7 @@ Result<std::optional<Installed>> installed(nft::Kernel& kernel) {
     Result<bool> there = stands(kernel, family);
     if (!there) return std::move(there).fault();
     if (!*there) continue;
+    if (Result<> awake = check_awake(kernel, family); !awake) return std::move(awake).fault();
     Result<nft::Table> table = nft::read(kernel, family, table_name);
     if (!table) return std::move(table).fault();
     Result<std::vector<nft::Reading>> readings = nft::counters(kernel, family, table_name);

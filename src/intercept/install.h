@@ -44,6 +44,7 @@ struct Installed {
 };
 
 [[nodiscard]] Result<std::optional<Installed>> installed(nft::Kernel& kernel);
-// What is in force here; empty when nothing is.
+// What is in force here; empty when nothing is. Fault: unsupported when the table is there but
+// dormant, or holds what is not ours.
 
 }  // namespace fairlead::intercept

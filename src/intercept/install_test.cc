@@ -64,6 +64,29 @@ TEST(Install, MayBeRunAgainWithOtherSettings) {
   EXPECT_TRUE(*nft::exists(pod.kernel(), nft::TableFamily::ip, table_name));
 }
 
+TEST(Install, ADormantTableIsToldInASentenceAndMayBeReplacedOrRemoved) {
+  const nft::testing::Wire wire;
+  for (const char* dual_stack : {"true", "false"}) {
+    const Settings settings = testing::settings_with({{"dual-stack", dual_stack}});
+    nft::Kernel kernel = kernel_of(wire, settings);
+    const std::string family = settings.dual_stack ? "inet" : "ip";
+    const auto put_to_sleep = [&] {
+      return kernel
+          .commit({.commands = {"add table " + family + " fairlead-capture { flags dormant; }"}})
+          .ok();
+    };
+    ASSERT_TRUE(put_to_sleep());
+    const auto found = installed(kernel);
+    ASSERT_FALSE(found.ok());
+    EXPECT_THAT(found.fault().message, HasSubstr("capture is switched off: the table " + family +
+                                                 " fairlead-capture is dormant"));
+    ASSERT_TRUE(wire.pod.in([&] { return apply(kernel, settings); }).ok());
+    EXPECT_EQ(check_in(wire, kernel).failures, "");
+    ASSERT_TRUE(put_to_sleep());
+    EXPECT_TRUE(*wire.pod.in([&] { return remove(kernel); }));
+  }
+}
+
 TEST(Install, ReplacingNeverLeavesAMomentUncaptured) {
   Pod pod({});
   std::atomic<bool> done = false;
@@ -149,7 +172,8 @@ TEST(Show, ATableThatNothingLeadsTo) {
                   .ok());
   const auto found = wire.pod.in([&] { return installed(kernel); });
   EXPECT_THAT(show((*found)->table, (*found)->readings),
-              HasSubstr("no connection that the pod opens is captured"));
+              AllOf(HasSubstr("no connection that the pod opens is captured"),
+                    HasSubstr("NOT AS PUT IN: the table does not say which settings")));
 }
 
 TEST(Show, TellsEveryHopWithItsCount) {

@@ -387,6 +387,17 @@ Result<bool> exists(Kernel& kernel, TableFamily family, const std::string& table
          std::string::npos;
 }
 
+Result<bool> is_dormant(Kernel& kernel, TableFamily family, const std::string& table) {
+  Result<std::string> listing = list(kernel, family, table);
+  if (!listing) return std::move(listing).fault();
+  // Flags of sets stand further in.
+  const std::string before = "\n\tflags ";
+  const std::size_t flags = listing->find(before);
+  if (flags == std::string::npos) return false;
+  const std::size_t end = listing->find('\n', flags + before.size());
+  return listing->substr(flags, end - flags).find("dormant") != std::string::npos;
+}
+
 Result<std::string> list(Kernel& kernel, TableFamily family, const std::string& table) {
   return kernel.ask(list_command(family, table));
 }

@@ -14,6 +14,10 @@ namespace fairlead::nft {
 
 [[nodiscard]] Result<bool> exists(Kernel& kernel, TableFamily family, const std::string& table);
 
+[[nodiscard]] Result<bool> is_dormant(Kernel& kernel, TableFamily family, const std::string& table);
+// Whether the table is switched off whole: its rules stand there and none is in force. Of such a
+// table nft 1.0.6 prints JSON that cannot be read, or reads wrongly. Fault: missing.
+
 [[nodiscard]] Result<std::string> list(Kernel& kernel, TableFamily family,
                                        const std::string& table);
 // As `nft list table` prints it, counts included. Fault: missing when there is no such table.
