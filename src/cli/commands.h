@@ -17,6 +17,12 @@ namespace fairlead::cli {
 using Arguments = std::vector<std::string>;
 inline constexpr int wrong_use = 2;
 
+inline constexpr const char* help_by_name = "--help-by-name";
+// Stands behind the words of `fairlead help COMMAND WORD...`, each of which has to be a command of
+// the one before.
+[[nodiscard]] std::optional<int> helped_by_name(const CLI::App& app, const Arguments& arguments);
+// Gives that help, if it is asked for, or says which word is no command.
+
 [[nodiscard]] std::optional<int> ended_by_arguments(CLI::App& app, const Arguments& arguments);
 // Reads the arguments. With a value, the command ends with this status: help was asked for and
 // given, or the use was wrong and that has been said.

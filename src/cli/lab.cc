@@ -552,6 +552,7 @@ int run_lab(const Arguments& arguments) {
   Wishes wishes;
   Flags flags(app, wishes);
   flags.add_all();
+  if (const auto status = helped_by_name(app, arguments)) return *status;
   const auto end = std::find(arguments.begin(), arguments.end(), "--");
   if (end != arguments.end()) wishes.words.assign(end + 1, arguments.end());
   std::vector<std::string> words(std::make_reverse_iterator(end), arguments.rend());

@@ -49,7 +49,7 @@ int version(const Arguments& words) {
     std::puts("fairlead " FAIRLEAD_VERSION);
     return 0;
   }
-  if (words[0] == "--help" || words[0] == "-h") {
+  if (words[0] == "--help" || words[0] == "-h" || words[0] == help_by_name) {
     std::puts("usage: fairlead version     prints the version of this program");
     return 0;
   }
@@ -63,8 +63,9 @@ bool asks_for_help(const std::string& word) {
 
 // `help lab up` is `lab up --help`.
 int help(Arguments words) {
-  if (asks_for_help(words[0])) return usage(stdout);
-  words.emplace_back("--help");
+  std::erase_if(words, asks_for_help);
+  if (words.empty()) return usage(stdout);
+  words.emplace_back(help_by_name);
   return dispatch(words);
 }
 
@@ -73,7 +74,7 @@ int help(Arguments words) {
 int dispatch(const Arguments& words) {
   if (words.empty()) return usage(stderr);
   const Arguments rest(words.begin() + 1, words.end());
-  if (asks_for_help(words[0])) return rest.empty() ? usage(stdout) : help(rest);
+  if (asks_for_help(words[0])) return help(rest);
   if (words[0] == "--version" || words[0] == "version") return version(rest);
   const auto found = std::find_if(commands().begin(), commands().end(),
                                   [&](const Command& command) { return words[0] == command.name; });

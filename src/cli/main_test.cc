@@ -19,9 +19,22 @@ TEST(MainCommandTest, HelpOfACommandIsThatCommandsHelp) {
     EXPECT_EQ(ran.status, 0) << words;
     EXPECT_EQ(ran.said, run_program(std::string(words) + " --help").said);
   }
-  const Ran unknown = run_program("help contrl");
-  EXPECT_EQ(unknown.status, 2);
-  EXPECT_THAT(unknown.said, HasSubstr("there is no command 'contrl'"));
+}
+
+TEST(MainCommandTest, HelpOfWhatIsNoCommandIsWrongUse) {
+  const auto refused = [](const std::string& words) {
+    const Ran ran = run_program("help " + words);
+    EXPECT_EQ(ran.status, 2) << words;
+    return ran.said;
+  };
+  EXPECT_THAT(refused("contrl"), HasSubstr("there is no command 'contrl'"));
+  EXPECT_EQ(refused("control statsu"),
+            "fairlead help: fairlead control has no command 'statsu'; near it: status\n");
+  EXPECT_THAT(refused("lab foo"), HasSubstr("fairlead lab has no command 'foo'"));
+  EXPECT_EQ(refused("lab up foo"), "fairlead help: fairlead lab up has no command 'foo'\n");
+  EXPECT_EQ(refused("path foo"), "fairlead help: fairlead path has no command 'foo'\n");
+  EXPECT_THAT(refused("version foo"), HasSubstr("takes no 'foo'"));
+  EXPECT_EQ(run_program("help lab --help").said, run_program("lab --help").said);
 }
 
 TEST(MainCommandTest, VersionTakesNothing) {

@@ -115,7 +115,7 @@ mesh::WorldPointer with_all_addresses_of_machines(const mesh::WorldPointer& worl
 }
 
 Result<Ground> world_of_files(const Wishes& wishes) {
-  kube::ClusterSettings settings;
+  kube::ClusterSettings settings{.control = lab::control_addresses().all()};
   for (const std::string& name : wishes.inject) {
     if (name == "all") {
       settings.injection.all = true;
@@ -213,13 +213,15 @@ bool is_addressed_as_a_lab(const mesh::World& world) {
   });
 }
 
-// Also with its kind before the name, as kubectl's users write it: deploy/web, shop/svc/web.
+// Also with its kind before the name, as kubectl's users write it: deploy/web, shop/svc/web. A
+// namespace may have such a word for its name.
 Result<explain::Caller> caller_of(const mesh::World& world, const std::string& from) {
   Result<explain::Caller> caller = explain::find_caller(world, from);
   const lab::Target target = lab::target_of(from);
-  if (caller || target.kind.empty()) return caller;
+  if (caller || target.kind.empty() || target.name.empty()) return caller;
   return explain::find_caller(
-      world, target.name_space.empty() ? target.name : target.name_space + '/' + target.name);
+      world, target.name_space.empty() ? target.name : target.name_space + '/' + target.name,
+      target.kind);
 }
 
 Result<explain::Call> call_of(const Wishes& wishes, const Ground& ground) {
@@ -242,8 +244,7 @@ Result<explain::Call> call_of(const Wishes& wishes, const Ground& ground) {
       .to = std::move(*target),
       .method = wishes.method,
       .headers = std::move(*headers),
-      .within = ground.lab ? ranges_of_labs() : std::vector<nft::Prefix>(),
-      .known = is_addressed_as_a_lab(world) ? ranges_of_labs() : std::vector<nft::Prefix>()};
+      .within = is_addressed_as_a_lab(world) ? ranges_of_labs() : std::vector<nft::Prefix>()};
 }
 
 // ── the answer ──────────────────────────────────────────────────────────────────────────────────
@@ -308,14 +309,15 @@ int run_path(const Arguments& arguments) {
       "Tells where a call goes: names, kernel rules, proxies, and the object behind each decision.",
       "fairlead path");
   Wishes wishes;
-  app.add_option("FROM", wishes.from, "a pod, a workload, a VM, a node, or NAMESPACE/NAME")
+  app.add_option("FROM", wishes.from,
+                 "a pod, a workload, a VM, a node; NAMESPACE/NAME, and KIND/NAME as in deploy/web")
       ->required();
   app.add_option("URL", wishes.to, "http://HOST:PORT/PATH, tcp://HOST:PORT or HOST:PORT")
       ->required();
   CLI::Option* name =
       app.add_option("--name", wishes.lab, "the lab; may be left out when only one runs");
   CLI::Option* files = app.add_option("--files", wishes.files,
-                                      "manifests, as if all of them were running: no lab, no root");
+                                      "manifests, as if a lab ran them: none is needed, nor root");
   name->excludes(files);
   app.add_flag("-R,--recursive", wishes.recursive, recursive_help)->needs(files);
   app.add_option("--inject", wishes.inject,

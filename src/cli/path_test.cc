@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <regex>
 #include <string>
 
 #include "cli/test_program.h"
@@ -35,6 +36,9 @@ spec: {sessionAffinity: ClientIP, selector: {app: web}, ports: [{name: http, por
 
 class PathCommandTest : public WithAFolder {
  protected:
+  Ran path_from(const std::string& from, const std::string& to = "http://web/") {
+    return run_program("path " + from + " " + to + " --files " + folder_);
+  }
   Ran path(const std::string& flags) {
     return run_program("path client http://web/ --files " + folder_ + " " + flags);
   }
@@ -74,6 +78,69 @@ TEST_F(PathCommandTest, FieldsThatCannotBeSentAreRefusedInWords) {
   EXPECT_THAT(refused("'Content-Length: 5'"), HasSubstr("sent without a body"));
   EXPECT_THAT(refused("'X-Request-Id: mine'"), HasSubstr("gets one of its own"));
   EXPECT_EQ(path("-H 'x-user:  jo '").status, 0);
+}
+
+TEST_F(PathCommandTest, ManifestsAloneAreAsInALab) {
+  write("shop.yaml", shop);
+  const Ran outside = path_from("client", "tcp://8.8.8.8:53");
+  EXPECT_EQ(outside.status, 3);
+  EXPECT_THAT(outside.said,
+              HasSubstr("8.8.8.8 is outside of the lab, from which no way leads out"));
+  EXPECT_THAT(path_from("client", "http://10.96.0.1:443").said,
+              HasSubstr("nobody has the address 10.96.0.1"));
+  for (const char* url : {"http://istio-pilot.istio-system:8080/",
+                          "http://fairlead-control.fairlead-system:15010/"}) {
+    const Ran ran = path_from("client", url);
+    EXPECT_EQ(ran.status, 0) << url;
+    EXPECT_THAT(ran.said, HasSubstr("172.30.1.1:")) << url;
+  }
+}
+
+TEST_F(PathCommandTest, WhatIsOutsideOfAClusterThatIsNoLabMayAnswer) {
+  write("shop.yaml", shop);
+  write("nodes.yaml", R"(apiVersion: v1
+kind: Node
+metadata: {name: node1}
+status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}
+)");
+  const Ran outside = path_from("client", "tcp://8.8.8.8:53");
+  EXPECT_EQ(outside.status, 0);
+  EXPECT_THAT(outside.said, HasSubstr("whether 8.8.8.8:53 answers cannot be said from here"));
+  EXPECT_THAT(path_from("client", "http://istio-pilot.istio-system:8080/").said,
+              HasSubstr("there is no namespace 'istio-system'"));
+}
+
+constexpr const char* deployment = R"(apiVersion: apps/v1
+kind: Deployment
+metadata: {name: NAME, namespace: shop}
+spec:
+  selector: {matchLabels: {app: other}}
+  template: {metadata: {labels: {app: other}}, spec: {containers: [{name: app, image: x}]}}
+)";
+
+TEST_F(PathCommandTest, AKindBeforeTheCallersNameIsHeeded) {
+  write("shop.yaml", shop);
+  write("web.yaml", std::regex_replace(deployment, std::regex("NAME"), "web"));
+  write("store.yaml", std::regex_replace(deployment, std::regex("NAME"), "store"));
+  for (const char* pod : {"web", "pod/web", "shop/po/web", "svc/web", "shop/services/web"}) {
+    EXPECT_THAT(path_from(pod).said, HasSubstr("\nshop/web → ")) << pod;
+  }
+  for (const char* made : {"deploy/web", "shop/Deployment/web", "deployment.apps/shop/web"}) {
+    EXPECT_THAT(path_from(made).said, HasSubstr("\nshop/web-")) << made;
+  }
+  EXPECT_EQ(path_from("deploy/store").status, 0);
+  EXPECT_EQ(path_from("node/node1", "http://web.shop/").status, 0);
+  const auto refused = [&](const std::string& from) {
+    const Ran ran = path_from(from);
+    EXPECT_EQ(ran.status, 2) << from;
+    return ran.said;
+  };
+  EXPECT_THAT(refused("svc/store"),
+              HasSubstr("there is no pod or VM of a Service 'store'; there "));
+  EXPECT_THAT(refused("pod/store"), HasSubstr("there is no Pod 'store'; near it: store-"));
+  EXPECT_THAT(refused("sts/web"), HasSubstr("there is no pod or VM of a StatefulSet 'web'"));
+  EXPECT_THAT(refused("vm/web"), HasSubstr("there is no VM 'web'"));
+  EXPECT_THAT(refused("node/web"), HasSubstr("there is no Node 'web'; there are: node1, node2"));
 }
 
 TEST_F(PathCommandTest, SidecarsInANamespaceThatIsNotThere) {

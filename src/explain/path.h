@@ -54,18 +54,20 @@ struct Caller {
 // Points into the world: good as long as it.
 
 [[nodiscard]] Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND,
-                                         std::string_view text);
+                                         std::string_view text, std::string_view kind = {});
 // A pod's or VM's name, the name of what owns pods ("productpage-v1", "productpage"), a node's, or
-// NAMESPACE/NAME of the first three. Where nothing of that name runs, a pod that has ended. Fault:
-// missing, with the names that are nearest, or invalid, when several namespaces have one.
+// NAMESPACE/NAME of the first three. With a kind ("Pod", "VM", "Node", "Service", or an owner's,
+// "Deployment"), only what is of that kind. Where nothing of that name runs, a pod that has ended.
+// Fault: missing, with the names that are nearest, or invalid, when several namespaces have one.
 
 struct Call {
   Caller from;
   Target to;
   std::string method = "GET";
   std::vector<std::pair<std::string, std::string>> headers;
-  std::vector<nft::Prefix> within;  // nothing outside of these can be reached; empty: all may be
-  std::vector<nft::Prefix> known;   // in these, an address of which nothing is known is nobody's
+  std::vector<nft::Prefix> within;
+  // Nothing outside of these can be reached, and in them an address of which nothing is known is
+  // nobody's; empty: not said.
 };
 
 [[nodiscard]] std::string request_text(const Call& call, std::string_view id);

@@ -122,20 +122,44 @@ bool behind_service(const mesh::World& world, const mesh::Workload& workload,
       [&](const mesh::Endpoint& endpoint) { return endpoint.workload == full_name; });
 }
 
+const char* kind_of(const mesh::Workload& workload) {
+  return workload.kind == mesh::WorkloadKind::vm ? "VM" : "Pod";
+}
+
+// An empty kind is any.
+bool is_kind(std::string_view wanted, std::string_view kind) {
+  return wanted.empty() || wanted == kind;
+}
+
+// Whom a person asks for.
+struct Wanted {
+  std::string_view kind;
+  std::string_view name_space;
+  std::string_view name;
+};
+
+bool owned(const mesh::Workload& workload, const Wanted& wanted) {
+  return std::any_of(workload.owners.begin(), workload.owners.end(), [&](const auto& owner) {
+    return is_kind(wanted.kind, owner.kind) && owner.name == wanted.name;
+  });
+}
+
 // What a word may mean, the most exact reading first.
-Workloads meant_by(const mesh::World& world, std::string_view name_space, std::string_view name) {
-  Workloads found = workloads_where(
-      world, name_space, [&](const mesh::Workload& workload) { return workload.name == name; });
+Workloads meant_by(const mesh::World& world, const Wanted& wanted) {
+  const auto [kind, name_space, name] = wanted;
+  Workloads found = workloads_where(world, name_space, [&](const mesh::Workload& workload) {
+    return is_kind(kind, kind_of(workload)) && workload.name == name;
+  });
   if (found.empty()) {
-    found = workloads_where(world, name_space,
-                            [&](const mesh::Workload& workload) { return workload.owner == name; });
+    found = workloads_where(
+        world, name_space, [&](const mesh::Workload& workload) { return owned(workload, wanted); });
   }
-  if (found.empty()) {
+  if (found.empty() && kind.empty()) {
     found = workloads_where(world, name_space, [&](const mesh::Workload& workload) {
       return labelled(workload, name);
     });
   }
-  if (found.empty()) {
+  if (found.empty() && is_kind(kind, "Service")) {
     found = workloads_where(world, name_space, [&](const mesh::Workload& workload) {
       return behind_service(world, workload, name);
     });
@@ -151,21 +175,52 @@ std::string pod_name(const mesh::Workload& workload) {
   return workload.name_space + '/' + workload.name;
 }
 
-std::vector<std::string> all_names(const mesh::World& world, bool with_namespace) {
+// Those of the kind that is wanted, with their namespaces if one is given.
+std::vector<std::string> all_names(const mesh::World& world, const Wanted& wanted) {
   std::vector<std::string> names;
-  const auto add = [&](const mesh::Workload& workload) {
-    const std::string prefix = with_namespace ? workload.name_space + '/' : std::string();
-    names.push_back(prefix + workload.owner);
-    if (workload.owner != workload.name) names.push_back(prefix + workload.name);
-    const auto app = workload.labels.find("app");
-    if (app != workload.labels.end()) names.push_back(prefix + app->second);
+  const auto add = [&](const std::string& name_space, const std::string& name) {
+    names.push_back(wanted.name_space.empty() ? name : name_space + '/' + name);
   };
-  for (const mesh::Workload& workload : world.workloads) add(workload);
-  for (const mesh::Workload& workload : world.ended) add(workload);
-  if (!with_namespace) {
+  const auto add_all = [&](const mesh::Workload& workload) {
+    for (const mesh::Owner& owner : workload.owners) {
+      // A ReplicaSet's name comes to mind only to those who ask for one.
+      const bool told =
+          wanted.kind.empty() ? owner == workload.owners.back() : wanted.kind == owner.kind;
+      if (told) add(workload.name_space, owner.name);
+    }
+    if (is_kind(wanted.kind, kind_of(workload))) add(workload.name_space, workload.name);
+    const auto app = workload.labels.find("app");
+    if (wanted.kind.empty() && app != workload.labels.end()) {
+      add(workload.name_space, app->second);
+    }
+  };
+  for (const mesh::Workload& workload : world.workloads) add_all(workload);
+  for (const mesh::Workload& workload : world.ended) add_all(workload);
+  if (wanted.kind == "Service") {
+    for (const mesh::Service& service : world.services) add(service.name_space, service.name);
+  }
+  if (wanted.name_space.empty() && is_kind(wanted.kind, "Node")) {
     for (const mesh::Node& node : world.nodes) names.push_back(node.name);
   }
   return names;
+}
+
+// "pod, workload, VM or node": what there is none of.
+std::string sort_of(std::string_view kind) {
+  if (kind.empty()) return "pod, workload, VM or node";
+  const bool itself = kind == "Pod" || kind == "VM" || kind == "Node";
+  return itself ? std::string(kind) : fmt::format("pod or VM of a {}", kind);
+}
+
+Fault nobody(const mesh::World& world, const Wanted& wanted, std::string_view text) {
+  const Workloads elsewhere =
+      wanted.name_space.empty()
+          ? Workloads()
+          : meant_by(world, {.kind = wanted.kind, .name_space = "", .name = wanted.name});
+  return missing(fmt::format("there is no {} '{}'{}", sort_of(wanted.kind), text,
+                             elsewhere.empty() ? did_you_mean(text, all_names(world, wanted))
+                                               : fmt::format("; in another namespace there is {}",
+                                                             pod_name(*elsewhere.front()))));
 }
 
 Result<Caller> one_of(const Workloads& found, std::string_view text) {
@@ -268,24 +323,21 @@ std::vector<IpAddress> in_hosts_file(const Caller& from, std::string_view host) 
   return http::same_name(host, own) ? from.workload->addresses : std::vector<IpAddress>();
 }
 
-Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND, std::string_view text) {
+Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND, std::string_view text,
+                           std::string_view kind) {
   const std::size_t slash = text.find('/');
   const bool with_namespace = slash != std::string_view::npos;
   const std::string_view name_space = with_namespace ? text.substr(0, slash) : "";
   const std::string_view name = with_namespace ? text.substr(slash + 1) : text;
-  if (!with_namespace) {
-    if (const mesh::Node* node = mesh::find_node(world, name)) return Caller{.node = node};
-  }
   if (with_namespace && (name_space.empty() || name.empty())) {
     return invalid(fmt::format("'{}': NAMESPACE/NAME is expected, or a name alone", text));
   }
-  const Workloads found = meant_by(world, name_space, name);
-  if (!found.empty()) return one_of(found, name);
-  const bool elsewhere = with_namespace && !meant_by(world, "", name).empty();
-  return missing(fmt::format("there is no pod, workload, VM or node '{}'{}", text,
-                             elsewhere ? fmt::format("; in another namespace there is {}",
-                                                     pod_name(*meant_by(world, "", name).front()))
-                                       : did_you_mean(text, all_names(world, with_namespace))));
+  if (!with_namespace && is_kind(kind, "Node")) {
+    if (const mesh::Node* node = mesh::find_node(world, name)) return Caller{.node = node};
+  }
+  const Wanted wanted{.kind = kind, .name_space = name_space, .name = name};
+  const Workloads found = meant_by(world, wanted);
+  return found.empty() ? nobody(world, wanted, text) : one_of(found, name);
 }
 
 std::string request_text(const Call& call, std::string_view id) {

@@ -75,7 +75,7 @@ void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
     return fail(std::move(way),
                 fmt::format("no kernel on the way turns {} into an endpoint", to.text()));
   }
-  if (is_inside(call_.known, to.ip)) {
+  if (is_inside(call_.within, to.ip)) {
     add(way, Stage::app, ip, "nobody's address");
     return fail(std::move(way), fmt::format("nobody has the address {}", ip));
   }

@@ -550,6 +550,40 @@ TEST(AsIfRunning, APodOfTheHostsNetworkHasItsNodesAddress) {
   }
 }
 
+TEST(AsIfRunning, HasTheControlPlanesServicesAsALabHasThem) {
+  const std::vector<IpAddress> control{*IpAddress::parse("172.30.1.1")};
+  const auto running = [&](const std::string& manifests, const std::vector<IpAddress>& where) {
+    return *as_if_running(objects_in(manifests), {.control = where});
+  };
+  const Objects cluster = running(service("web"), control);
+  const Service* pilot = find(cluster.services, "istio-system", "istio-pilot");
+  ASSERT_NE(pilot, nullptr);
+  EXPECT_THAT(pilot->cluster_ips, SizeIs(1));
+  EXPECT_NE(find(cluster.services, "fairlead-system", "fairlead-control"), nullptr);
+  EXPECT_NE(find(cluster.namespaces, "", "fairlead-system"), nullptr);
+  EXPECT_TRUE(std::any_of(
+      cluster.endpoint_slices.begin(), cluster.endpoint_slices.end(), [](const auto& slice) {
+        return slice.metadata.name_space == "istio-system" && slice.endpoints.size() == 1;
+      }));
+
+  const std::string own = R"(---
+apiVersion: v1
+kind: Service
+metadata: {name: istio-pilot, namespace: istio-system}
+spec: {ports: [{port: 1}]}
+)";
+  EXPECT_EQ(find(running(own, control).services, "istio-system", "istio-pilot")->ports[0].port, 1);
+  EXPECT_THAT(running(service("web"), {}).services, SizeIs(1));
+  const std::string foreign = R"(---
+apiVersion: v1
+kind: Node
+metadata: {name: node1}
+status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}
+)";
+  EXPECT_THAT(running(service("web") + foreign, control).services, SizeIs(1))
+      << "whose control plane is elsewhere";
+}
+
 TEST(AsIfRunning, LeavesAPodPendingThatFitsNoNode) {
   std::string far = bare_pod("far", "labels: {app: web}");
   far.replace(far.find("spec: {"), 7, "spec: {nodeSelector: {disk: fast}, ");

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "kube/control_services.h"
 #include "kube/controllers.h"
 #include "kube/services.h"
 
@@ -27,13 +28,19 @@ Node make_node(int number) {
   Node node;
   node.metadata.name = fmt::format("node{}", number);
   node.metadata.labels = {{"kubernetes.io/hostname", node.metadata.name}};
-  node.metadata.origin = {.kind = "built-in", .name = node.metadata.name};
+  node.metadata.origin = {.kind = "Node", .name = node.metadata.name};
   node.pod_cidrs = {fmt::format("10.244.{}.0/24", number),
                     fmt::format("fd00:10:244:{:x}::/64", number)};
   node.addresses = {{"InternalIP", fmt::format("172.30.0.{}", number)},
                     {"InternalIP", fmt::format("fd00:172:30::{:x}", number)},
                     {"Hostname", node.metadata.name}};
   return node;
+}
+
+// Those of a cluster that is no lab.
+bool have_addresses(const std::vector<Node>& nodes) {
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [](const Node& node) { return !node.addresses.empty(); });
 }
 
 // Brings a cluster to rest.
@@ -43,6 +50,9 @@ class Settling {
       : manifests_(manifests), settings_(settings), objects_(manifests), random_(seed) {}
 
   Result<Objects> run() {
+    if (!have_addresses(objects_.nodes) && !settings_.control.empty()) {
+      add_control_services(objects_, settings_.control);
+    }
     if (objects_.nodes.empty()) {
       for (int number = 1; number <= settings_.nodes; ++number) {
         objects_.nodes.push_back(make_node(number));

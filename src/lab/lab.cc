@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/json_text.h"
+#include "kube/control_services.h"
 #include "kube/controllers.h"
 #include "kube/inject.h"
 #include "kube/services.h"
@@ -48,27 +49,6 @@ std::string key_of(const kube::Metadata& metadata) {
   return metadata.name_space + "/" + metadata.name;
 }
 
-kube::Service control_service(const char* name_space, const char* name) {
-  kube::Service service;
-  service.metadata = {.name_space = name_space,
-                      .name = name,
-                      .origin = {.kind = "built-in", .name_space = name_space, .name = name}};
-  service.ports = {{.name = "http-legacy-discovery", .port = 8080},
-                   {.name = "grpc-xds", .port = 15010}};
-  return service;
-}
-
-kube::Endpoints control_endpoints(const kube::Service& service) {
-  kube::Endpoints endpoints;
-  endpoints.metadata = service.metadata;
-  kube::EndpointSubset& subset = endpoints.subsets.emplace_back();
-  for (const IpAddress& ip : control_addresses().all()) subset.addresses.push_back({.ip = ip});
-  for (const kube::ServicePort& port : service.ports) {
-    subset.ports.push_back({.name = port.name, .port = port.port});
-  }
-  return endpoints;
-}
-
 std::string name_of_node(int number) {
   return fmt::format("node{}", number);
 }
@@ -78,22 +58,6 @@ bool is_name_of_node(const std::string& name, int nodes) {
     if (name == name_of_node(number)) return true;
   }
   return false;
-}
-
-// The control plane as services, under our name and under the one that Istio 0.7.1 gave it; what
-// the manifests say of the same names comes first.
-void add_control_services(kube::Objects& manifests) {
-  for (const auto& [name_space, name] : {std::pair{"fairlead-system", "fairlead-control"},
-                                         std::pair{"istio-system", "istio-pilot"}}) {
-    if (kube::find(manifests.services, name_space, name) != nullptr) continue;
-    const kube::Service service = control_service(name_space, name);
-    manifests.endpoints.push_back(control_endpoints(service));
-    manifests.services.push_back(service);
-    if (kube::find(manifests.namespaces, "", name_space) == nullptr) {
-      manifests.namespaces.emplace_back().metadata = {.name = name_space,
-                                                      .origin = service.metadata.origin};
-    }
-  }
 }
 
 kube::InjectSettings injection_of(const Options& options) {
@@ -291,7 +255,7 @@ Result<> Lab::build() {
   }
   Result<kube::Reading> reading = read_manifests(folders_and_files());
   if (!reading) return std::move(reading).fault();
-  if (options_.mesh) add_control_services(reading->objects);
+  if (options_.mesh) kube::add_control_services(reading->objects, control_addresses().all());
   if (Result<> sound = check(reading->objects); !sound) return sound;
   take(std::move(*reading));
   if (Result<> built = build_machines(); !built) return built;
@@ -876,7 +840,9 @@ std::vector<std::string> Lab::to_watch() const {
 
 Result<> Lab::reread() {
   Result<kube::Reading> reading = read_manifests(folders_and_files());
-  if (reading && options_.mesh) add_control_services(reading->objects);
+  if (reading && options_.mesh) {
+    kube::add_control_services(reading->objects, control_addresses().all());
+  }
   Result<> sound = reading ? check(reading->objects) : reading.fault();
   broken_ = sound ? "" : sound.fault().describe();
   if (!sound) return sound;

@@ -19,6 +19,7 @@ constexpr Kind kinds[] = {
     {"ReplicaSet", "replicasets", "rs"},
     {"Service", "services", "svc"},
     {"VM", "vms", "vm"},
+    {"Node", "nodes", "node"},
 };
 
 // Empty when the word is none.

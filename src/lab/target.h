@@ -18,7 +18,8 @@ struct Target {
 
 [[nodiscard]] Target target_of(std::string_view text);
 // Kinds as kubectl's users write them: deploy, deployment, deployments, deployment.apps, sts, ds,
-// rs, po, svc, and vm. Any other word before the name is its namespace, the last if there are more.
+// rs, po, svc, and vm and node. Any other word before the name is its namespace, the last if there
+// are more.
 
 [[nodiscard]] bool is_meant(const Target& target, const kube::Metadata& object,
                             std::string_view kind);

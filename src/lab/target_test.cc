@@ -15,6 +15,7 @@ TEST(Target, IsReadAsKubectlsUsersWriteIt) {
   }
   EXPECT_EQ(target_of("po/web-1").kind + target_of("sts/db").kind + target_of("svc/web").kind,
             "PodStatefulSetService");
+  EXPECT_EQ(target_of("vm/stock").kind + target_of("node/node1").kind, "VMNode");
   EXPECT_EQ(target_of("shop/deploy/web"),
             (Target{.name_space = "shop", .kind = "Deployment", .name = "web"}));
   EXPECT_EQ(target_of("deploy/shop/web"), target_of("shop/deploy/web"));

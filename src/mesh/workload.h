@@ -22,12 +22,18 @@ struct ContainerPort {
   bool operator==(const ContainerPort&) const = default;
 };
 
+// A Deployment, a StatefulSet, … that keeps pods.
+struct Owner {
+  std::string kind;
+  std::string name;
+  bool operator==(const Owner&) const = default;
+};
+
 struct Workload {
   WorkloadKind kind = WorkloadKind::pod;
   std::string name_space;
-  std::string name;  // the pod's own name, or the VM's
-  std::string
-      owner;  // "productpage-v1": the Deployment (or other controller) behind it; else its name
+  std::string name;                  // the pod's own name, or the VM's
+  std::vector<Owner> owners;         // the nearest first: ReplicaSet web-5d8f6, Deployment web
   std::vector<IpAddress> addresses;  // at most one a family
   std::string host_name;             // its own, in its hosts file; empty: as `name`
   std::string node;                  // empty for a VM

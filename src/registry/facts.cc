@@ -242,7 +242,7 @@ mesh::Workload workload_of(const kube::Pod& pod, const kube::Objects& objects) {
   mesh::Workload made{.kind = mesh::WorkloadKind::pod,
                       .name_space = pod.metadata.name_space,
                       .name = pod.metadata.name,
-                      .owner = owner_of(pod, objects),
+                      .owners = owners_of(pod, objects),
                       .addresses = pod.status.pod_ips,
                       .host_name = pod.spec.hostname,
                       .node = pod.spec.node_name,
@@ -305,7 +305,6 @@ void Maker::add_virtual_machines() {
         .kind = mesh::WorkloadKind::vm,
         .name_space = entry.metadata.name_space,
         .name = entry.metadata.name,
-        .owner = entry.metadata.name,
         .addresses = {*address},
         .service_account = entry.spec.service_account,
         .labels = labels_of(entry),
@@ -798,19 +797,24 @@ mesh::Protocol protocol_of(kube::Protocol transport, std::string_view port_name,
   return protocol_named(prefix).value_or(mesh::Protocol::undeclared);
 }
 
-std::string owner_of(const kube::Pod& pod, const kube::Objects& objects) {
+std::vector<mesh::Owner> owners_of(const kube::Pod& pod, const kube::Objects& objects) {
   const kube::OwnerReference* controller = kube::controller_of(pod.metadata);
-  if (!controller) return pod.metadata.name;
-  if (controller->kind != "ReplicaSet") return controller->name;
+  if (!controller) return {};
+  std::vector<mesh::Owner> owners{{.kind = controller->kind, .name = controller->name}};
+  if (controller->kind != "ReplicaSet") return owners;
   const kube::ReplicaSet* set =
       kube::find(objects.replica_sets, pod.metadata.name_space, controller->name);
-  const kube::OwnerReference* above = set ? kube::controller_of(set->metadata) : nullptr;
-  if (above) return above->name;
+  if (const kube::OwnerReference* above = set ? kube::controller_of(set->metadata) : nullptr) {
+    owners.push_back({.kind = above->kind, .name = above->name});
+    return owners;
+  }
   // The ReplicaSet is not at hand: a Deployment names it NAME-HASH and puts HASH on its pods.
   const std::string hash = find_or_empty(pod.metadata.labels, kube::template_hash_label);
   const std::string ending = '-' + hash;
-  if (hash.empty() || !controller->name.ends_with(ending)) return controller->name;
-  return controller->name.substr(0, controller->name.size() - ending.size());
+  if (hash.empty() || !controller->name.ends_with(ending)) return owners;
+  owners.push_back({.kind = "Deployment",
+                    .name = controller->name.substr(0, controller->name.size() - ending.size())});
+  return owners;
 }
 
 mesh::Sidecar sidecar_of(const kube::Pod& pod) {

@@ -35,9 +35,9 @@ struct Changes {
 // Istio's rules: appProtocol, else the port's name up to its first dash ("http-web"), whatever the
 // case. Anything else declares nothing.
 
-[[nodiscard]] std::string owner_of(const kube::Pod& pod, const kube::Objects& objects);
-// "productpage-v1": the Deployment behind a ReplicaSet's pod, else the controller's own name, else
-// the pod's.
+[[nodiscard]] std::vector<mesh::Owner> owners_of(const kube::Pod& pod,
+                                                 const kube::Objects& objects);
+// Its controller, then the Deployment behind that when it is a ReplicaSet.
 
 [[nodiscard]] mesh::Sidecar sidecar_of(const kube::Pod& pod);
 

@@ -199,11 +199,13 @@ status:
   podIPs: [{ip: 10.244.1.5}, {ip: "fd00:10:244:1::5"}]
 )";
 
-TEST(Facts, APodKnowsItsOwnerSidecarAndCapture) {
+using Owners = std::vector<mesh::Owner>;
+
+TEST(Facts, APodKnowsItsOwnersSidecarAndCapture) {
   const mesh::World world = world_from(std::string(service) + pods);
   ASSERT_EQ(world.workloads.size(), 1U);
   const mesh::Workload& pod = world.workloads[0];
-  EXPECT_EQ(pod.owner, "reviews-v1");
+  EXPECT_EQ(pod.owners, (Owners{{"ReplicaSet", "reviews-v1-5d8f6"}, {"Deployment", "reviews-v1"}}));
   EXPECT_EQ(pod.sidecar, mesh::Sidecar::fairlead);
   EXPECT_EQ(pod.capture.at("excludeOutboundPorts"), "3306");
   EXPECT_EQ(pod.addresses.size(), 2U);
@@ -224,7 +226,7 @@ TEST(Facts, APodThatHasEndedIsKeptApart) {
     EXPECT_TRUE(world.workloads.empty());
     ASSERT_EQ(world.ended.size(), 1U);
     EXPECT_EQ(world.ended[0].ended, phase);
-    EXPECT_EQ(world.ended[0].owner, "reviews-v1");
+    EXPECT_EQ(world.ended[0].owners.back().name, "reviews-v1");
     EXPECT_EQ(world.ended[0].addresses.size(), 2U);
   }
 }
@@ -232,11 +234,12 @@ TEST(Facts, APodThatHasEndedIsKeptApart) {
 TEST(Facts, AnOwnerIsFoundWithoutItsReplicaSet) {
   kube::Objects objects = objects_from(std::string(service) + pods);
   objects.replica_sets.clear();
-  EXPECT_EQ(owner_of(objects.pods[0], objects), "reviews-v1");
+  const mesh::Owner set{"ReplicaSet", "reviews-v1-5d8f6"};
+  EXPECT_EQ(owners_of(objects.pods[0], objects), (Owners{set, {"Deployment", "reviews-v1"}}));
   objects.pods[0].metadata.labels.clear();
-  EXPECT_EQ(owner_of(objects.pods[0], objects), "reviews-v1-5d8f6");
+  EXPECT_EQ(owners_of(objects.pods[0], objects), Owners{set});
   objects.pods[0].metadata.owners.clear();
-  EXPECT_EQ(owner_of(objects.pods[0], objects), "reviews-v1-5d8f6-abcde");
+  EXPECT_EQ(owners_of(objects.pods[0], objects), Owners{});
 }
 
 TEST(Facts, AnEndpointKnowsThePodBehindIt) {

@@ -42,7 +42,7 @@ TEST(Running, ManifestsBecomeAWorldAsIfAllOfThemRan) {
   EXPECT_EQ((*world)->nodes.size(), 2U);
   ASSERT_EQ((*world)->workloads.size(), 2U);
   for (const mesh::Workload& pod : (*world)->workloads) {
-    EXPECT_EQ(pod.owner, "reviews-v1");
+    EXPECT_EQ(pod.owners.back().name, "reviews-v1");
     EXPECT_TRUE(pod.ready);
     EXPECT_EQ(pod.sidecar, mesh::Sidecar::fairlead);
     EXPECT_FALSE(pod.addresses.empty());

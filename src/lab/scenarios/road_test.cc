@@ -208,15 +208,15 @@ TEST_P(Road, SaysWhatDiffersWhenAProxySpeaksAnOlderWorld) {
   EXPECT_TRUE(lab.wait_for({"curl", "-sS", "http://web/"}, "client", "\"service\":\"other\""));
 }
 
-// Stage and sentence of each hop that all requests have in common.
-std::vector<std::string> hops_in(const std::string& text) {
+// What becomes of it, and stage and sentence of each hop that all requests have in common.
+std::vector<std::string> told_in(const std::string& text) {
   const nlohmann::json path = nlohmann::json::parse(text, nullptr, false);
-  std::vector<std::string> hops;
-  if (!path.is_object()) return hops;
+  if (!path.is_object()) return {};
+  std::vector<std::string> told{path.value("cause", "")};
   for (const nlohmann::json& hop : path.value("hops", nlohmann::json::array())) {
-    hops.push_back(hop.value("stage", "") + ": " + hop.value("says", ""));
+    told.push_back(hop.value("stage", "") + ": " + hop.value("says", ""));
   }
-  return hops;
+  return told;
 }
 
 // The random ends of pods' names differ, everything else is the same.
@@ -225,20 +225,33 @@ std::string without_pod_names(const std::string& text) {
 }
 
 TEST_P(Road, FromManifestsAloneItIsThePredictionOfTheLab) {
+  const Words urls{"http://near/",
+                   "http://istio-pilot.istio-system:8080/",
+                   "tcp://fairlead-control.fairlead-system:15010",
+                   "tcp://172.30.1.1:9",
+                   "tcp://10.96.0.1:443",
+                   "tcp://10.96.0.10:53",
+                   "tcp://172.30.0.2:22",
+                   "tcp://192.0.2.1:80",
+                   "tcp://[2001:db8::1]:80",
+                   "http://nobody.istio-system/"};
   ASSERT_TRUE(lab.up(two_nodes(), {"--inject", "all"})) << lab.said();
-  const Ran running = lab.path("client", "http://near/", {"--json"});
-  EXPECT_EQ(running.status, 0) << running.error;
+  const auto told = [&](const std::string& url, const Words& flags) {
+    Words words{"path", "client", url, "--json"};
+    words.insert(words.end(), flags.begin(), flags.end());
+    return told_in(without_pod_names(lab.run(words).out));
+  };
+  std::vector<std::vector<std::string>> running;
+  for (const std::string& url : urls) running.push_back(told(url, {"--name", lab.name()}));
+  EXPECT_GT(running.front().size(), 5U);
   // The same by the manifests' own word for sidecars, without a lab.
   lab.write_manifest(
       "apiVersion: v1\nkind: Namespace\nmetadata: {name: default, labels: "
       "{istio-injection: enabled}}\n" +
       two_nodes());
-  const Ran alone =
-      lab.run({"path", "client", "http://near/", "--files", lab.manifest_path(), "--json"});
-  EXPECT_EQ(alone.status, 0) << alone.error;
-  const std::vector<std::string> hops = hops_in(without_pod_names(running.out));
-  EXPECT_GT(hops.size(), 5U) << running.out;
-  EXPECT_EQ(hops_in(without_pod_names(alone.out)), hops);
+  for (std::size_t i = 0; i < urls.size(); ++i) {
+    EXPECT_EQ(told(urls[i], {"--files", lab.manifest_path()}), running[i]) << urls[i];
+  }
 }
 
 TEST_P(Road, IsPredictedAndWitnessedWhileTheCallersAppDoesNotRun) {
