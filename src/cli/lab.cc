@@ -211,6 +211,7 @@ int status(const Wishes& wishes) {
 // A lab lives in the folder where it was brought up, which may be another one than this.
 std::vector<std::string> absolute(const std::vector<std::string>& paths) {
   std::vector<std::string> all;
+  all.reserve(paths.size());
   std::error_code error;
   for (const std::string& path : paths) all.push_back(std::filesystem::absolute(path, error));
   return all;
