@@ -109,11 +109,6 @@ bool FileWatch::add(const std::string& path) {
   return true;
 }
 
-void FileWatch::set(std::vector<std::string> paths) {
-  paths_ = std::move(paths);
-  watch_paths();
-}
-
 // All anew: a folder may be another one of the same name, and has its number wherever it went.
 void FileWatch::watch_paths() {
   Folders wanted;

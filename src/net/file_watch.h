@@ -25,9 +25,6 @@ class FileWatch final : private Source {
   // folder (its direct entries). Links are followed, all on the way and those to files in a folder:
   // it is seen when one of them leads elsewhere, or a folder above becomes another one. What does
   // not exist yet is waited for, from its nearest folder that does. False: it was added before.
-  void set(std::vector<std::string> paths);
-  // Those and no others.
-
   [[nodiscard]] Task<Result<>> changed(Duration settle = std::chrono::milliseconds(20),
                                        Duration longest = Duration::max());
   // Until something may have changed since the last call, and nothing more has come for `settle`
