@@ -185,6 +185,23 @@ Result<> bind_entry(const fs::directory_entry& entry, const std::string& target)
   return mount_at(entry.path().c_str(), target, nullptr, MS_BIND | MS_REC);
 }
 
+Result<> keep_program(const std::string& source, const std::string& target) {
+  const Descriptor file(::open(target.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
+  if (!file.valid()) return from_errno(errno, "making " + target);
+  return mount_at(source.c_str(), target, nullptr, MS_BIND);
+}
+
+// Their folder can be bound further, also when a file in it has lost its path: the file itself
+// could not.
+Result<> keep_programs(const std::string& folder, const std::string& envoy) {
+  std::error_code error;
+  // By its path: the link itself leads into the mount namespace that this process came from.
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  if (error) return from_errno(error.value(), "finding this program's own file");
+  if (Result<> kept = keep_program(self, folder + "/fairlead"); !kept) return kept;
+  return envoy.empty() ? done() : keep_program(envoy, folder + "/envoy");
+}
+
 }  // namespace
 
 SubordinateRange find_range(const std::string& text, const std::string& user, std::uint32_t uid) {
@@ -273,7 +290,7 @@ Result<> open_up(const std::string& folder, std::span<const std::string> left_ou
 }
 
 Result<> settle_inside(const std::string& host_name, const std::string& state_base,
-                       const std::string& work_folder) {
+                       const std::string& work_folder, const std::string& envoy) {
   ::sethostname(host_name.c_str(), host_name.size());
   if (Result<> made = mount_at("none", "/", nullptr, MS_REC | MS_PRIVATE); !made) return made;
   if (Result<> made = mount_at("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC); !made) {
@@ -284,15 +301,11 @@ Result<> settle_inside(const std::string& host_name, const std::string& state_ba
   if (::access(state_base.c_str(), W_OK) != 0) return from_errno(errno, "keeping " + state_base);
   if (::mkdir("/run/netns", 0755) != 0) return from_errno(errno, "making /run/netns");
   std::error_code error;
-  fs::create_directories(work_folder + "/root", error);
-  if (error) return from_errno(error.value(), "making " + work_folder);
-  const std::string program = work_folder + "/fairlead";
-  const Descriptor file(::open(program.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
-  if (!file.valid()) return from_errno(errno, "making " + program);
-  // By its path: the link itself leads into the mount namespace that this process came from.
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (error) return from_errno(error.value(), "finding this program's own file");
-  if (Result<> bound = mount_at(self.c_str(), program, nullptr, MS_BIND); !bound) return bound;
+  for (const char* folder : {"/root", "/bin"}) {
+    fs::create_directories(work_folder + folder, error);
+    if (error) return from_errno(error.value(), "making " + work_folder);
+  }
+  if (Result<> kept = keep_programs(work_folder + "/bin", envoy); !kept) return kept;
   return prepare_here(true);
 }
 

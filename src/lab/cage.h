@@ -26,12 +26,13 @@ struct Cage {
 // cause and the way out; missing when newuidmap is not there.
 
 [[nodiscard]] Result<> settle_inside(const std::string& host_name, const std::string& state_base,
-                                     const std::string& work_folder);
+                                     const std::string& work_folder, const std::string& envoy);
 // For that first process: mounts of its own with a /proc of its own, a /run that holds what the
 // host's does but is its own, with `state_base` visible as before, lo up, forwarding.
-// `work_folder`, in /run, is made, with an empty folder "root" and this very program as "fairlead"
-// in it: a mount of the lab's own, for containers cannot bind what their mount namespace does not
-// know.
+// `work_folder`, in /run, is made, with two folders in it: "root", empty, and "bin", which holds
+// this very program as "fairlead" and that of the path `envoy`, if there is one, as "envoy". They
+// are mounts of the lab's own: containers cannot bind what their mount namespace does not know. So
+// they stay what they are when other files take their paths.
 
 [[nodiscard]] Result<> open_up(const std::string& folder, std::span<const std::string> left_out);
 // Lays a writable folder in memory over `folder` with all that was in it bound to its old name,

@@ -194,10 +194,9 @@ Lab::Lab(net::Loop& loop, Children& children, Options options, Places places,
       options_(std::move(options)),
       places_(std::move(places)),
       tell_(std::move(tell)),
-      surroundings_{
-          loop_, children_, places_, images_, manifests_, options_.envoy, [this](std::string line) {
-            if (told_.insert(line).second) tell_(std::move(line));
-          }} {}
+      surroundings_{loop_, children_, places_, images_, manifests_, [this](std::string line) {
+                      if (told_.insert(line).second) tell_(std::move(line));
+                    }} {}
 
 Lab::~Lab() = default;
 

@@ -546,7 +546,7 @@ std::string PodRunner::bootstrap() const {
 
 Root PodRunner::root_of(const kube::Container& container) const {
   Root root{.scratch = std::string(work_folder) + "/root",
-            .program = std::string(work_folder) + "/fairlead"};
+            .programs = std::string(work_folder) + "/bin"};
   const char* resolver = was_proxy(container) ? "/resolv.proxy" : "/resolv.conf";
   root.binds = {{.source = folder() + resolver, .target = "/etc/resolv.conf"},
                 {.source = folder() + "/hosts", .target = "/etc/hosts"},
@@ -554,12 +554,6 @@ Root PodRunner::root_of(const kube::Container& container) const {
   if (was_proxy(container)) {
     root.binds.push_back({.source = folder() + "/proxy",
                           .target = fs::path(proxy_bootstrap).parent_path().string()});
-    // Brought along, as the proxy's user may not reach it where it is.
-    if (!surroundings_.envoy.empty()) {
-      root.binds.push_back({.source = surroundings_.envoy,
-                            .target = std::string(program_folder) + "/envoy",
-                            .read_only = true});
-    }
   }
   for (Bind& bind : binds_of(folder() + "/volumes", pod_, container)) {
     root.binds.push_back(std::move(bind));

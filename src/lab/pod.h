@@ -34,7 +34,6 @@ struct Surroundings {
   const Places& places;
   const Images& images;
   const kube::Objects& objects;           // the manifests: config maps, secrets
-  const std::string& envoy;               // the program for proxies; empty: whatever PATH has
   std::function<void(std::string)> tell;  // a line for people
 };
 

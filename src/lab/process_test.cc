@@ -26,13 +26,13 @@ class ProcessTest : public ::testing::Test {
   void TearDown() override { std::filesystem::remove(scratch_); }
 
   Launched run(std::vector<std::string> words, int output = -1, const std::string& folder = "/") {
-    const std::string self = std::filesystem::read_symlink("/proc/self/exe");
-    Result<Launched> launched =
-        launch({.root = Root{.scratch = scratch_, .program = self, .working_directory = folder},
-                .host_name = "here",
-                .words = std::move(words),
-                .working_directory = folder,
-                .streams = {-1, output, -1}});
+    Result<Launched> launched = launch({.root = Root{.scratch = scratch_,
+                                                     .programs = self_.parent_path(),
+                                                     .working_directory = folder},
+                                        .host_name = "here",
+                                        .words = std::move(words),
+                                        .working_directory = folder,
+                                        .streams = {-1, output, -1}});
     EXPECT_TRUE(launched.ok());
     return std::move(*launched);
   }
@@ -44,6 +44,7 @@ class ProcessTest : public ::testing::Test {
   }
 
   std::string scratch_;
+  std::filesystem::path self_ = std::filesystem::read_symlink("/proc/self/exe");
 };
 
 // Dead, or about to be buried by whoever inherited it.
@@ -119,11 +120,12 @@ TEST_F(ProcessTest, AWorkingDirectoryThatIsNotThereIsMadeInItsOwnRoot) {
 }
 
 TEST_F(ProcessTest, TheHostsFilesAreReadOnlyAndTmpIsItsOwn) {
+  const std::string program = "/run/fairlead/bin/" + self_.filename().string();
   const Launched launched =
       run({"sh", "-c",
            "test ! -w /usr && test -w /tmp && touch /tmp/x /var/log/y && "
-           "test \"$(ls -A /tmp)\" = x && test -x /run/fairlead/bin/fairlead && "
-           "test \"$(uname -n)\" = here"});
+           "test \"$(ls -A /tmp)\" = x && test -x " +
+               program + " && test ! -w " + program + " && test \"$(uname -n)\" = here"});
   EXPECT_EQ(wait(launched.pid), 0);
 }
 

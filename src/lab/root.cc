@@ -179,9 +179,8 @@ Result<> change_root(const Root& root) {
   }
   if (Result<> bound = bind_host(top); !bound) return bound;
   if (Result<> made = make_own_folders(top); !made) return made;
-  Result<std::string> program = make_place(top, std::string(program_folder) + "/fairlead", true);
-  if (!program) return std::move(program).fault();
-  if (Result<> bound = bind_mount(root.program, *program, 0); !bound) return bound;
+  const Bind programs{.source = root.programs, .target = program_folder, .read_only = true};
+  if (Result<> bound = bind_all(top, {programs}); !bound) return bound;
   if (Result<> bound = bind_all(top, root.binds); !bound) return bound;
   // As a container runtime does. What cannot be made fails when it is entered.
   static_cast<void>(make_place(top, root.working_directory, false).ok());

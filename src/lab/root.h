@@ -11,8 +11,8 @@
 namespace fairlead::lab {
 
 inline constexpr const char* program_folder = "/run/fairlead/bin";
-// In every container: holds this very program under the name fairlead, for whoever runs as a user
-// that could not reach it where it is.
+// In every container: holds this very program under the name fairlead, and the real Envoy if there
+// is one, for whoever runs as a user that could not reach them where they are.
 
 struct Bind {
   std::string source;  // on the lab's side
@@ -21,8 +21,8 @@ struct Bind {
 };
 
 struct Root {
-  std::string scratch;  // an empty folder of the lab to build in; may be shared
-  std::string program;  // where the lab keeps this very program
+  std::string scratch;   // an empty folder of the lab to build in; may be shared
+  std::string programs;  // the folder where the lab keeps them
   std::vector<Bind> binds;
   std::string working_directory = "/";  // made when it is not there
 };

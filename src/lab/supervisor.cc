@@ -244,7 +244,8 @@ int run_inside(int channel, int options_descriptor, const std::string& state_bas
   Places places{.base = state_base, .name = options->name};
   settle_streams(places);
   log::set_source("lab");
-  if (Result<> settled = settle_inside("fairlead-" + options->name, state_base, work_folder);
+  if (Result<> settled = settle_inside("fairlead-" + options->name, state_base, work_folder,
+                                       options->envoy);
       !settled) {
     return fail(settled.fault());
   }

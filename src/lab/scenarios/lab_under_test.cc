@@ -29,7 +29,7 @@ constexpr const char* test_user = "fairlead-test";
 constexpr int most_load = 80;  // seconds
 
 // The program where an ordinary user can reach it.
-const std::string& program() {
+const std::string& program_of_all() {
   static const std::string copy = [] {
     const std::string folder = fmt::format("/tmp/fairlead-scenarios-{}", ::getpid());
     fs::create_directories(folder);
@@ -235,7 +235,10 @@ bool comes_about(const std::function<bool()>& holds) {
 // ── a lab ───────────────────────────────────────────────────────────────────────────────────────
 
 LabUnderTest::LabUnderTest(Who who)
-    : who_(who), name_(fresh_name()), folder_("/tmp/fairlead-scenario-" + name_) {
+    : who_(who),
+      name_(fresh_name()),
+      folder_("/tmp/fairlead-scenario-" + name_),
+      program_(program_of_all()) {
   fs::create_directories(folder_);
   fs::permissions(folder_, fs::perms(0755));
   if (who_ == Who::root || ::geteuid() != 0) return;
@@ -258,6 +261,13 @@ void LabUnderTest::write_manifest(const std::string& manifest) const {
   fs::rename(next, manifest_path());
 }
 
+void LabUnderTest::renew_program() {
+  program_ = folder_ + "/fairlead";
+  const std::string next = program_ + ".next";
+  fs::copy_file(program_of_all(), next);
+  fs::rename(next, program_);
+}
+
 Ran LabUnderTest::try_up(const std::string& manifest, const Words& flags) {
   write_manifest(manifest);
   Words words{"up", "--name", name_, "-d"};
@@ -274,19 +284,19 @@ bool LabUnderTest::up(const std::string& manifest, const Words& flags) {
 }
 
 Ran LabUnderTest::run(const Words& words, const std::string& input) const {
-  Words all{program()};
+  Words all{program_};
   all.insert(all.end(), words.begin(), words.end());
   return execute(as(who_, all), input);
 }
 
 Ran LabUnderTest::run_with(const std::string& variable, const Words& words) const {
-  Words all{"env", variable, program()};
+  Words all{"env", variable, program_};
   all.insert(all.end(), words.begin(), words.end());
   return execute(as(who_, all), "");
 }
 
 std::unique_ptr<Beside> LabUnderTest::start(const Words& words, bool terminal) const {
-  Words all{program()};
+  Words all{program_};
   all.insert(all.end(), words.begin(), words.end());
   return std::make_unique<Beside>(as(who_, all), terminal);
 }

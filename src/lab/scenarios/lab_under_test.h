@@ -80,6 +80,10 @@ class LabUnderTest {
   void write_manifest(const std::string& manifest) const;
   // Live: the lab watches the file.
 
+  void renew_program();
+  // From now on it is run from a new copy of the program, which takes the path of the one before as
+  // a linker does it.
+
   [[nodiscard]] Ran run(const Words& words, const std::string& input = "") const;
   // `fairlead WORDS`, as this user.
   [[nodiscard]] Ran run_with(const std::string& variable, const Words& words) const;
@@ -114,6 +118,7 @@ class LabUnderTest {
   Who who_;
   std::string name_;
   std::string folder_;
+  std::string program_;
   std::string said_;
 };
 

@@ -201,6 +201,23 @@ std::string plain_pod(const std::string& name, const std::string& app) {
          "}}\nspec: {containers: [{name: app, image: x, ports: [{containerPort: 9080}]}]}\n";
 }
 
+// As when it is built again while the lab runs.
+TEST_P(Pods, StartAlsoWhenTheProgramOfTheirLabWasReplaced) {
+  lab.renew_program();
+  ASSERT_TRUE(lab.up(deployment("web", 1), {"--inject", "all"})) << lab.said();
+  lab.renew_program();
+  const Ran restarted = lab.lab("restart", {"deploy/web"});
+  EXPECT_EQ(restarted.status, 0) << restarted.error;
+  EXPECT_EQ(lab.lab("kill", {"web", "-c", "istio-proxy"}).status, 0);
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) {
+    return now["missing"] == "" && now["pods"].dump().find("\"restarts\":1") != std::string::npos;
+  })) << lab.lab("status").out;
+  const Ran inside = lab.exec("web", {"fairlead", "version"});
+  EXPECT_THAT(inside.out, HasSubstr("fairlead ")) << inside.error;
+  EXPECT_NE(lab.exec("web", {"touch", "/run/fairlead/bin/more"}).status, 0)
+      << "all pods have the folder in common";
+}
+
 TEST_P(Pods, WhoseNameIsTakenWaitAndSaySo) {
   const std::string vm =
       "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: stock, "
