@@ -55,7 +55,7 @@ class Talk {
     note_request(message);
     auto answers = server.received(message);
     ASSERT_TRUE(answers.ok()) << answers.fault().describe();
-    answer(std::move(*answers));
+    answer(*answers);
   }
   void step_down() {
     const std::string message = std::move(down.front());
