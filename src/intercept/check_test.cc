@@ -141,7 +141,7 @@ constexpr char v4_alone[] = "ip fairlead-capture";
 
 // By which the kernel knows the rule of the chain outbound that has this comment.
 std::string handle_of(nft::Kernel& kernel, const std::string& table, const std::string& comment) {
-  const std::string listed = *kernel.ask("list chain " + table + " outbound", true);
+  const std::string listed = *kernel.ask("list chain " + table + " outbound", nft::Kernel::Form::json);
   const std::string before = "\"handle\": ";
   const std::size_t rule = listed.find("\"comment\": \"" + comment);
   const std::size_t handle = listed.rfind(before, rule);

@@ -40,8 +40,25 @@ struct Kernel::Context {
 
 namespace {
 
-constexpr unsigned int output_json = 1U << 4;       // NFT_CTX_OUTPUT_JSON
-constexpr unsigned int numeric_priority = 1U << 8;  // NFT_CTX_OUTPUT_NUMERIC_PRIO
+// NFT_CTX_OUTPUT_...
+constexpr unsigned int output_handles = 1U << 3;
+constexpr unsigned int output_json = 1U << 4;
+constexpr unsigned int numeric_priority = 1U << 8;
+constexpr unsigned int output_terse = 1U << 11;
+
+unsigned int flags_of(Kernel::Form form) {
+  switch (form) {
+    case Kernel::Form::text:
+      return 0;
+    case Kernel::Form::heads:
+      return output_terse;
+    case Kernel::Form::handles:
+      return output_handles;
+    case Kernel::Form::json:
+      return output_json;
+  }
+  return 0;
+}
 
 bool contains(const std::string& text, const char* part) {
   return text.find(part) != std::string::npos;
@@ -142,9 +159,9 @@ Result<> Kernel::rehearse(const Transaction& transaction) {
   return fault_from(context_->error());
 }
 
-Result<std::string> Kernel::ask(const std::string& command, bool json) {
+Result<std::string> Kernel::ask(const std::string& command, Form form) {
   const Library& library = *context_->library;
-  library.set_output_flags(context_->context, numeric_priority | (json ? output_json : 0));
+  library.set_output_flags(context_->context, numeric_priority | flags_of(form));
   const int status = context_->run(command);
   const char* output = library.output(context_->context);
   if (status != 0) return fault_from(context_->error());

@@ -2,6 +2,7 @@
 // writes rules needs the library. With read.h the only part of this room that does anything.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -30,7 +31,13 @@ class Kernel {
   Result<> rehearse(const Transaction& transaction);
   // Whether the kernel would take it. Changes nothing.
 
-  Result<std::string> ask(const std::string& command, bool json = false);
+  enum class Form : std::uint8_t {
+    text,
+    heads,    // text without the elements of sets and maps, which then are not even asked for
+    handles,  // text, after each part "# handle " and the number by which the kernel knows it
+    json,
+  };
+  Result<std::string> ask(const std::string& command, Form form = Form::text);
   // "list table inet fairlead-capture" and the like; what nft prints.
 
  private:

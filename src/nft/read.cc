@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "base/json_text.h"
+#include "base/split.h"
 #include "nft/render.h"
 
 namespace fairlead::nft {
@@ -79,13 +81,12 @@ std::vector<Reading> read_counters(const Json& listing) {
 
 // ── from nft's JSON to values ───────────────────────────────────────────────────────────────────
 
-// Thrown and caught within this file: a deep descent with one way out.
-struct Strange {
-  std::string what;
-};
+// Thrown and caught within this file: a deep descent with one way out. For what this room has no
+// word for.
+struct Strange {};
 
-[[noreturn]] void refuse(const Json& strange) {
-  throw Strange{json_text(strange)};
+[[noreturn]] void refuse() {
+  throw Strange();
 }
 
 std::vector<std::string> words_of(const Json& one_or_many) {
@@ -102,7 +103,7 @@ std::vector<std::string> words_of(const Json& one_or_many) {
 
 IpAddress address_of(const Json& text) {
   Result<IpAddress> address = IpAddress::parse(text.get<std::string>());
-  if (!address) refuse(text);
+  if (!address) refuse();
   return *address;
 }
 
@@ -111,7 +112,7 @@ Value value_of(const Json& value) {
   if (value.is_string() && value == "tcp") return tcp;
   if (value.is_string() && value == "udp") return udp;
   if (value.is_string()) return address_of(value);
-  if (!value.is_object() || !value.contains("prefix")) refuse(value);
+  if (!value.is_object() || !value.contains("prefix")) refuse();
   const Json& prefix = value["prefix"];
   return Prefix{.address = address_of(prefix.at("addr")), .length = prefix.at("len").get<int>()};
 }
@@ -161,12 +162,13 @@ void read_field(const Json& said, Key& key) {
   } else if (said.contains("meta")) {
     name = "meta " + text_of(said["meta"], "key");
   } else if (said.contains("numgen")) {
+    if (text_of(said["numgen"], "mode") != "random") refuse();
     key.slots = said["numgen"].at("mod").get<std::uint32_t>();
     key.fields.push_back(Field::slot);
     return;
   }
   const auto found = known.find(name);
-  if (found == known.end()) refuse(said);
+  if (found == known.end()) refuse();
   key.fields.push_back(found->second);
 }
 
@@ -204,7 +206,7 @@ std::vector<Field> fields_of(const Json& types) {
   }
   for (const std::string& word : words_of(types)) {
     const auto found = known.find(word);
-    if (found == known.end()) refuse(types);
+    if (found == known.end()) refuse();
     fields.push_back(found->second);
   }
   return fields;
@@ -219,8 +221,9 @@ Expression match_of(const Json& match) {
   const Json& left = match.at("left");
   const Json& right = match.at("right");
   const bool negated = match.at("op") == "!=";
+  if (!negated && match["op"] != "==") refuse();
   if (left.contains("fib")) {
-    if (right != "local") refuse(match);
+    if (right != "local") refuse();
     return LocalDestination{.negated = negated};
   }
   const std::string meta = left.contains("meta") ? text_of(left["meta"], "key") : "";
@@ -252,7 +255,7 @@ Expression expression_of(const Json& said) {
   }
   if (said.contains("masquerade")) return Masquerade{};
   if (said.contains("reject")) {
-    if (text_of(said["reject"], "type") != "tcp reset") refuse(said);
+    if (text_of(said["reject"], "type") != "tcp reset") refuse();
     return RejectWithReset{};
   }
   if (said.contains("mangle")) {
@@ -269,7 +272,7 @@ Expression expression_of(const Json& said) {
     return Dnat{
         .key = std::move(key.fields), .map = name_behind(map.at("data")), .slots = key.slots};
   }
-  refuse(said);
+  refuse();
 }
 
 Rule rule_of(const Json& said) {
@@ -293,7 +296,7 @@ Chain chain_of(const Json& said) {
   }
   const std::string type = text_of(said, "type");
   if (!known || (type != "nat" && type != "filter") || text_of(said, "policy") != "accept") {
-    refuse(said);
+    refuse();
   }
   chain.base = base;
   return chain;
@@ -329,7 +332,7 @@ Map map_of(const Json& said) {
     Mapped mapped{.comment = std::move(comment)};
     if (map.data.empty()) {
       const std::optional<Verdict> verdict = verdict_of(pair.at(1));
-      if (!verdict) refuse(pair);
+      if (!verdict) refuse();
       mapped.data = *verdict;
     } else {
       mapped.data = tuple_of(pair.at(1));
@@ -339,22 +342,52 @@ Map map_of(const Json& said) {
   return map;
 }
 
-Table table_of(const Json& listing, TableFamily family, const std::string& name) {
+void add(const Json& item, Table& table) {
+  if (item.contains("counter")) {
+    const Json& counter = item["counter"];
+    table.counters.push_back({text_of(counter, "name"), text_of(counter, "comment")});
+  }
+  if (item.contains("set")) table.sets.push_back(set_of(item["set"]));
+  if (item.contains("map")) table.maps.push_back(map_of(item["map"]));
+  if (item.contains("chain")) table.chains.push_back(chain_of(item["chain"]));
+  if (item.contains("rule")) {
+    const std::string chain = text_of(item["rule"], "chain");
+    const auto home = std::find_if(table.chains.begin(), table.chains.end(),
+                                   [&](const Chain& one) { return one.name == chain; });
+    if (home == table.chains.end()) refuse();
+    home->rules.push_back(rule_of(item["rule"]));
+  }
+}
+
+// How nft prints the part of a table that has this handle; empty where it cannot be asked.
+using Print = std::function<std::string(std::uint64_t handle)>;
+
+// "a rule in the chain outbound: meta skuid 5 log", "the set other"
+std::string describe(const Json& item, const Print& print) {
+  const std::string& kind = item.begin().key();
+  const Json& part = item.begin().value();
+  if (kind != "rule") return fmt::format("the {} {}", kind, text_of(part, "name"));
+  const auto handle = part.find("handle");
+  const bool numbered = handle != part.end() && handle->is_number_unsigned();
+  const std::string printed = numbered ? print(handle->get<std::uint64_t>()) : "";
+  return fmt::format("a rule in the chain {}{}{}", text_of(part, "chain"),
+                     printed.empty() ? "" : ": ", printed);
+}
+
+Result<Table> table_of(const Json& listing, TableFamily family, const std::string& name,
+                       const Print& print) {
   Table table{.family = family, .name = name};
   for (const Json& item : listing.at("nftables")) {
-    if (item.contains("counter")) {
-      const Json& counter = item["counter"];
-      table.counters.push_back({text_of(counter, "name"), text_of(counter, "comment")});
-    }
-    if (item.contains("set")) table.sets.push_back(set_of(item["set"]));
-    if (item.contains("map")) table.maps.push_back(map_of(item["map"]));
-    if (item.contains("chain")) table.chains.push_back(chain_of(item["chain"]));
-    if (item.contains("rule")) {
-      const std::string chain = text_of(item["rule"], "chain");
-      const auto home = std::find_if(table.chains.begin(), table.chains.end(),
-                                     [&](const Chain& one) { return one.name == chain; });
-      if (home == table.chains.end()) refuse(item);
-      home->rules.push_back(rule_of(item["rule"]));
+    const auto strange = [&] {
+      return unsupported(fmt::format("the table {} {} holds what fairlead does not make: {}",
+                                     name_of(family), name, describe(item, print)));
+    };
+    try {
+      add(item, table);
+    } catch (const Strange&) {
+      return strange();
+    } catch (const Json::exception&) {
+      return strange();
     }
   }
   return table;
@@ -364,18 +397,44 @@ std::string list_command(TableFamily family, const std::string& table) {
   return fmt::format("list table {} {}", name_of(family), table);
 }
 
-// Calls `read` with the table's listing; what it throws becomes a Fault here.
-template <class Read>
-auto from_listing(std::string_view listing, const std::string& table, Read read)
-    -> Result<decltype(read(Json()))> {
-  try {
-    return read(Json::parse(listing));
-  } catch (const Strange& strange) {
-    return unsupported(fmt::format("table {} holds what is not ours: {}", table, strange.what));
-  } catch (const Json::exception& error) {
+// A part of a table has a number that no other part of it has; the table's own, which stands at the
+// left, may be the same.
+Print printing(Kernel& kernel, TableFamily family, const std::string& table) {
+  return [&kernel, command = list_command(family, table)](std::uint64_t handle) -> std::string {
+    const Result<std::string> listing = kernel.ask(command, Kernel::Form::handles);
+    if (!listing) return "";
+    const std::string ending = fmt::format(" # handle {}", handle);
+    for (std::string_view line : split(*listing, '\n')) {
+      if (!line.starts_with('\t') || !line.ends_with(ending)) continue;
+      line.remove_suffix(ending.size());
+      return std::string(line.substr(line.find_first_not_of('\t')));
+    }
+    return "";
+  };
+}
+
+Fault unreadable(const std::string& table) {
+  return unsupported(fmt::format("nft's listing of the table {} cannot be read", table));
+}
+
+Result<Json> parsed(std::string_view listing, const std::string& table) {
+  Json json = Json::parse(listing, nullptr, false);
+  if (json.is_object() && json.contains("nftables")) return json;
+  return unreadable(table);
+}
+
+// As JSON. Not asked for when the table is dormant: see is_dormant.
+Result<Json> listed(Kernel& kernel, TableFamily family, const std::string& table) {
+  const Result<bool> dormant = is_dormant(kernel, family, table);
+  if (!dormant) return dormant.fault();
+  if (*dormant) {
     return unsupported(
-        fmt::format("nftables' listing of {} cannot be read: {}", table, error.what()));
+        fmt::format("the table {} {} is dormant: its rules stand there, and none is in force",
+                    name_of(family), table));
   }
+  const Result<std::string> text = kernel.ask(list_command(family, table), Kernel::Form::json);
+  if (!text) return text.fault();
+  return parsed(*text, table);
 }
 
 }  // namespace
@@ -388,8 +447,8 @@ Result<bool> exists(Kernel& kernel, TableFamily family, const std::string& table
 }
 
 Result<bool> is_dormant(Kernel& kernel, TableFamily family, const std::string& table) {
-  Result<std::string> listing = list(kernel, family, table);
-  if (!listing) return std::move(listing).fault();
+  const Result<std::string> listing = kernel.ask(list_command(family, table), Kernel::Form::heads);
+  if (!listing) return listing.fault();
   // Flags of sets stand further in.
   const std::string before = "\n\tflags ";
   const std::size_t flags = listing->find(before);
@@ -403,14 +462,15 @@ Result<std::string> list(Kernel& kernel, TableFamily family, const std::string& 
 }
 
 Result<Table> read(Kernel& kernel, TableFamily family, const std::string& table) {
-  Result<std::string> listing = kernel.ask(list_command(family, table), true);
-  if (!listing) return std::move(listing).fault();
-  return read_listing(*listing, family, table);
+  const Result<Json> listing = listed(kernel, family, table);
+  if (!listing) return listing.fault();
+  return table_of(*listing, family, table, printing(kernel, family, table));
 }
 
 Result<Table> read_listing(std::string_view json, TableFamily family, const std::string& table) {
-  return from_listing(json, table,
-                      [&](const Json& listing) { return table_of(listing, family, table); });
+  const Result<Json> listing = parsed(json, table);
+  if (!listing) return listing.fault();
+  return table_of(*listing, family, table, [](std::uint64_t) { return std::string(); });
 }
 
 Rule as_listed(Rule rule) {
@@ -438,9 +498,13 @@ Rule as_listed(Rule rule) {
 
 Result<std::vector<Reading>> counters(Kernel& kernel, TableFamily family,
                                       const std::string& table) {
-  Result<std::string> listing = kernel.ask(list_command(family, table), true);
-  if (!listing) return std::move(listing).fault();
-  return from_listing(*listing, table, read_counters);
+  const Result<Json> listing = listed(kernel, family, table);
+  if (!listing) return listing.fault();
+  try {
+    return read_counters(*listing);
+  } catch (const Json::exception&) {
+    return unreadable(table);
+  }
 }
 
 }  // namespace fairlead::nft

@@ -16,7 +16,7 @@ namespace fairlead::nft {
 
 [[nodiscard]] Result<bool> is_dormant(Kernel& kernel, TableFamily family, const std::string& table);
 // Whether the table is switched off whole: its rules stand there and none is in force. Of such a
-// table nft 1.0.6 prints JSON that cannot be read, or reads wrongly. Fault: missing.
+// table nft 1.0.6 prints JSON that cannot be read, or reads wrongly. Cheap. Fault: missing.
 
 [[nodiscard]] Result<std::string> list(Kernel& kernel, TableFamily family,
                                        const std::string& table);
@@ -25,7 +25,8 @@ namespace fairlead::nft {
 [[nodiscard]] Result<Table> read(Kernel& kernel, TableFamily family, const std::string& table);
 // The table as values, to be compared and traced. nft's listing gives neither the comments of
 // tables and chains, nor which address the key of a set means: it reads as a destination. Fault:
-// missing, or unsupported when the table says something that this room has no word for.
+// missing, or unsupported when the table is dormant or says something that this room has no word
+// for: which then is named as nft prints it.
 
 [[nodiscard]] Result<Table> read_listing(std::string_view json, TableFamily family,
                                          const std::string& table);
@@ -48,6 +49,7 @@ struct Reading {
 
 [[nodiscard]] Result<std::vector<Reading>> counters(Kernel& kernel, TableFamily family,
                                                     const std::string& table);
-// Every counter of the table. Costs a listing of the whole table: for people and for evidence.
+// Every counter of the table, also of rules that this room has no word for. Costs a listing of the
+// whole table: for people and for evidence. Fault: missing, or unsupported when it is dormant.
 
 }  // namespace fairlead::nft

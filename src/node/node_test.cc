@@ -120,6 +120,7 @@ TEST_F(Rules, AreRestoredWhateverSomebodyElseDid) {
         "flush set " + table_name + " connections4",
         "add element " + table_name + " services4 '{ 10.96.0.77 . tcp . 80 : 5 }'",
         "add chain " + table_name + " stranger", std::string("flush ruleset"),
+        "add table " + table_name + " '{ flags dormant; }'",
         // As many rules as before, but others.
         replaced("output", "accept"), replaced("services", "meta mark vmap @counts comment \"x\""),
         replaced("one-of-2", "drop"), replaced("postrouting", "limit rate 1/second drop"),
