@@ -21,9 +21,11 @@
 #include <thread>
 
 #include "base/gate.h"
+#include "base/latest.h"
 #include "lab/talk.h"
 #include "net/signals.h"
 #include "net/tcp.h"
+#include "net/unix.h"
 
 namespace fairlead::lab {
 namespace {
@@ -187,8 +189,8 @@ bool copy_rest(int from) {
 
 // ── forward ─────────────────────────────────────────────────────────────────────────────────────
 
-Line connect_wish(const std::string& service, std::uint16_t port, bool only_look) {
-  return {{"command", "connect"}, {"target", service}, {"port", port}, {"only-look", only_look}};
+Line connect_wish(const std::string& service, std::uint16_t port, bool stay) {
+  return {{"command", "connect"}, {"target", service}, {"port", port}, {"stay", stay}};
 }
 
 // A connection to the service, from the lab.
@@ -252,16 +254,32 @@ Task<> accept_all(net::Loop& loop, net::TcpListener& listener, const Places& pla
   }
 }
 
+enum class End : std::uint8_t { interrupted, of_the_lab };
+
+Task<> tell_interruption(net::Signals& signals, Latest<End>& end) {
+  if ((co_await signals.next()).ok()) end.set(End::interrupted);
+}
+
+// The lab says nothing more on that connection, which it holds as long as it lives.
+Task<> tell_end_of_lab(net::UnixStream& lab, Latest<End>& end) {
+  if ((co_await lab.readable()).ok()) end.set(End::of_the_lab);
+}
+
 Task<Result<>> serve_forward(net::Loop& loop, net::TcpListener& listener, const Places& places,
-                             Line wish) {
+                             Line wish, net::UnixStream& lab) {
   Result<std::unique_ptr<net::Signals>> signals =
       net::Signals::watch(loop, {SIGINT, SIGTERM, SIGHUP});
   if (!signals) co_return std::move(signals).fault();
-  Gate carried;
-  loop.start(carried, accept_all(loop, listener, places, std::move(wish), carried));
-  static_cast<void>((co_await (*signals)->next()).ok());
-  co_await carried.close();
-  co_return done();
+  Latest<End> end;
+  Gate inside;
+  loop.start(inside, accept_all(loop, listener, places, std::move(wish), inside));
+  loop.start(inside, tell_interruption(**signals, end));
+  loop.start(inside, tell_end_of_lab(lab, end));
+  static_cast<void>((co_await end.after(0)).ok());
+  co_await inside.close();
+  if (end.get() == End::interrupted) co_return done();
+  co_return Fault{.kind = FaultKind::closed,
+                  .message = fmt::format("the lab {} is down, and so this ends", places.name)};
 }
 
 }  // namespace
@@ -302,18 +320,22 @@ Result<> print_log(const Places& places, const LogWish& wish) {
 
 Result<> forward(const Places& places, const std::string& service, std::uint16_t port,
                  std::uint16_t local_port) {
-  const Result<Descriptor> asked = call(places, connect_wish(service, port, true));
-  if (!asked) return asked.fault();
+  Result<Descriptor> asked = call(places, connect_wish(service, port, true));
+  if (!asked) return std::move(asked).fault();
   const Result<Line> known = last_line(*asked, print_line);
   if (!known) return known.fault();
   net::Loop loop;
+  Result<net::UnixStreamPointer> lab =
+      net::UnixStream::adopt(loop, net::Descriptor(asked->release()), "the lab");
+  if (!lab) return std::move(lab).fault();
   Result<std::unique_ptr<net::TcpListener>> listener =
       net::TcpListener::listen(loop, {IpAddress::v4({127, 0, 0, 1}), local_port});
   if (!listener) return std::move(listener).fault();
   std::printf("http://%s/ leads to %s (%s); Ctrl-C ends it\n", (*listener)->local().text().c_str(),
               service.c_str(), known->value("address", "").c_str());
   std::fflush(stdout);
-  return loop.run(serve_forward(loop, **listener, places, connect_wish(service, port, false)));
+  return loop.run(
+      serve_forward(loop, **listener, places, connect_wish(service, port, false), **lab));
 }
 
 }  // namespace fairlead::lab

@@ -34,7 +34,8 @@ struct LogWish {
 
 [[nodiscard]] Result<> forward(const Places& places, const std::string& service, std::uint16_t port,
                                std::uint16_t local_port);
-// Listens on 127.0.0.1 (local_port 0: a free one, which is printed) until it is interrupted.
+// Listens on 127.0.0.1 (local_port 0: a free one, which is printed) until it is interrupted. Fault:
+// closed when the lab ends before.
 
 [[nodiscard]] bool is_alive(const Places& places);
 

@@ -365,12 +365,16 @@ Result<SocketAddress> address_of_service(Lab& lab, const Line& wish) {
   return missing(fmt::format("there is no service '{}'{}", wanted, near_ones(wanted, names)));
 }
 
-// A connection to a service, made on the first node and handed to the caller.
+// A connection to a service, made on the first node and handed to the caller; or its address
+// alone, after which the caller stays and hears by the end of its own connection that the lab ends.
 Task<Result<Line>> do_connect(Caller& caller, const Line& wish) {
   const Result<SocketAddress> address = address_of_service(caller.lab, wish);
   if (!address) co_return address.fault();
-  if (flag_in(wish, "only-look")) {
-    co_return Line{{"status", 0}, {"address", address->text()}};
+  if (flag_in(wish, "stay")) {
+    const Result<> said =
+        co_await send_line(caller.stream, {{"status", 0}, {"address", address->text()}});
+    if (said) static_cast<void>((co_await hang_up(caller.stream)).ok());
+    co_return Line{};
   }
   const NetworkNamespace& network = caller.lab.nodes().front().machine.network;
   Result<net::StreamPointer> stream = co_await net::within(

@@ -59,6 +59,16 @@ TEST_P(Verbs, ForwardOpensAPortOfTheHostToAService) {
   EXPECT_EQ(forward->wait(), 0) << forward->output();
 }
 
+TEST_P(Verbs, ForwardEndsWithItsLab) {
+  ASSERT_TRUE(lab.up(deployment("web", 1) + service("web"))) << lab.said();
+  const std::unique_ptr<Beside> forward = beside("forward", {"web"});
+  ASSERT_TRUE(forward->says("leads to web")) << forward->output();
+  EXPECT_EQ(lab.lab("down").status, 0);
+  EXPECT_EQ(forward->wait(), 1);
+  EXPECT_THAT(forward->output(),
+              HasSubstr("fairlead lab forward: the lab " + lab.name() + " is down"));
+}
+
 TEST_P(Verbs, SayWhatIsWrongWithTheirUse) {
   const auto wrong = [this](const Words& words, const std::string& expected) {
     Words all{"lab"};
