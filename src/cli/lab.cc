@@ -145,6 +145,9 @@ int up(const Wishes& wishes) {
   const std::vector<std::string> files = manifests_of(wishes.recursive, wishes.files);
   const Result<kube::Reading> reading = lab::read_manifests(files);
   if (!reading) return complain("up", reading.fault());
+  if (Result<> any = lab::check_holds_any(*reading); !any) {
+    return complain("up", any.fault(), wrong_use);
+  }
   if (Result<> known = check_namespaces(options.inject, reading->objects); !known) {
     return complain("up", known.fault());
   }

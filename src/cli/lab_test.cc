@@ -9,6 +9,7 @@
 namespace fairlead::cli {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 // Without such a lab: words that are understood end in 1, wrong use in 2.
@@ -48,6 +49,19 @@ TEST(LabCommandTest, LabUpTakesItsImagesAnywhere) {
   const Ran ran = run_program("lab up --image a=b /no/such.yaml -d");
   EXPECT_EQ(ran.status, 1);
   EXPECT_THAT(ran.said, HasSubstr("there is no file /no/such.yaml"));
+}
+
+using LabCommandWithFiles = WithAFolder;
+
+TEST_F(LabCommandWithFiles, UpRefusesManifestsWithoutAnyObject) {
+  const std::string empty = write("k8s/empty.yaml", "");
+  const std::string comments = write("k8s/comments.yaml", "# later\n---\n# much later\n");
+  for (const std::string& named : {empty + " " + comments, folder_ + "/k8s"}) {
+    const Ran ran = run_program("lab up --name fairlead-no-such-lab -d " + named);
+    EXPECT_EQ(ran.status, 2);
+    EXPECT_THAT(ran.said, AllOf(HasSubstr("fairlead lab up: there is no object in "),
+                                HasSubstr(empty), HasSubstr(comments)));
+  }
 }
 
 }  // namespace

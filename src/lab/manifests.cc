@@ -1,6 +1,7 @@
 #include "lab/manifests.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -55,6 +56,12 @@ std::vector<std::string> each_once(std::vector<std::string> paths) {
   std::erase_if(paths,
                 [&known](const std::string& path) { return !known.insert(place_of(path)).second; });
   return paths;
+}
+
+constexpr const char* whole_file = "file";
+
+kube::Ignored without_objects(const std::string& file) {
+  return {{.kind = whole_file, .name = file}, "", "it holds no object"};
 }
 
 std::size_t folders_in(const std::string& folder) {
@@ -126,14 +133,28 @@ Result<kube::Reading> read_manifests(const std::vector<std::string>& paths) {
   Result<std::vector<std::string>> files = files_of(paths);
   if (!files) return std::move(files).fault();
   std::vector<document::Document> documents;
+  std::vector<kube::Ignored> empty;
   for (const std::string& file : *files) {
     const Result<std::string> text = read_file(file);
     if (!text) return text.fault();
     Result<std::vector<document::Document>> parsed = document::parse(*text, file);
     if (!parsed) return std::move(parsed).fault();
+    if (parsed->empty()) empty.push_back(without_objects(file));
     std::move(parsed->begin(), parsed->end(), std::back_inserter(documents));
   }
-  return kube::read(documents);
+  Result<kube::Reading> reading = kube::read(documents);
+  if (reading) std::move(empty.begin(), empty.end(), std::back_inserter(reading->ignored));
+  return reading;
+}
+
+Result<> check_holds_any(const kube::Reading& manifests) {
+  if (manifests.objects != kube::Objects()) return done();
+  std::vector<std::string> empty;
+  for (const kube::Ignored& one : manifests.ignored) {
+    if (one.origin.kind != whole_file) return done();
+    empty.push_back(one.origin.name);
+  }
+  return missing(fmt::format("there is no object in {}", fmt::join(empty, ", ")));
 }
 
 }  // namespace fairlead::lab

@@ -27,6 +27,10 @@ namespace fairlead::lab {
 // "2 folders inside k8s are not read: -R reads them, too", or empty.
 
 [[nodiscard]] Result<kube::Reading> read_manifests(const std::vector<std::string>& paths);
-// All of them as one. Fault: file, line, field and what was expected there.
+// All of them as one; a file without any object is among what is ignored. Fault: file, line, field
+// and what was expected there.
+
+[[nodiscard]] Result<> check_holds_any(const kube::Reading& manifests);
+// Fault: missing, with the files, when none of them holds any object.
 
 }  // namespace fairlead::lab

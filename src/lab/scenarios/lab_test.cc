@@ -35,6 +35,20 @@ TEST_P(Labs, ABrokenManifestIsRefusedWithItsPlace) {
                                HasSubstr("many")));
 }
 
+TEST_P(Labs, AFileWithoutAnyObjectIsListed) {
+  LabUnderTest lab(GetParam());
+  const std::string empty = lab.manifest_path() + ".empty.yaml";
+  std::ofstream(empty) << "# nothing yet\n";
+  const std::string line = "file " + empty + ": it holds no object";
+  const Ran ran = lab.try_up(client_and("web"), {empty});
+  EXPECT_EQ(ran.status, 0) << ran.error;
+  EXPECT_THAT(ran.out, HasSubstr("not honoured: " + line));
+  EXPECT_THAT(lab.status()["ignored"].dump(), HasSubstr(line));
+  std::ofstream(empty) << service("late");
+  EXPECT_TRUE(
+      lab.wait_for_status([](const nlohmann::json& now) { return now["ignored"].empty(); }));
+}
+
 TEST_P(Labs, EditsAreAppliedLiveAndABrokenOneKeepsTheLastGood) {
   LabUnderTest lab(GetParam());
   ASSERT_TRUE(lab.up(client_and("web"))) << lab.said();
