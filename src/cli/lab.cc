@@ -65,9 +65,14 @@ struct Wishes {
   std::uint16_t local_port = 0;
 };
 
-int complain(const std::string& action, const Fault& fault, int status = failed) {
+int complain(const std::string& action, const Fault& fault, int status) {
   std::fprintf(stderr, "fairlead lab %s: %s\n", action.c_str(), fault.describe().c_str());
   return status;
+}
+
+// A name that is not there is wrong use, whatever it is the name of.
+int complain(const std::string& action, const Fault& fault) {
+  return complain(action, fault, fault.kind == FaultKind::missing ? wrong_use : failed);
 }
 
 Result<lab::Found> find(const Wishes& wishes) {
@@ -145,9 +150,7 @@ int up(const Wishes& wishes) {
   const std::vector<std::string> files = manifests_of(wishes.recursive, wishes.files);
   const Result<kube::Reading> reading = lab::read_manifests(files);
   if (!reading) return complain("up", reading.fault());
-  if (Result<> any = lab::check_holds_any(*reading); !any) {
-    return complain("up", any.fault(), wrong_use);
-  }
+  if (Result<> any = lab::check_holds_any(*reading); !any) return complain("up", any.fault());
   if (Result<> known = check_namespaces(options.inject, reading->objects); !known) {
     return complain("up", known.fault());
   }
@@ -334,9 +337,7 @@ int forward(const Wishes& wishes) {
   if (!found) return complain("forward", found.fault());
   const Result<> forwarded =
       lab::forward(found->places, target_of(wishes), ports->of_service, ports->local);
-  if (forwarded) return 0;
-  const bool unknown = forwarded.fault().kind == FaultKind::missing;
-  return complain("forward", forwarded.fault(), unknown ? wrong_use : failed);
+  return forwarded ? 0 : complain("forward", forwarded.fault());
 }
 
 // ── flags ───────────────────────────────────────────────────────────────────────────────────────
@@ -361,6 +362,10 @@ class Flags {
   Flags(CLI::App& app, Wishes& wishes) : app_(app), wishes_(wishes) {}
 
   void add_all() {
+    app_.footer(
+        "Exit status: 0 done; 1 it failed; 2 wrong use, as of a name that is not there: a lab's,\n"
+        "a pod's, a container's, a service's, a file's. exec: its command's, or 128 and the\n"
+        "number of the signal that ended it.");
     app_.add_option("--name", wishes_.name, "which lab; may also follow the verb")
         ->check(CLI::Validator(check_name_given, ""));
     add_up();

@@ -11,8 +11,8 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
-// Without such a lab: words that are understood end in 1, wrong use in 2.
 TEST(LabCommandTest, LabVerbsTakeTheirContainerAnywhere) {
   for (const char* words :
        {"logs -c app web --tail 1", "logs --tail 1 -c app web", "logs web -c app -f",
@@ -21,13 +21,21 @@ TEST(LabCommandTest, LabVerbsTakeTheirContainerAnywhere) {
         "kill -c app -c proxy web --hold", "kill -c app web -c proxy -s TERM",
         "kill -s TERM -c app web", "kill web -c app --hold"}) {
     const Ran ran = run_program(std::string("lab --name fairlead-no-such-lab ") + words);
-    EXPECT_EQ(ran.status, 1) << words << ": " << ran.said;
-    EXPECT_THAT(ran.said, HasSubstr("fairlead-no-such-lab")) << words;
+    EXPECT_THAT(ran.said, HasSubstr("no lab is called 'fairlead-no-such-lab'")) << words;
   }
   for (const char* words : {"logs -c app -c proxy web", "logs -c app", "kill -c app", "exec web -c",
                             "logs -c app web more", "kill web more -c app"}) {
-    EXPECT_EQ(run_program(std::string("lab --name fairlead-no-such-lab ") + words).status, 2)
-        << words;
+    const Ran ran = run_program(std::string("lab --name fairlead-no-such-lab ") + words);
+    EXPECT_EQ(ran.status, 2) << words;
+    EXPECT_THAT(ran.said, Not(HasSubstr("no lab is called"))) << words;
+  }
+}
+
+TEST(LabCommandTest, LabVerbsWithoutTheirLabAreWrongUse) {
+  for (const char* words : {"down", "status", "apply x.yaml", "exec web -- ls", "logs web",
+                            "kill web", "restart web", "forward web"}) {
+    const Ran ran = run_program(std::string("lab --name fairlead-no-such-lab ") + words);
+    EXPECT_EQ(ran.status, 2) << words << ": " << ran.said;
   }
 }
 
@@ -47,7 +55,7 @@ TEST(LabCommandTest, LabVerbsRefuseValuesThatMakeNoSense) {
 
 TEST(LabCommandTest, LabUpTakesItsImagesAnywhere) {
   const Ran ran = run_program("lab up --image a=b /no/such.yaml -d");
-  EXPECT_EQ(ran.status, 1);
+  EXPECT_EQ(ran.status, 2);
   EXPECT_THAT(ran.said, HasSubstr("there is no file /no/such.yaml"));
 }
 

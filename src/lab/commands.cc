@@ -134,9 +134,11 @@ Result<Launch> exec_in_pod(Lab& lab, const Line& wish) {
   Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
   if (!container) return std::move(container).fault();
   if (!(*container)->is_running()) {
-    return missing(fmt::format("the container {} of {} does not run: {}", (*container)->spec().name,
+    return Fault{
+        .kind = FaultKind::unreachable,
+        .message = fmt::format("the container {} of {} does not run: {}", (*container)->spec().name,
                                pod.runner->pod().metadata.full_name(),
-                               describe_state((*container)->status().state)));
+                               describe_state((*container)->status().state))};
   }
   return (*container)->inside();
 }
@@ -201,8 +203,10 @@ Fault nothing_logged(RunningPod& pod, const ContainerRunner& container) {
                       other->spec().name, describe_state(other->status().state));
     break;
   }
-  return missing(fmt::format("the container {} of {} has not begun: {}", container.spec().name,
-                             pod.runner->pod().metadata.full_name(), why));
+  return Fault{
+      .kind = FaultKind::unreachable,
+      .message = fmt::format("the container {} of {} has not begun: {}", container.spec().name,
+                             pod.runner->pod().metadata.full_name(), why)};
 }
 
 // Where a container's log is; which pods there are of a name.

@@ -91,7 +91,7 @@ Result<> check_command(const kube::Container& container, const Origin& origin) {
   if (container.command.empty() || !can_be_looked_up(container)) return done();
   const Result<std::string> found = find_program(container.command.front(), usual_path, "/");
   if (found) return done();
-  return missing(fmt::format(
+  return unsupported(fmt::format(
       "{}: the container {} (image {}) runs '{}', which this machine does not have: images are not "
       "pulled; --image or the annotation {} says what to run instead",
       origin.describe(), container.name, container.image, container.command.front(),
@@ -796,7 +796,8 @@ Result<std::vector<RunningPod*>> Lab::find_pods(const Target& target) {
 Fault Lab::nothing_of(const Target& target) const {
   for (const auto& [key, pod] : unplaced_) {
     if (!is_meant(target, pod.metadata, "Pod") && !owns(target, pod.metadata)) continue;
-    return missing(fmt::format("the pod {} {}", key, standing_of(pod.status).why));
+    return Fault{.kind = FaultKind::unreachable,
+                 .message = fmt::format("the pod {} {}", key, standing_of(pod.status).why)};
   }
   const bool full = !target.name_space.empty();
   const std::string wanted = full ? target.name_space + "/" + target.name : target.name;

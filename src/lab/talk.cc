@@ -35,7 +35,8 @@ Result<Descriptor> connect_to(const std::string& path) {
   if (!socket.valid()) return from_errno(errno, "making a socket");
   if (::connect(socket.number(), reinterpret_cast<const sockaddr*>(&address), sizeof address) !=
       0) {
-    return from_errno(errno, "calling the lab at " + path);
+    return Fault{.kind = FaultKind::unreachable,
+                 .message = from_errno(errno, "calling the lab at " + path).message};
   }
   return socket;
 }

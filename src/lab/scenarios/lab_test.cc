@@ -238,7 +238,7 @@ TEST_P(Labs, ExecGivesTheStatusAndNamesNearOnes) {
   ASSERT_TRUE(lab.up(client_and("web"))) << lab.said();
   EXPECT_EQ(lab.exec("client", {"sh", "-c", "exit 7"}).status, 7);
   const Ran unknown = lab.exec("cleint", {"true"});
-  EXPECT_EQ(unknown.status, 1);
+  EXPECT_EQ(unknown.status, 2);
   EXPECT_THAT(unknown.error, HasSubstr("client"));
   EXPECT_EQ(
       lab.exec("client", {"sh", "-c", "echo $HOSTNAME > /tmp/of-its-own; cat /tmp/of-its-own"})
@@ -258,7 +258,7 @@ TEST_P(Labs, AProxyProgramIsBroughtAlongFromWhereverItIs) {
   std::filesystem::permissions(program, std::filesystem::perms(0755));
   std::filesystem::permissions(folder, std::filesystem::perms(0700));
   const Ran absent = lab.try_up(client_and("web"), {"--inject", "all", "--envoy", folder + "/no"});
-  EXPECT_EQ(absent.status, 1);
+  EXPECT_EQ(absent.status, 2);
   EXPECT_THAT(absent.error, HasSubstr("there is no program " + folder + "/no on this host"));
   ASSERT_TRUE(lab.up(client_and("web"), {"--inject", "all", "--envoy", program})) << lab.said();
   EXPECT_THAT(lab.lab("logs", {"web", "-c", "istio-proxy"}).out, HasSubstr("standing in, as 1337"));

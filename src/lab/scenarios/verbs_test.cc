@@ -87,7 +87,7 @@ TEST_P(Verbs, SayWhatIsWrongWithTheirUse) {
   lab.write_manifest(deployment("web", 1));
   const Ran up = lab.run(
       {"lab", "--name", lab.name(), "up", "-d", "--inject", "defautl", lab.manifest_path()});
-  EXPECT_EQ(up.status, 1);
+  EXPECT_EQ(up.status, 2);
   EXPECT_THAT(up.error, HasSubstr("have no namespace 'defautl'; near ones: default"));
   EXPECT_EQ(lab.run({"lab", "--name", lab.name(), "up", "-d", lab.manifest_path()}).status, 0);
   EXPECT_THAT(lab.run({"lab", "ps", lab.name()}).out, HasSubstr("default/web"));
@@ -113,6 +113,29 @@ TEST_P(Verbs, ForwardToNothingNamesWhatIsNear) {
   EXPECT_THAT(port.error, HasSubstr("no port 81; there are: 80"));
 }
 
+TEST_P(Verbs, TakeANameThatIsNotThereForWrongUse) {
+  ASSERT_TRUE(lab.up(deployment("web", 1) + service("web") + R"(---
+apiVersion: v1
+kind: Pod
+metadata: {name: job}
+spec:
+  restartPolicy: Never
+  containers: [{name: app, image: x, command: ["true"]}]
+)")) << lab.said();
+  const auto ends = [this](int status, const std::string& verb, const Words& words) {
+    const Ran ran = lab.lab(verb, words);
+    EXPECT_EQ(ran.status, status) << verb << " " << words.front() << ": " << ran.error;
+    EXPECT_THAT(ran.error, HasSubstr("fairlead lab " + verb + ": "));
+  };
+  for (const char* verb : {"logs", "kill", "restart", "forward"}) ends(2, verb, {"nobody"});
+  for (const char* verb : {"logs", "kill"}) ends(2, verb, {"web", "-c", "nobody"});
+  ends(2, "exec", {"nobody", "--", "true"});
+  ends(2, "exec", {"web", "-c", "nobody", "--", "true"});
+  ends(2, "forward", {"web", "81"});
+  ends(2, "apply", {"/no/such.yaml"});
+  ends(1, "exec", {"job", "--", "true"});
+}
+
 // ── names ───────────────────────────────────────────────────────────────────────────────────────
 
 TEST_P(Verbs, TakeNamesAsKubectlsUsersWriteThem) {
@@ -136,11 +159,11 @@ TEST_P(Verbs, TakeNamesAsKubectlsUsersWriteThem) {
   EXPECT_THAT(lab.lab("forward", {"deploy/web"}).error, HasSubstr("Deployment web is none"));
   EXPECT_EQ(lab.lab("forward", {"svc/web", "70000"}).status, 2);
   EXPECT_EQ(lab.lab("restart", {"deploy/web"}).status, 0);
-  EXPECT_EQ(lab.exec(pod, {"true"}).status, 1) << "it was replaced";
+  EXPECT_EQ(lab.exec(pod, {"true"}).status, 2) << "it was replaced";
   // And the lab's own, with nothing before it.
   EXPECT_THAT(lab.run({"lab", "status", lab.name()}).out, HasSubstr("lab " + lab.name()));
   const Ran unknown = lab.run({"lab", "down", lab.name() + "x"});
-  EXPECT_EQ(unknown.status, 1);
+  EXPECT_EQ(unknown.status, 2);
   EXPECT_THAT(unknown.error, HasSubstr("near ones: " + lab.name()));
   EXPECT_THAT(lab.run({"lab", "staus"}).error, HasSubstr("no verb 'staus'; near ones: status"));
   EXPECT_EQ(lab.run({"lab", "down", lab.name()}).out, "lab " + lab.name() + " is down\n");
