@@ -147,6 +147,9 @@ int up(const Wishes& wishes) {
     if (!program) return complain("up", std::move(program).fault().during("reading --envoy"));
     options.envoy = *program;
   }
+  if (const Result<lab::Images> images = lab::images_of(options); !images) {
+    return complain("up", images.fault(), wrong_use);
+  }
   const std::vector<std::string> files = manifests_of(wishes.recursive, wishes.files);
   const Result<kube::Reading> reading = lab::read_manifests(files);
   if (!reading) return complain("up", reading.fault());
@@ -357,6 +360,12 @@ std::string check_name_given(const std::string& name) {
   return name.empty() ? "a lab's name was expected, and this is empty" : "";
 }
 
+std::string check_local_port(const std::string& text) {
+  const bool sound = text == "0" || port_number(text).ok();
+  return sound ? ""
+               : fmt::format("'{}' is no port: expected 1 to 65535, or 0 for a free one", text);
+}
+
 class Flags {
  public:
   Flags(CLI::App& app, Wishes& wishes) : app_(app), wishes_(wishes) {}
@@ -408,8 +417,8 @@ class Flags {
     add_name_space(*forward);
     forward->add_option("port", wishes_.port,
                         "PORT of the service, its first unless given; or LOCAL:PORT");
-    forward->add_option("--local-port", wishes_.local_port,
-                        "on 127.0.0.1; a free one unless given");
+    forward->add_option("--local-port", wishes_.local_port, "on 127.0.0.1; a free one unless given")
+        ->check(CLI::Validator(check_local_port, ""));
     app_.require_subcommand(0, 1);
   }
 

@@ -51,6 +51,11 @@ TEST(LabCommandTest, LabVerbsRefuseValuesThatMakeNoSense) {
   refused("kill web -s 99", "'99' is no signal");
   refused("kill web -s 0", "'0' is no signal");
   refused("logs web --tail -5", "--tail");
+  refused("forward web 99999", "'99999' is no port: expected PORT or LOCAL:PORT, from 1 to 65535");
+  refused("forward web --local-port 99999", "'99999' is no port: expected 1 to 65535, or 0 for a");
+  refused("up x.yaml --image foo", "fairlead lab up: expected IMAGE=COMMAND, found 'foo'");
+  refused("up x.yaml --image foo=", "expected a command after 'foo='");
+  refused("up x.yaml --images /no/such", "/no/such");
 }
 
 TEST(LabCommandTest, LabUpTakesItsImagesAnywhere) {

@@ -243,15 +243,9 @@ void Lab::start_agents() {
 }
 
 Result<> Lab::build() {
-  for (const std::string& line : options_.images) {
-    if (Result<> added = images_.add(line); !added)
-      return std::move(added).fault().during("reading --image");
-  }
-  if (!options_.image_file.empty()) {
-    const Result<std::string> text = read_file(options_.image_file);
-    if (!text) return text.fault();
-    if (Result<> added = images_.add_file(*text, options_.image_file); !added) return added;
-  }
+  Result<Images> images = images_of(options_);
+  if (!images) return std::move(images).fault();
+  images_ = std::move(*images);
   Result<kube::Reading> reading = read_manifests(folders_and_files());
   if (!reading) return std::move(reading).fault();
   if (options_.mesh) kube::add_control_services(reading->objects, control_addresses().all());

@@ -44,4 +44,18 @@ Result<Options> read_options(std::string_view text) {
   }
 }
 
+Result<Images> images_of(const Options& options) {
+  Images images;
+  for (const std::string& line : options.images) {
+    if (Result<> added = images.add(line); !added) {
+      return std::move(added).fault().during("reading --image");
+    }
+  }
+  if (options.image_file.empty()) return images;
+  const Result<std::string> text = read_file(options.image_file);
+  if (!text) return text.fault();
+  Result<> added = images.add_file(*text, options.image_file);
+  return added ? Result<Images>(std::move(images)) : std::move(added).fault();
+}
+
 }  // namespace fairlead::lab

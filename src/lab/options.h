@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "lab/container.h"
 #include "lab/places.h"
 
 namespace fairlead::lab {
@@ -27,5 +28,8 @@ struct Options {
 
 [[nodiscard]] std::string to_json(const Options& options);
 [[nodiscard]] Result<Options> read_options(std::string_view json);
+
+[[nodiscard]] Result<Images> images_of(const Options& options);
+// What --image and the file of --images say. Fault: which line, and what was expected there.
 
 }  // namespace fairlead::lab
