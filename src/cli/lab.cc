@@ -261,14 +261,14 @@ int logs(const Wishes& wishes) {
                  answer->value("namespace", "").c_str(), answer->value("pod", "").c_str());
   }
   const std::string pod = answer->value("pod", "");
-  const Result<> printed = lab::print_log(
-      found->places, {.path = answer->value("log", ""),
-                      .container = answer->value("container", ""),
-                      .pod = pod.empty() ? ""
-                                         : answer->value("kind", "") + "/" +
-                                               answer->value("namespace", "") + "/" + pod,
-                      .follow = wishes.follow,
-                      .last_lines = wishes.tail});
+  const Result<> printed =
+      lab::print_log(found->places, {.path = answer->value("log", ""),
+                                     .container = answer->value("container", ""),
+                                     .pod = pod.empty() ? ""
+                                                        : answer->value("namespace", "") + "/" +
+                                                              answer->value("kind", "") + "/" + pod,
+                                     .follow = wishes.follow,
+                                     .last_lines = wishes.tail});
   return printed ? 0 : complain("logs", printed.fault());
 }
 

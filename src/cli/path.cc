@@ -217,11 +217,14 @@ bool is_addressed_as_a_lab(const mesh::World& world) {
 // namespace may have such a word for its name.
 Result<explain::Caller> caller_of(const mesh::World& world, const std::string& from) {
   Result<explain::Caller> caller = explain::find_caller(world, from);
-  const lab::Target target = lab::target_of(from);
-  if (caller || target.kind.empty() || target.name.empty()) return caller;
-  return explain::find_caller(
-      world, target.name_space.empty() ? target.name : target.name_space + '/' + target.name,
-      target.kind);
+  for (const lab::Target& meaning : lab::meanings_of(from)) {
+    if (caller) break;
+    if (meaning.kind.empty() || meaning.name.empty()) continue;
+    caller = explain::find_caller(
+        world, meaning.name_space.empty() ? meaning.name : meaning.name_space + '/' + meaning.name,
+        meaning.kind);
+  }
+  return caller;
 }
 
 Result<explain::Call> call_of(const Wishes& wishes, const Ground& ground) {

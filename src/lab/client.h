@@ -25,7 +25,7 @@ struct Execution {
 struct LogWish {
   std::string path;
   std::string container;  // whose it is, when it is a pod's
-  std::string pod;        // "pod/shop/web-1"; empty: a program of the lab itself
+  std::string pod;        // "shop/pod/web-1"; empty: a program of the lab itself
   bool follow = false;
   int last_lines = -1;  // below 0: all
 };

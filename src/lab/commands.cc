@@ -98,9 +98,33 @@ bool flag_in(const Line& wish, const char* name) {
   return found != wish.end() && found->is_boolean() && found->get<bool>();
 }
 
-// What the wish is about, when it is neither a node nor control.
-Target target_in(const Line& wish) {
-  return target_of(text_in(wish, "target"));
+std::vector<Target> meanings_in(const Line& wish) {
+  return meanings_of(text_in(wish, "target"));
+}
+
+// What `find` has of the wish's first meaning that is there, else why it has nothing of the last.
+template <class Find>
+auto of_first_meaning(const Line& wish, Find find) {
+  const std::vector<Target> meanings = meanings_in(wish);
+  auto found = find(meanings.front());
+  for (std::size_t i = 1; i < meanings.size(); ++i) {
+    if (found || found.fault().kind != FaultKind::missing) break;
+    found = find(meanings[i]);
+  }
+  return found;
+}
+
+Result<std::vector<RunningPod*>> find_pods(Lab& lab, const Line& wish) {
+  return of_first_meaning(wish, [&lab](const Target& target) { return lab.find_pods(target); });
+}
+
+// Null when the wish is about something else.
+Machine* find_machine(Lab& lab, const Line& wish) {
+  for (const Target& meaning : meanings_in(wish)) {
+    if (Machine* machine = lab.find_machine(meaning)) return machine;
+    if (lab.find_pods(meaning)) return nullptr;
+  }
+  return nullptr;
 }
 
 std::vector<std::string> container_names(RunningPod& pod) {
@@ -128,7 +152,7 @@ RunningPod& best_of(const std::vector<RunningPod*>& pods) {
 }
 
 Result<Launch> exec_in_pod(Lab& lab, const Line& wish) {
-  Result<std::vector<RunningPod*>> pods = lab.find_pods(target_in(wish));
+  Result<std::vector<RunningPod*>> pods = find_pods(lab, wish);
   if (!pods) return std::move(pods).fault();
   RunningPod& pod = best_of(*pods);
   Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
@@ -149,11 +173,11 @@ Task<Result<Line>> do_exec(Caller& caller, const Line& wish) {
     co_return invalid("exec takes words and three descriptors");
   }
   Launch how;
-  if (Machine* machine = caller.lab.find_machine(text_in(wish, "target"))) {
+  if (Machine* machine = find_machine(caller.lab, wish)) {
     how = {.network = &machine->network};
   } else if (flag_in(wish, "bare")) {
     // The pod's network alone: a witness needs none of its containers, which may not even run.
-    const Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target_in(wish));
+    const Result<std::vector<RunningPod*>> pods = find_pods(caller.lab, wish);
     if (!pods) co_return pods.fault();
     how = {.network = &pods->front()->runner->machine().network};
   } else {
@@ -211,12 +235,12 @@ Fault nothing_logged(RunningPod& pod, const ContainerRunner& container) {
 
 // Where a container's log is; which pods there are of a name.
 Task<Result<Line>> do_find(Caller& caller, const Line& wish) {
-  const std::string target = text_in(wish, "target");
-  if (caller.lab.find_machine(target) != nullptr) {
-    const std::string program = target == "control" ? target : "node-" + target;
+  if (const Machine* machine = find_machine(caller.lab, wish)) {
+    const bool is_control = machine->name == "control";
+    const std::string program = is_control ? machine->name : "node-" + machine->name;
     co_return Line{{"status", 0}, {"log", caller.lab.places().log_of(program)}};
   }
-  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target_in(wish));
+  Result<std::vector<RunningPod*>> pods = find_pods(caller.lab, wish);
   if (!pods) co_return std::move(pods).fault();
   RunningPod& pod = *pods->front();
   const Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
@@ -235,30 +259,35 @@ Task<Result<Line>> do_find(Caller& caller, const Line& wish) {
                  {"log", log}};
 }
 
-// control, node1, or "node" when there is one: the daemons that a name means.
-std::vector<Daemon*> daemons_of(Lab& lab, const std::string& name) {
+// The daemons that the wish is about: control, a node's, or with "node" those of all nodes unless a
+// pod is called so.
+std::vector<Daemon*> daemons_of(Lab& lab, const Line& wish) {
+  const Machine* machine = find_machine(lab, wish);
+  const bool all = text_in(wish, "target") == "node" && !find_pods(lab, wish);
   std::vector<Daemon*> daemons;
-  if (name == "control" && lab.control() != nullptr) daemons.push_back(lab.control());
+  if (lab.control() != nullptr && machine == &lab.control_machine()) {
+    daemons.push_back(lab.control());
+  }
   for (Node& node : lab.nodes()) {
-    const bool meant = node.name == name || name == "node";
+    const bool meant = machine == &node.machine || all;
     if (meant && node.agent) daemons.push_back(node.agent.get());
   }
   return daemons;
 }
 
 Task<Result<Line>> do_kill(Caller& caller, const Line& wish) {
-  const std::string target = text_in(wish, "target");
   const int signal = wish.value("signal", SIGKILL);
   const bool hold = flag_in(wish, "hold");
   const std::vector<std::string> containers = words_in(wish, "containers");
-  const std::vector<Daemon*> daemons = daemons_of(caller.lab, target);
+  const std::vector<Daemon*> daemons = daemons_of(caller.lab, wish);
   if (!daemons.empty() && !containers.empty()) {
-    co_return invalid(fmt::format("-c names containers of a pod, and {} has none", target));
+    co_return invalid(
+        fmt::format("-c names containers of a pod, and {} has none", text_in(wish, "target")));
   }
   for (Daemon* daemon : daemons) daemon->kill(signal, hold);
   if (!daemons.empty()) co_return Line{{"status", 0}};
   if (hold) co_return invalid("--hold is for control and nodes' agents: of pods none stays away");
-  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target_in(wish));
+  Result<std::vector<RunningPod*>> pods = find_pods(caller.lab, wish);
   if (!pods) co_return std::move(pods).fault();
   RunningPod& pod = *pods->front();
   std::vector<ContainerRunner*> meant;
@@ -301,20 +330,25 @@ Task<Result<Line>> wait_until_replaced(Caller& caller, Lacks before) {
                   .message = left.none() ? replaced.fault().describe() : left.describe()};
 }
 
+// A workload, or else a pod.
+Result<> restart(Lab& lab, const Target& target) {
+  if (Result<> restarted = lab.restart_workload(target); restarted) return restarted;
+  Result<std::vector<RunningPod*>> pods = lab.find_pods(target);
+  if (!pods) return std::move(pods).fault();
+  lab.restart_pod(*pods->front());
+  return done();
+}
+
 Task<Result<Line>> do_restart(Caller& caller, const Line& wish) {
-  const std::string target = text_in(wish, "target");
   const Lacks before = caller.lab.lacks();
-  const std::vector<Daemon*> daemons = daemons_of(caller.lab, target);
+  const std::vector<Daemon*> daemons = daemons_of(caller.lab, wish);
   for (Daemon* daemon : daemons) {
     daemon->is_held() ? daemon->resume() : daemon->kill(SIGTERM, false);
   }
   if (!daemons.empty()) co_return co_await wait_until_replaced(caller, before);
-  if (Result<> restarted = caller.lab.restart_workload(target_in(wish)); restarted) {
-    co_return co_await wait_until_replaced(caller, before);
-  }
-  Result<std::vector<RunningPod*>> pods = caller.lab.find_pods(target_in(wish));
-  if (!pods) co_return std::move(pods).fault();
-  caller.lab.restart_pod(*pods->front());
+  Result<> restarted = of_first_meaning(
+      wish, [&caller](const Target& target) { return restart(caller.lab, target); });
+  if (!restarted) co_return std::move(restarted).fault();
   co_return co_await wait_until_replaced(caller, before);
 }
 
@@ -340,25 +374,12 @@ Task<Result<Line>> do_apply(Caller& caller, const Line& wish) {
   co_return replaced;
 }
 
-Result<SocketAddress> address_of_service(Lab& lab, const Line& wish) {
-  const Target target = target_in(wish);
-  const int port = wish.value("port", 0);
+Result<const kube::Service*> find_service(Lab& lab, const Target& target) {
   std::vector<std::string> names;
   for (const kube::Service& service : lab.objects().services) {
     names.push_back(target.name_space.empty() ? service.metadata.name
                                               : service.metadata.full_name());
-    if (!is_meant(target, service.metadata, "Service")) continue;
-    if (service.cluster_ips.empty() || service.ports.empty()) {
-      return unsupported(
-          fmt::format("the service {} has no address of its own", service.metadata.full_name()));
-    }
-    std::vector<std::uint16_t> ports;
-    for (const kube::ServicePort& one : service.ports) {
-      if (port == 0 || one.port == port) return SocketAddress{service.cluster_ips[0], one.port};
-      ports.push_back(one.port);
-    }
-    return missing(fmt::format("the service {} has no port {}; there are: {}",
-                               service.metadata.full_name(), port, fmt::join(ports, ", ")));
+    if (is_meant(target, service.metadata, "Service")) return &service;
   }
   if (!target.kind.empty() && target.kind != "Service") {
     return unsupported(
@@ -369,10 +390,28 @@ Result<SocketAddress> address_of_service(Lab& lab, const Line& wish) {
   return missing(fmt::format("there is no service '{}'{}", wanted, near_ones(wanted, names)));
 }
 
+// Port 0: its first.
+Result<SocketAddress> address_of(const kube::Service& service, int port) {
+  if (service.cluster_ips.empty() || service.ports.empty()) {
+    return unsupported(
+        fmt::format("the service {} has no address of its own", service.metadata.full_name()));
+  }
+  std::vector<std::uint16_t> ports;
+  for (const kube::ServicePort& one : service.ports) {
+    if (port == 0 || one.port == port) return SocketAddress{service.cluster_ips[0], one.port};
+    ports.push_back(one.port);
+  }
+  return missing(fmt::format("the service {} has no port {}; there are: {}",
+                             service.metadata.full_name(), port, fmt::join(ports, ", ")));
+}
+
 // A connection to a service, made on the first node and handed to the caller; or its address
 // alone, after which the caller stays and hears by the end of its own connection that the lab ends.
 Task<Result<Line>> do_connect(Caller& caller, const Line& wish) {
-  const Result<SocketAddress> address = address_of_service(caller.lab, wish);
+  const Result<const kube::Service*> service = of_first_meaning(
+      wish, [&caller](const Target& target) { return find_service(caller.lab, target); });
+  if (!service) co_return service.fault();
+  const Result<SocketAddress> address = address_of(**service, wish.value("port", 0));
   if (!address) co_return address.fault();
   if (flag_in(wish, "stay")) {
     const Result<> said =

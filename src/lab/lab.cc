@@ -795,23 +795,27 @@ Fault Lab::nothing_of(const Target& target) const {
   }
   const bool full = !target.name_space.empty();
   const std::string wanted = full ? target.name_space + "/" + target.name : target.name;
-  std::vector<std::string> names = all_names(full);
+  const bool of_a_node = target.kind == "Node";
+  std::vector<std::string> names = of_a_node ? std::vector<std::string>() : all_names(full);
   if (std::find(names.begin(), names.end(), wanted) != names.end()) {
     return missing(fmt::format("no pod here is of {}", target.describe()));
   }
-  if (!full && target.kind.empty()) {
+  if (of_a_node || (!full && target.kind.empty())) {
     for (const Node& node : nodes_) names.push_back(node.name);
-    names.emplace_back("control");
   }
+  if (!full && target.kind.empty()) names.emplace_back("control");
   return missing(
       fmt::format("nothing here is called {}{}", target.describe(), near_ones(wanted, names)));
 }
 
-Machine* Lab::find_machine(const std::string& name) {
+Machine* Lab::find_machine(const Target& target) {
+  if (!target.name_space.empty()) return nullptr;
   for (Node& node : nodes_) {
-    if (node.name == name) return &node.machine;
+    const bool meant = target.kind.empty() || target.kind == "Node";
+    if (meant && node.name == target.name) return &node.machine;
   }
-  return name == "control" && control_ ? &*control_ : nullptr;
+  const bool control = target.kind.empty() && target.name == "control";
+  return control && control_ ? &*control_ : nullptr;
 }
 
 // ── manifests, faults ───────────────────────────────────────────────────────────────────────────

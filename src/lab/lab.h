@@ -137,8 +137,8 @@ class Lab {
   [[nodiscard]] Result<std::vector<RunningPod*>> find_pods(const Target& target);
   // Pods and VMs themselves, those of a Deployment, StatefulSet, ..., or those that a Service
   // selects. Fault: missing, naming near ones.
-  [[nodiscard]] Machine* find_machine(const std::string& name);
-  // A node's or control's; null when there is none of that name.
+  [[nodiscard]] Machine* find_machine(const Target& target);
+  // A node's or control's; null when it is neither.
 
   // ── faults and restarts ──
   void kill_pod(RunningPod& pod, int signal);

@@ -37,12 +37,14 @@ std::string kind_of(std::string_view word) {
   return "";
 }
 
-// Takes the word before the first slash away from `text`.
-std::string_view take_word(std::string_view& text) {
-  const std::size_t slash = text.find('/');
-  const std::string_view word = text.substr(0, slash);
-  text.remove_prefix(slash + 1);
-  return word;
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  std::size_t start = 0;
+  for (std::size_t slash = 0; slash != std::string_view::npos; start = slash + 1) {
+    slash = text.find('/', start);
+    words.emplace_back(text.substr(start, slash - start));
+  }
+  return words;
 }
 
 }  // namespace
@@ -52,19 +54,24 @@ std::string Target::describe() const {
   return kind.empty() ? fmt::format("'{}'", full) : fmt::format("{} {}", kind, full);
 }
 
-Target target_of(std::string_view text) {
-  Target target;
-  while (text.find('/') != std::string_view::npos) {
-    const std::string_view word = take_word(text);
-    const std::string kind = kind_of(word);
-    if (kind.empty()) {
-      target.name_space = word;
-    } else {
-      target.kind = kind;
-    }
+std::vector<Target> meanings_of(std::string_view text) {
+  const std::vector<std::string> words = words_of(text);
+  const std::string& name = words.back();
+  if (words.size() == 1) return {{.name = name}};
+  const std::string& near = words[words.size() - 2];
+  const std::string kind = kind_of(near);
+  std::vector<Target> meanings;
+  if (words.size() == 2) {
+    meanings.push_back({.name_space = near, .name = name});
+    if (!kind.empty()) meanings.push_back({.kind = kind, .name = name});
+    return meanings;
   }
-  target.name = text;
-  return target;
+  const std::string& far = words[words.size() - 3];
+  const std::string far_kind = kind_of(far);
+  if (!kind.empty()) meanings.push_back({.name_space = far, .kind = kind, .name = name});
+  if (!far_kind.empty()) meanings.push_back({.name_space = near, .kind = far_kind, .name = name});
+  if (meanings.empty()) meanings.push_back({.name_space = near, .name = name});
+  return meanings;
 }
 
 bool is_meant(const Target& target, const kube::Metadata& object, std::string_view kind) {

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "kube/objects.h"
 
@@ -16,10 +17,11 @@ struct Target {
   [[nodiscard]] std::string describe() const;  // "Deployment shop/web", "'web'"
 };
 
-[[nodiscard]] Target target_of(std::string_view text);
-// Kinds as kubectl's users write them: deploy, deployment, deployments, deployment.apps, sts, ds,
-// rs, po, svc, and vm and node. Any other word before the name is its namespace, the last if there
-// are more.
+[[nodiscard]] std::vector<Target> meanings_of(std::string_view text);
+// One at least. A word before the name is its namespace; it is also a kind if kubectl's users write
+// one so: deploy, deployment, deployments, deployment.apps, sts, ds, rs, po, svc, and vm and node.
+// As a namespace may be called like a kind, whoever asks takes the first meaning of which there is
+// something: NAMESPACE/NAME before KIND/NAME, NAMESPACE/KIND/NAME before KIND/NAMESPACE/NAME.
 
 [[nodiscard]] bool is_meant(const Target& target, const kube::Metadata& object,
                             std::string_view kind);

@@ -5,6 +5,11 @@
 namespace fairlead::lab {
 namespace {
 
+// As whoever finds nothing of the others takes it.
+Target target_of(std::string_view text) {
+  return meanings_of(text).back();
+}
+
 TEST(Target, IsReadAsKubectlsUsersWriteIt) {
   EXPECT_EQ(target_of("web"), (Target{.name = "web"}));
   EXPECT_EQ(target_of("shop/web"), (Target{.name_space = "shop", .name = "web"}));
@@ -21,6 +26,16 @@ TEST(Target, IsReadAsKubectlsUsersWriteIt) {
   EXPECT_EQ(target_of("deploy/shop/web"), target_of("shop/deploy/web"));
   EXPECT_EQ(target_of("shop/bank/web").name_space, "bank") << "what is nearer counts";
   EXPECT_EQ(target_of("web/").name, "");
+}
+
+TEST(Target, IsFirstWhatNeedsNoKind) {
+  EXPECT_EQ(meanings_of("web").size(), 1U);
+  EXPECT_EQ(meanings_of("shop/web").size(), 1U);
+  EXPECT_EQ(meanings_of("node/web"), (std::vector<Target>{{.name_space = "node", .name = "web"},
+                                                          {.kind = "Node", .name = "web"}}));
+  EXPECT_EQ(meanings_of("vm/pod/web"),
+            (std::vector<Target>{{.name_space = "vm", .kind = "Pod", .name = "web"},
+                                 {.name_space = "pod", .kind = "VM", .name = "web"}}));
 }
 
 TEST(Target, MeansObjectsOfItsKindAndNamespace) {

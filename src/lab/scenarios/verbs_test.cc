@@ -169,6 +169,42 @@ TEST_P(Verbs, TakeNamesAsKubectlsUsersWriteThem) {
   EXPECT_EQ(lab.run({"lab", "down", lab.name()}).out, "lab " + lab.name() + " is down\n");
 }
 
+TEST_P(Verbs, FindWhatIsCalledLikeAKind) {
+  const std::string pod = R"(---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: node, labels: {app: web}}
+spec: {containers: [{name: app, image: fairlead/sample-app}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: node}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: node}
+spec: {containers: [{name: app, image: x, command: [sh, -c, "while true; do sleep 1; done"]}]}
+)";
+  ASSERT_TRUE(lab.up(pod)) << lab.said();
+  const Ran in_namespace = lab.exec("node/web", {"hostname"});
+  EXPECT_EQ(in_namespace.out, "web\n") << in_namespace.error;
+  EXPECT_EQ(lab.lab("exec", {"-n", "node", "svc/web", "--", "hostname"}).out, "web\n");
+  EXPECT_THAT(lab.path("node/web", "http://web:80/").out, HasSubstr("node/web"));
+  const std::unique_ptr<Beside> logs = beside("logs", {"-f", "-n", "node", "web"});
+  EXPECT_TRUE(logs->says("sample app")) << logs->output();
+  EXPECT_EQ(lab.lab("forward", {"node/web", "81"}).error,
+            "fairlead lab forward: the service node/web has no port 81; there are: 80\n");
+  EXPECT_EQ(lab.lab("kill", {"node", "-c", "app"}).status, 0);
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) {
+    return now["pods"].dump().find("\"restarts\":1") != std::string::npos;
+  }));
+  const Ran machine = lab.exec("node/node1", {"ip", "-br", "address"});
+  EXPECT_THAT(machine.out, HasSubstr("172.30.0.1")) << machine.error;
+  const Ran unknown = lab.exec("node/nde1", {"true"});
+  EXPECT_THAT(unknown.error, HasSubstr("nothing here is called Node nde1; near ones: node1"));
+}
+
 // ── exec ────────────────────────────────────────────────────────────────────────────────────────
 
 TEST_P(Verbs, ExecPrefersAPodThatIsReady) {
