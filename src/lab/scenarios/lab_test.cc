@@ -1,7 +1,11 @@
 // A lab as its user meets it: broken manifests, edits, two at once, and an end that leaves nothing.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -231,6 +235,28 @@ TEST_P(Labs, DownTakesTheStateWithIt) {
   EXPECT_TRUE(std::filesystem::exists(lab.state())) << lab.state();
   EXPECT_EQ(lab.lab("down").status, 0);
   EXPECT_FALSE(std::filesystem::exists(lab.state()));
+}
+
+TEST_P(Labs, OfATestThatCrashesGoDown) {
+  const LabUnderTest own(GetParam());  // to ask with
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const pid_t test = ::fork();
+  if (test == 0) {
+    LabUnderTest lab(GetParam());
+    const bool up = lab.up(client_and("web"));
+    static_cast<void>(up && ::write(ends[1], lab.name().data(), lab.name().size()) < 0);
+    ::kill(::getpid(), SIGKILL);
+  }
+  ::close(ends[1]);
+  std::array<char, 64> name{};
+  EXPECT_GT(::read(ends[0], name.data(), name.size() - 1), 0) << "it came up";
+  ::close(ends[0]);
+  ::waitpid(test, nullptr, 0);
+  EXPECT_TRUE(comes_about([&] {
+    return own.run({"lab", "list"}).out.find(name.data()) == std::string::npos &&
+           !std::filesystem::exists("/tmp/fairlead-scenario-" + std::string(name.data()));
+  }));
 }
 
 TEST_P(Labs, ExecGivesTheStatusAndNamesNearOnes) {

@@ -108,6 +108,31 @@ Ran execute(const Words& words, const std::string& input) {
   return ran;
 }
 
+// Runs `words` when this process ends without having said that it is over, as in a crash; then the
+// folder goes. The descriptor to say it on.
+int leave_to_an_heir(const std::string& folder, const Words& words) {
+  // In a session of its own, for it must not end with us.
+  Words all{"setsid", "--fork", "sh", "-c", R"(read over || { "$@"; rm -rf "$0"; })", folder};
+  all.insert(all.end(), words.begin(), words.end());
+  std::vector<char*> arguments;
+  for (const std::string& word : all) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) return -1;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    ::dup2(ends[0], 0);
+    ::dup2(null, 1);
+    ::dup2(null, 2);
+    ::execvp(arguments[0], arguments.data());
+    ::_exit(127);
+  }
+  ::waitpid(child, nullptr, 0);
+  ::close(ends[0]);
+  return ends[1];
+}
+
 std::string fresh_name() {
   static std::atomic<int> count = 0;
   return fmt::format("t{}-{}", ::getpid(), ++count);
@@ -241,6 +266,7 @@ LabUnderTest::LabUnderTest(Who who)
       program_(program_of_all()) {
   fs::create_directories(folder_);
   fs::permissions(folder_, fs::perms(0755));
+  heir_ = leave_to_an_heir(folder_, as(who_, {program_, "lab", "down", "--name", name_}));
   if (who_ == Who::root || ::geteuid() != 0) return;
   const passwd* user = ::getpwnam(test_user);
   if (user == nullptr || ::chown(folder_.c_str(), user->pw_uid, user->pw_gid) != 0) {
@@ -252,6 +278,8 @@ LabUnderTest::~LabUnderTest() {
   static_cast<void>(lab("down"));
   std::error_code error;
   fs::remove_all(folder_, error);
+  static_cast<void>(!::write(heir_, "over\n", 5));
+  ::close(heir_);
 }
 
 void LabUnderTest::write_manifest(const std::string& manifest) const {

@@ -1,5 +1,5 @@
 // A lab as an object with verbs, driven by the program itself: as root, or as an ordinary user. It
-// is taken down when it goes out of scope.
+// is taken down when it goes out of scope, and also when the test program crashes.
 //
 //   LabUnderTest lab(GetParam());
 //   ASSERT_TRUE(lab.up(two_pods, {"--inject", "all"}));
@@ -119,6 +119,7 @@ class LabUnderTest {
   std::string name_;
   std::string folder_;
   std::string program_;
+  int heir_ = -1;
   std::string said_;
 };
 
