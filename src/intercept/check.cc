@@ -518,22 +518,29 @@ class Prover {
       probes_.push_back({.what = outbound ? "the rules for what the pod opens are there"
                                           : "the rules for what comes to the pod are there",
                          .predicted = std::move(gap.what),
-                         .observed = altered,
+                         .observed = put_it_back(),
                          .outcome = Probe::Outcome::altered});
     }
   }
 
   void name_what_changed() {
-    for (std::string& change : changes(rules_.tables[0])) {
-      probes_.push_back({.what = "the rules are those that were put in",
-                         .predicted = std::move(change),
-                         .observed = altered,
-                         .outcome = Probe::Outcome::altered});
+    const Result<Settings> settings = recorded(rules_.tables[0].set(record_name));
+    if (!settings) return doubt_the_rules("not known: " + settings.fault().message);
+    for (std::string& change : changes(rules_.tables[0], *settings)) {
+      doubt_the_rules(std::move(change));
     }
   }
 
-  static constexpr char altered[] =
-      "the table is not as it was put in; put it back with: fairlead intercept apply";
+  void doubt_the_rules(std::string why) {
+    probes_.push_back({.what = "the rules are those that were put in",
+                       .predicted = std::move(why),
+                       .observed = put_it_back(),
+                       .outcome = Probe::Outcome::altered});
+  }
+
+  [[nodiscard]] std::string put_it_back() const {
+    return fmt::format("put it back with: {}", remedy(rules_.tables[0].set(record_name)));
+  }
 
   nft::Ruleset rules_;
   std::vector<Probe> probes_;
@@ -561,6 +568,11 @@ std::string text_of(const std::vector<Probe>& probes, const nft::Table& table) {
   const std::ptrdiff_t agreeing = count(probes, Probe::Outcome::agrees);
   const std::ptrdiff_t untried = count(probes, Probe::Outcome::untried);
   if (count(probes, Probe::Outcome::altered) > 0) {
+    const Result<Settings> settings = recorded(table.set(record_name));
+    if (!settings && gaps(table).empty()) {
+      return fmt::format("it is not known whether capture is in force as it was put in: {}",
+                         settings.fault().message);
+    }
     return "capture is not in force as it was put in, though its table is there: rules are "
            "missing, or others than were put in";
   }

@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "intercept/show.h"
 #include "intercept/test_pod.h"
 
 namespace fairlead::intercept {
@@ -141,7 +142,8 @@ constexpr char v4_alone[] = "ip fairlead-capture";
 
 // By which the kernel knows the rule of the chain outbound that has this comment.
 std::string handle_of(nft::Kernel& kernel, const std::string& table, const std::string& comment) {
-  const std::string listed = *kernel.ask("list chain " + table + " outbound", nft::Kernel::Form::json);
+  const std::string listed =
+      *kernel.ask("list chain " + table + " outbound", nft::Kernel::Form::json);
   const std::string before = "\"handle\": ";
   const std::size_t rule = listed.find("\"comment\": \"" + comment);
   const std::size_t handle = listed.rfind(before, rule);
@@ -196,8 +198,7 @@ TEST(Check, FindsARuleThatWasAddedOrChanged) {
        "chain outbound: rule 9 was changed: it is meta skgid 1338 counter return, and was "
        "oifname "},
       {"add chain inet fairlead-capture more # {}", "chain more was added"},
-      {"delete set inet fairlead-capture settings # {}",
-       "the table does not say which settings it was made with"},
+      {"add set inet fairlead-capture more {{ type mark; }} # {}", "set more was added"},
   };
   for (const auto& row : table) {
     const nft::testing::Wire wire;
@@ -210,6 +211,36 @@ TEST(Check, FindsARuleThatWasAddedOrChanged) {
     EXPECT_THAT(verdicts.failures, HasSubstr(row.finding)) << row.command;
     EXPECT_FALSE(verdicts.judgement.proved) << row.command;
   }
+}
+
+TEST(Check, TheCommandThatPutsATableBackHasTheFlagsOfIt) {
+  const nft::testing::Wire wire;
+  nft::Kernel kernel = kernel_of(
+      wire, settings_with({{"envoy-port", "15101"}, {"istio-exclude-interfaces", "net*"}}));
+  ASSERT_TRUE(kernel.commit({.commands = {"flush chain inet fairlead-capture outbound"}}).ok());
+  const char* command =
+      "put it back with: fairlead intercept apply --envoy-port=15101 "
+      "'--istio-exclude-interfaces=net*'\n";
+  EXPECT_THAT(check_in(wire, kernel).failures, HasSubstr(command));
+  EXPECT_THAT(show((*installed(kernel))->table, {}), HasSubstr(command));
+}
+
+// As fairlead made them before it put the settings into the table.
+TEST(Check, ATableOfAnotherVersionIsSaidToBeSo) {
+  const nft::testing::Wire wire;
+  nft::Kernel kernel = kernel_of(wire, {});
+  EXPECT_THAT(show((*installed(kernel))->table, {}), Not(HasSubstr("put it back")));
+  ASSERT_TRUE(kernel.commit({.commands = {"delete set inet fairlead-capture settings"}}).ok());
+  const char* said = "the table was made by another version of fairlead, or by hand: ";
+  const char* advice =
+      "put it back with: fairlead intercept apply, with the flags that the table was made with\n";
+  const Verdicts verdicts = check_in(wire, kernel);
+  EXPECT_THAT(verdicts.failures, AllOf(HasSubstr(said), HasSubstr(advice)));
+  EXPECT_FALSE(verdicts.judgement.proved);
+  EXPECT_THAT(verdicts.judgement.text,
+              AllOf(HasSubstr("it is not known whether capture is in force as it was put in"),
+                    HasSubstr(said), Not(HasSubstr("rules are missing"))));
+  EXPECT_THAT(show((*installed(kernel))->table, {}), AllOf(HasSubstr(said), HasSubstr(advice)));
 }
 
 TEST(Check, NothingCapturedIsNoFindingWhenNothingWasAskedFor) {

@@ -17,6 +17,7 @@
 #include <fstream>
 
 #include "intercept/descriptor.h"
+#include "intercept/record.h"
 #include "nft/render.h"
 
 namespace fairlead::intercept {
@@ -93,14 +94,37 @@ Result<bool> stands(nft::Kernel& kernel, TableFamily family) {
   return nft::exists(kernel, family, table_name);
 }
 
+// Also where the rest of the table cannot be read.
+std::string remedy_for(nft::Kernel& kernel, TableFamily family) {
+  const Result<nft::Set> record = nft::read_set(kernel, family, table_name, record_name);
+  return remedy(record ? &*record : nullptr);
+}
+
 Result<> check_awake(nft::Kernel& kernel, TableFamily family) {
   const Result<bool> dormant = nft::is_dormant(kernel, family, table_name);
   if (!dormant) return dormant.fault();
   if (!*dormant) return done();
   return unsupported(
       fmt::format("capture is switched off: the table {} {} is dormant, and no rule of it in force "
-                  "(put it back with: fairlead intercept apply)",
-                  nft::name_of(family), table_name));
+                  "(put it back with: {})",
+                  nft::name_of(family), table_name, remedy_for(kernel, family)));
+}
+
+Result<nft::Table> read_table(nft::Kernel& kernel, TableFamily family) {
+  Result<nft::Table> table = nft::read(kernel, family, table_name);
+  if (table || table.fault().kind != FaultKind::unsupported) return table;
+  return unsupported(fmt::format("{} (put the table back with: {})", table.fault().message,
+                                 remedy_for(kernel, family)));
+}
+
+// Fault: missing, also when somebody takes the table away meanwhile.
+Result<Installed> installed(nft::Kernel& kernel, TableFamily family) {
+  if (Result<> awake = check_awake(kernel, family); !awake) return std::move(awake).fault();
+  Result<nft::Table> table = read_table(kernel, family);
+  if (!table) return std::move(table).fault();
+  Result<std::vector<nft::Reading>> readings = nft::counters(kernel, family, table_name);
+  if (!readings) return std::move(readings).fault();
+  return Installed{.table = *std::move(table), .readings = *std::move(readings)};
 }
 
 }  // namespace
@@ -165,16 +189,9 @@ Result<bool> remove(nft::Kernel& kernel) {
 
 Result<std::optional<Installed>> installed(nft::Kernel& kernel) {
   for (const TableFamily family : {TableFamily::inet, TableFamily::ip}) {
-    Result<bool> there = stands(kernel, family);
-    if (!there) return std::move(there).fault();
-    if (!*there) continue;
-    if (Result<> awake = check_awake(kernel, family); !awake) return std::move(awake).fault();
-    Result<nft::Table> table = nft::read(kernel, family, table_name);
-    if (!table) return std::move(table).fault();
-    Result<std::vector<nft::Reading>> readings = nft::counters(kernel, family, table_name);
-    if (!readings) return std::move(readings).fault();
-    return std::optional<Installed>(
-        Installed{.table = *std::move(table), .readings = *std::move(readings)});
+    Result<Installed> found = installed(kernel, family);
+    if (found) return std::optional<Installed>(*std::move(found));
+    if (found.fault().kind != FaultKind::missing) return std::move(found).fault();
   }
   return std::optional<Installed>();
 }

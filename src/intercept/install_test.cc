@@ -125,6 +125,32 @@ TEST(Install, RemoveLeavesNothing) {
   EXPECT_FALSE(*pod.wire().pod.in([&] { return remove(pod.kernel()); }));
 }
 
+TEST(Install, WhatCannotBeReadIsNamedWithTheCommandThatPutsItBack) {
+  struct {
+    const char* command;
+    const char* said;
+  } const table[] = {
+      {"add rule inet fairlead-capture outbound meta skuid 5 log prefix \"x\" counter accept",
+       "the table inet fairlead-capture holds what fairlead does not make: a rule in the chain "
+       "outbound: meta skuid 5 log prefix \"x\" counter packets 0 bytes 0 accept (put the table "
+       "back with: fairlead intercept apply --envoy-port=15101)"},
+      {"add set inet fairlead-capture hardware { type ether_addr; }",
+       "the table inet fairlead-capture holds what fairlead does not make: the set hardware (put "
+       "the table back with: fairlead intercept apply --envoy-port=15101)"},
+      {"add table inet fairlead-capture { flags dormant; }",
+       "capture is switched off: the table inet fairlead-capture is dormant, and no rule of it in "
+       "force (put it back with: fairlead intercept apply --envoy-port=15101)"},
+  };
+  for (const auto& row : table) {
+    const nft::testing::Wire wire;
+    nft::Kernel kernel = kernel_of(wire, testing::settings_with({{"envoy-port", "15101"}}));
+    ASSERT_TRUE(kernel.commit({.commands = {row.command}}).ok()) << row.command;
+    const auto found = installed(kernel);
+    ASSERT_FALSE(found.ok()) << row.command;
+    EXPECT_EQ(found.fault().message, row.said);
+  }
+}
+
 bool has_handover_address(const nft::testing::Wire& wire) {
   return wire.pod.in(
       [] { return std::system("ip -6 addr show dev lo | grep -q ' ::6/128'") == 0; });
@@ -173,7 +199,7 @@ TEST(Show, ATableThatNothingLeadsTo) {
   const auto found = wire.pod.in([&] { return installed(kernel); });
   EXPECT_THAT(show((*found)->table, (*found)->readings),
               AllOf(HasSubstr("no connection that the pod opens is captured"),
-                    HasSubstr("NOT AS PUT IN: the table does not say which settings")));
+                    HasSubstr("NOT KNOWN TO BE AS PUT IN: the table was made by another")));
 }
 
 TEST(Show, TellsEveryHopWithItsCount) {

@@ -14,8 +14,6 @@ namespace {
 using nft::Chain;
 using nft::Rule;
 
-constexpr char record_name[] = "settings";
-
 // ── the settings ────────────────────────────────────────────────────────────────────────────────
 
 // At most what a comment holds, cut after a word or a part of a list where there is one to cut at:
@@ -33,12 +31,9 @@ std::vector<std::string> pieces_of(std::string words) {
   return pieces;
 }
 
-Result<Settings> recorded(const nft::Table& table) {
-  const nft::Set* record = table.set(record_name);
-  if (record == nullptr) return missing(fmt::format("it has no set {}", record_name));
-  std::string words;
-  for (const auto& [number, piece] : record->elements) words += piece;
-  return settings_from_words(words);
+Fault of_another_version(const std::string& sign) {
+  return unsupported(
+      fmt::format("the table was made by another version of fairlead, or by hand: {}", sign));
 }
 
 // ── rules beside rules ──────────────────────────────────────────────────────────────────────────
@@ -147,6 +142,16 @@ void compare(const Chain& meant, const Chain* found, std::vector<std::string>& t
   Comparison(meant, *found, told).run();
 }
 
+template <class Named>
+void tell_strangers(const char* kind, const std::vector<Named>& meant,
+                    const std::vector<Named>& found, std::vector<std::string>& told) {
+  for (const Named& one : found) {
+    const bool known = std::any_of(meant.begin(), meant.end(),
+                                   [&](const Named& ours) { return ours.name == one.name; });
+    if (!known) told.push_back(fmt::format("{} {} was added", kind, one.name));
+  }
+}
+
 }  // namespace
 
 nft::Set record_of(const Settings& settings) {
@@ -160,20 +165,32 @@ nft::Set record_of(const Settings& settings) {
   return record;
 }
 
-std::vector<std::string> changes(const nft::Table& table) {
-  const Result<Settings> settings = recorded(table);
-  if (!settings) {
-    return {fmt::format("the table does not say which settings it was made with: {}",
-                        settings.fault().message)};
+Result<Settings> recorded(const nft::Set* record) {
+  if (record == nullptr) {
+    return of_another_version("it does not say which settings it was made with");
   }
+  std::string words;
+  for (const auto& [number, piece] : record->elements) words += piece;
+  Result<Settings> settings = settings_from_words(words);
+  if (!settings) return of_another_version(settings.fault().message);
+  return settings;
+}
+
+std::string remedy(const nft::Set* record) {
+  const Result<Settings> settings = recorded(record);
+  if (settings) return command_of(*settings);
+  return command_of({}) + ", with the flags that the table was made with";
+}
+
+std::vector<std::string> changes(const nft::Table& table, const Settings& settings) {
   std::vector<std::string> told;
-  const nft::Ruleset made = capture_rules(*settings);
+  const nft::Ruleset made = capture_rules(settings);
   const nft::Table& meant = made.tables.front();
   for (const Chain& chain : meant.chains) compare(chain, table.chain(chain.name), told);
-  for (const Chain& chain : table.chains) {
-    if (meant.chain(chain.name) != nullptr) continue;
-    told.push_back(fmt::format("chain {} was added", chain.name));
-  }
+  tell_strangers("chain", meant.chains, table.chains, told);
+  tell_strangers("set", meant.sets, table.sets, told);
+  tell_strangers("map", meant.maps, table.maps, told);
+  tell_strangers("counter", meant.counters, table.counters, told);
   return told;
 }
 

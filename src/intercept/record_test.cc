@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "intercept/test_pod.h"
 #include "nft/render.h"
@@ -71,7 +72,7 @@ TEST(Record, TakesWordsOfAnyLength) {
   Settings unchecked;
   unchecked.interfaces_excluded = {std::string(300, 'e')};
   EXPECT_EQ(record_of(unchecked).elements.size(), 3);
-  EXPECT_THAT(changes(capture_rules(unchecked).tables.front()), IsEmpty());
+  EXPECT_THAT(changes(capture_rules(unchecked).tables.front(), unchecked), IsEmpty());
 }
 
 TEST(Record, WhatTheKernelKeepsIsNoChange) {
@@ -80,7 +81,41 @@ TEST(Record, WhatTheKernelKeepsIsNoChange) {
     nft::Kernel kernel = kernel_of(wire, settings);
     const auto found = wire.pod.in([&] { return installed(kernel); });
     ASSERT_TRUE(found.ok()) << words_of(settings) << found.fault().describe();
-    EXPECT_THAT(changes((*found)->table), IsEmpty()) << words_of(settings);
+    const nft::Table& table = (*found)->table;
+    EXPECT_EQ(*recorded(table.set(record_name)), settings) << words_of(settings);
+    EXPECT_THAT(changes(table, settings), IsEmpty()) << words_of(settings);
+  }
+}
+
+TEST(Record, ACommandIsWhatAShellTakes) {
+  EXPECT_EQ(command_of({}), "fairlead intercept apply");
+  Settings settings = settings_with({{"envoy-port", "15101"},
+                                     {"istio-inbound-ports", ""},
+                                     {"istio-service-cidr", "10.0.0.0/8,fd00::/8"},
+                                     {"istio-exclude-interfaces", "eth*,it's,$x"}});
+  settings.exemption = Exemption::mark;
+  EXPECT_EQ(command_of(settings),
+            "fairlead intercept apply --envoy-port=15101 --istio-inbound-ports= "
+            "--istio-service-cidr=10.0.0.0/8,fd00::/8 "
+            "'--istio-exclude-interfaces=eth*,it'\\''s,$x' --exemption=mark");
+}
+
+TEST(Record, WhatPutsATableBackRepeatsItsFlags) {
+  const nft::Set record = record_of(settings_with({{"envoy-port", "15101"}}));
+  EXPECT_EQ(remedy(&record), "fairlead intercept apply --envoy-port=15101");
+}
+
+TEST(Record, ATableOfAnotherVersionIsSaidToBeSo) {
+  nft::Set newer = record_of({});
+  newer.elements.insert({{1U}, "--flag-of-tomorrow=1 "});
+  EXPECT_EQ(recorded(&newer).fault().message,
+            "the table was made by another version of fairlead, or by hand: "
+            "'--flag-of-tomorrow=1' is no setting");
+  EXPECT_THAT(recorded(nullptr).fault().message,
+              StartsWith("the table was made by another version of fairlead, or by hand: "));
+  for (const nft::Set* record : {static_cast<const nft::Set*>(nullptr), &std::as_const(newer)}) {
+    EXPECT_EQ(remedy(record),
+              "fairlead intercept apply, with the flags that the table was made with");
   }
 }
 
@@ -91,7 +126,7 @@ std::vector<std::string> after(Change change) {
   const auto outbound = std::find_if(table.chains.begin(), table.chains.end(),
                                      [](const nft::Chain& one) { return one.name == "outbound"; });
   change(outbound->rules);
-  return changes(table);
+  return changes(table, {});
 }
 
 TEST(Changes, EachIsToldWithItsRuleAndNoOtherIs) {
@@ -113,11 +148,20 @@ TEST(Changes, EachIsToldWithItsRuleAndNoOtherIs) {
               ElementsAre("chain outbound lost all its 13 rules"));
 }
 
+TEST(Changes, AreAlsoWhatStandsBesideTheChains) {
+  nft::Table table = capture_rules({}).tables.front();
+  table.sets.push_back({.name = "ports"});
+  table.maps.push_back({.name = "places"});
+  table.counters.push_back({.name = "all"});
+  EXPECT_THAT(changes(table, {}),
+              ElementsAre("set ports was added", "map places was added", "counter all was added"));
+}
+
 TEST(Changes, OfChains) {
   nft::Table table = capture_rules({}).tables.front();
   table.chains.front().base = nft::Base{};
   table.chains.back().name = "other";
-  EXPECT_THAT(changes(table),
+  EXPECT_THAT(changes(table, {}),
               ElementsAre("chain redirect-outbound was made anew: the kernel calls it otherwise",
                           "chain output is missing", "chain other was added"));
 }

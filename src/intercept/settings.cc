@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <limits>
 #include <string_view>
@@ -262,6 +264,18 @@ constexpr std::array<Option, 24> all{{
 
 constexpr char by_mark[] = "--exemption=mark";
 
+// In quotes where the shell would read something into it, as into a star.
+std::string for_shell(std::string_view word) {
+  const bool plain = std::all_of(word.begin(), word.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("-_=,.:/").find(c) != std::string_view::npos;
+  });
+  if (plain) return std::string(word);
+  std::string quoted;
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return "'" + quoted + "'";
+}
+
 Result<> take(std::string_view word, Settings& settings) {
   if (word == by_mark) {
     settings.exemption = Exemption::mark;
@@ -292,6 +306,15 @@ std::string words_of(const Settings& settings) {
   }
   if (settings.exemption == Exemption::mark) words += fmt::format("{} ", by_mark);
   return words;
+}
+
+std::string command_of(const Settings& settings) {
+  std::string command = "fairlead intercept apply";
+  const std::string words = words_of(settings);
+  for (const std::string_view word : fairlead::split(words, ' ')) {
+    if (!word.empty()) command += " " + for_shell(word);
+  }
+  return command;
 }
 
 Result<Settings> settings_from_words(const std::string& words) {

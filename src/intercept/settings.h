@@ -30,6 +30,9 @@ struct Option {
 // As flags of `fairlead intercept apply`, a space after each: "--istio-inbound-ports=80,81 ". Empty
 // for the defaults: only what differs from them is said.
 
+[[nodiscard]] std::string command_of(const Settings& settings);
+// What a shell takes to come to the same: "fairlead intercept apply --istio-inbound-ports=80,81".
+
 [[nodiscard]] Result<Settings> settings_from_words(const std::string& words);
 // The way back. Fault: invalid, naming the word.
 

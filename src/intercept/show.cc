@@ -220,6 +220,22 @@ std::string iptables_family(const Table& table, const std::vector<nft::Reading>&
   return out;
 }
 
+// What is not as it was put in, and how to put it back.
+std::string doubts(const Table& table) {
+  std::string text;
+  for (const Gap& gap : gaps(table)) text += fmt::format("NOT WHOLE: {}\n", gap.what);
+  const Result<Settings> settings = recorded(table.set(record_name));
+  if (settings) {
+    for (const std::string& change : changes(table, *settings)) {
+      text += fmt::format("NOT AS PUT IN: {}\n", change);
+    }
+  } else {
+    text += fmt::format("NOT KNOWN TO BE AS PUT IN: {}\n", settings.fault().message);
+  }
+  if (text.empty()) return "";
+  return text + fmt::format("put it back with: {}\n", remedy(table.set(record_name)));
+}
+
 }  // namespace
 
 std::string show(const Table& table, const std::vector<nft::Reading>& readings) {
@@ -227,10 +243,7 @@ std::string show(const Table& table, const std::vector<nft::Reading>& readings) 
                                 describe_exemption(table));
   out += table.family == nft::TableFamily::inet ? "IPv4 and IPv6" : "IPv4 alone";
   out += "; rules are tried in order; [n] = connections that a rule has decided\n";
-  for (const Gap& gap : gaps(table)) out += fmt::format("NOT WHOLE: {}\n", gap.what);
-  for (const std::string& change : changes(table)) {
-    out += fmt::format("NOT AS PUT IN: {}\n", change);
-  }
+  out += doubts(table);
   std::set<std::string> told;
   for (const Hook hook : {Hook::output, Hook::prerouting}) {
     for (const Chain& chain : table.chains) {

@@ -473,6 +473,17 @@ Result<Table> read_listing(std::string_view json, TableFamily family, const std:
   return table_of(*listing, family, table, [](std::uint64_t) { return std::string(); });
 }
 
+Result<Set> read_set(Kernel& kernel, TableFamily family, const std::string& table,
+                     const std::string& set) {
+  const Result<std::string> listing =
+      kernel.ask(fmt::format("list set {} {} {}", name_of(family), table, set), Kernel::Form::json);
+  if (!listing) return listing.fault();
+  const Result<Table> around = read_listing(*listing, family, table);
+  if (!around) return around.fault();
+  if (around->sets.size() == 1) return around->sets.front();
+  return missing(fmt::format("the table {} {} has no set {}", name_of(family), table, set));
+}
+
 Rule as_listed(Rule rule) {
   const Expression only_tcp = Match{.field = Field::l4proto, .values = {tcp}};
   Rule listed = rule;

@@ -32,6 +32,10 @@ namespace fairlead::nft {
                                          const std::string& table);
 // The same from what `nft -j list table` printed. Pure.
 
+[[nodiscard]] Result<Set> read_set(Kernel& kernel, TableFamily family, const std::string& table,
+                                   const std::string& set);
+// One set alone, also where the table about it cannot be read. Fault: missing, or unsupported.
+
 [[nodiscard]] Rule as_listed(Rule rule);
 // The words in which nft lists it: a match on TCP is not said where a port of TCP is, and the ports
 // beside it become TCP's. Two rules are one when these are the same. Pure.
