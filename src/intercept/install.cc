@@ -2,14 +2,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/capability.h>
-#include <linux/nsfs.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -73,22 +70,7 @@ bool all_mapped(const char* map_file, const std::vector<std::uint32_t>& ids) {
                      [&](std::uint32_t id) { return is_mapped(map_file, id); });
 }
 
-// ── who may ─────────────────────────────────────────────────────────────────────────────────────
-
-bool has_net_admin() {
-  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
-  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
-  if (::syscall(SYS_capget, &header, data) != 0) return true;  // then let the kernel say it
-  return (data[CAP_NET_ADMIN / 32].effective & (1U << (CAP_NET_ADMIN % 32))) != 0;
-}
-
-// A capability is worth something only over what this user namespace, or one in it, owns.
-bool network_is_of_others() {
-  const Descriptor space(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
-  if (!space.valid()) return false;
-  const Descriptor owner(::ioctl(space.number(), NS_GET_USERNS));
-  return !owner.valid() && errno == EPERM;
-}
+// ── what stands there ───────────────────────────────────────────────────────────────────────────
 
 Result<bool> stands(nft::Kernel& kernel, TableFamily family) {
   return nft::exists(kernel, family, table_name);
@@ -148,7 +130,7 @@ bool owners_exist(const Settings& settings) {
 }
 
 Result<> may(const std::string& wish) {
-  if (has_net_admin() && !network_is_of_others()) return done();
+  if (nft::may_change_rules()) return done();
   return Fault{.kind = FaultKind::denied,
                .message = fmt::format(
                    "{} takes CAP_NET_ADMIN over this network namespace, which this process does "

@@ -26,6 +26,7 @@ using testing::check_in;
 using ::testing::HasSubstr;
 using testing::kernel_of;
 using testing::Pod;
+using ::testing::StartsWith;
 using testing::Verdicts;
 
 std::optional<Installed> installed_in(Pod& pod) {
@@ -200,6 +201,9 @@ TEST(Show, ATableThatNothingLeadsTo) {
   EXPECT_THAT(show((*found)->table, (*found)->readings),
               AllOf(HasSubstr("no connection that the pod opens is captured"),
                     HasSubstr("NOT KNOWN TO BE AS PUT IN: the table was made by another")));
+  EXPECT_THAT(show_as_iptables((*found)->table, (*found)->readings),
+              AllOf(StartsWith("# NOT WHOLE: there is no chain output that the kernel calls"),
+                    HasSubstr("\n# put it back with: fairlead intercept apply")));
 }
 
 TEST(Show, TellsEveryHopWithItsCount) {
@@ -212,7 +216,8 @@ TEST(Show, TellsEveryHopWithItsCount) {
                     HasSubstr("to the proxy, outbound  [3]"),
                     HasSubstr("to the proxy, inbound  [1]"), HasSubstr("TAKEN to port 15001")));
   const std::string tables = show_as_iptables(now.table, now.readings);
-  EXPECT_THAT(tables, AllOf(HasSubstr("Chain PREROUTING (policy ACCEPT)"),
+  EXPECT_THAT(tables, AllOf(StartsWith("# iptables -t nat -L -v -n\n"),
+                            HasSubstr("Chain PREROUTING (policy ACCEPT)"),
                             HasSubstr("Chain FAIRLEAD_OUTPUT (1 references)"),
                             HasSubstr("owner UID match 1337"), HasSubstr("redir ports 15006"),
                             HasSubstr("# ip6tables")));

@@ -123,6 +123,7 @@ TEST(CaptureSettings, RefusesWhatCannotBeWithAReason) {
               ::testing::HasSubstr("REDIRECT is expected"));
   EXPECT_THAT(refusal("envoy-port", "0"), ::testing::HasSubstr("from 1 to 65535"));
   EXPECT_THAT(refusal("envoy-port", "99999"), ::testing::HasSubstr("'99999'"));
+  EXPECT_THAT(refusal("istio-inbound-ports", "80 81"), ::testing::HasSubstr("'80 81' is not"));
   EXPECT_THAT(refusal("proxy-uid", "bob"), ::testing::HasSubstr("id -u"));
   EXPECT_THAT(refusal("istio-service-cidr", "10.0.0.0/99"), ::testing::HasSubstr("0 to 32"));
   EXPECT_THAT(refusal("redirect-dns", "true"), ::testing::HasSubstr("DNS"));
@@ -137,11 +138,17 @@ TEST(CaptureSettings, RefusesWhatCannotBeWithAReason) {
   EXPECT_FALSE(check(settings_with({{"proxy-uid", ""}})).ok());
   EXPECT_FALSE(check(settings_with({{"istio-exclude-interfaces", "a\"b"}})).ok());
   EXPECT_FALSE(check(settings_with({{"istio-exclude-interfaces", "e*h0"}})).ok());
+  EXPECT_FALSE(check(settings_with({{"istio-exclude-interfaces", "e th0"}})).ok());
   EXPECT_FALSE(check(settings_with({{"inbound-tunnel-port", "15001"}})).ok());
   EXPECT_THAT(check(settings_with({{"istio-exclude-interfaces", "*"}})).fault().message,
               ::testing::HasSubstr("every interface"));
   EXPECT_TRUE(check(settings_with({{"istio-exclude-interfaces", "eth*,lo"}})).ok());
   EXPECT_TRUE(check(Settings{}).ok());
+}
+
+TEST(CaptureSettings, SpacesAroundThePartsOfAListMeanNothing) {
+  EXPECT_EQ(settings_with({{"istio-inbound-ports", " 80 , 81,, "}}),
+            settings_with({{"istio-inbound-ports", "80,81"}}));
 }
 
 // ── what the kernel does: the same ──────────────────────────────────────────────────────────────

@@ -16,16 +16,14 @@
 namespace fairlead::intercept {
 namespace {
 
+// What stands between the commas, without the spaces around it: those within are part of it, so
+// that "80 81" is no port, least of all 8081.
 std::vector<std::string> split(const std::string& list) {
   std::vector<std::string> parts;
-  std::string part;
-  for (const char c : list + ",") {
-    if (c == ',') {
-      if (!part.empty()) parts.push_back(std::move(part));
-      part.clear();
-    } else if (c != ' ') {
-      part += c;
-    }
+  for (const std::string_view part : fairlead::split(list, ',')) {
+    const std::size_t begin = part.find_first_not_of(' ');
+    if (begin == std::string_view::npos) continue;
+    parts.emplace_back(part.substr(begin, part.find_last_not_of(' ') + 1 - begin));
   }
   return parts;
 }

@@ -6,7 +6,9 @@
 #include <cctype>
 #include <optional>
 #include <set>
+#include <string_view>
 
+#include "base/split.h"
 #include "intercept/meaning.h"
 #include "intercept/record.h"
 #include "intercept/rule_parts.h"
@@ -258,7 +260,12 @@ std::string show(const Table& table, const std::vector<nft::Reading>& readings) 
 }
 
 std::string show_as_iptables(const Table& table, const std::vector<nft::Reading>& readings) {
-  std::string out = "# iptables -t nat -L -v -n\n" + iptables_family(table, readings, Family::v4);
+  const std::string doubted = doubts(table);
+  std::string out;
+  for (const std::string_view line : split(doubted, '\n')) {
+    if (!line.empty()) out += fmt::format("# {}\n", line);
+  }
+  out += "# iptables -t nat -L -v -n\n" + iptables_family(table, readings, Family::v4);
   if (table.family == nft::TableFamily::inet) {
     out +=
         "\n# the rules are the same, so the counts too are of IPv4 and IPv6 together, above and "

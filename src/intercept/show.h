@@ -17,6 +17,7 @@ namespace fairlead::intercept {
 [[nodiscard]] std::string show_as_iptables(const nft::Table& table,
                                            const std::vector<nft::Reading>& readings);
 // As `iptables -t nat -L -v -n` would, then the same for ip6tables, with only the rules of each
-// family. Chains that iptables lacks are named FAIRLEAD_*.
+// family. Chains that iptables lacks are named FAIRLEAD_*; what is not as it was put in is said
+// first, in comments.
 
 }  // namespace fairlead::intercept

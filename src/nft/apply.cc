@@ -1,9 +1,16 @@
 #include "nft/apply.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
+#include <linux/nsfs.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 struct nft_ctx;  // libnftables' own
 
@@ -25,6 +32,8 @@ struct Kernel::Library {
 struct Kernel::Context {
   const Library* library;
   nft_ctx* context;
+  // Else the library writes to our standard error, past us.
+  bool allowed = may_change_rules();
 
   Context(const Library* of, nft_ctx* made) : library(of), context(made) {}
   Context(const Context&) = delete;
@@ -69,18 +78,41 @@ std::string first_line(const std::string& text) {
   return text.substr(0, std::min(text.find('\n'), most));
 }
 
+Fault denied() {
+  return {.kind = FaultKind::denied,
+          .message =
+              "the kernel lets us neither read nor change its rules: this takes "
+              "CAP_NET_ADMIN over the network namespace (run as root, or in user and "
+              "network namespaces of your own)"};
+}
+
 Fault fault_from(const std::string& error) {
   if (contains(error, "Operation not permitted") || contains(error, "you must be root")) {
-    return {.kind = FaultKind::denied,
-            .message =
-                "the kernel does not let us change its rules: this takes CAP_NET_ADMIN over "
-                "the network namespace (run as root, or in a user namespace of its own)"};
+    return denied();
   }
   if (contains(error, "No such file or directory")) {
     return {.kind = FaultKind::missing, .message = "nftables: " + first_line(error)};
   }
   const std::string said = error.empty() ? "refused without a word" : first_line(error);
   return {.kind = FaultKind::invalid, .message = "nftables: " + said};
+}
+
+bool has_net_admin() {
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
+  if (::syscall(SYS_capget, &header, data) != 0) return true;  // then let the kernel say it
+  return (data[CAP_NET_ADMIN / 32].effective & (1U << (CAP_NET_ADMIN % 32))) != 0;
+}
+
+// A capability is worth something only over what this user namespace, or one in it, owns.
+bool network_is_of_others() {
+  const int space = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (space < 0) return false;
+  const int owner = ::ioctl(space, NS_GET_USERNS);
+  const bool of_others = owner < 0 && errno == EPERM;
+  if (owner >= 0) ::close(owner);
+  ::close(space);
+  return of_others;
 }
 
 template <class Function>
@@ -90,6 +122,10 @@ bool load(void* library, const char* name, Function& function) {
 }
 
 }  // namespace
+
+bool may_change_rules() {
+  return has_net_admin() && !network_is_of_others();
+}
 
 Result<const Kernel::Library*> Kernel::library() {
   static Library loaded;
@@ -133,6 +169,7 @@ Result<Kernel> Kernel::open() {
 
 Result<> Kernel::commit(const Transaction& transaction) {
   if (transaction.empty()) return done();
+  if (!context_->allowed) return denied();
   if (context_->run(transaction.text()) == 0) return done();
   const std::string error = context_->error();
   if (contains(error, "Message too long")) return commit_pieces(transaction);
@@ -152,6 +189,7 @@ Result<> Kernel::commit_pieces(const Transaction& transaction) {
 }
 
 Result<> Kernel::rehearse(const Transaction& transaction) {
+  if (!context_->allowed) return denied();
   context_->library->set_dry_run(context_->context, true);
   const int status = context_->run(transaction.text());
   context_->library->set_dry_run(context_->context, false);
@@ -160,6 +198,7 @@ Result<> Kernel::rehearse(const Transaction& transaction) {
 }
 
 Result<std::string> Kernel::ask(const std::string& command, Form form) {
+  if (!context_->allowed) return denied();
   const Library& library = *context_->library;
   library.set_output_flags(context_->context, numeric_priority | flags_of(form));
   const int status = context_->run(command);

@@ -11,6 +11,9 @@
 
 namespace fairlead::nft {
 
+[[nodiscard]] bool may_change_rules();
+// Whether this thread may, and may read them, in the network namespace that it is in now.
+
 class Kernel {
  public:
   static Result<Kernel> open();
