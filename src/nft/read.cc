@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/json_text.h"
@@ -343,6 +344,11 @@ Map map_of(const Json& said) {
 }
 
 void add(const Json& item, Table& table) {
+  static const std::set<std::string, std::less<>> known{"metainfo", "table", "counter", "set",
+                                                        "map",      "chain", "rule"};
+  for (const auto& [kind, part] : item.items()) {
+    if (!known.contains(kind)) refuse();
+  }
   if (item.contains("counter")) {
     const Json& counter = item["counter"];
     table.counters.push_back({text_of(counter, "name"), text_of(counter, "comment")});

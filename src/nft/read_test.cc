@@ -105,10 +105,13 @@ TEST_F(Read, NamesARuleOfSomebodyElseAsNftPrintsIt) {
   }
 }
 
-TEST_F(Read, NamesASetAndAChainOfSomebodyElse) {
+TEST_F(Read, NamesASetAQuotaAndAChainOfSomebodyElse) {
   commit("add set inet t hardware { type ether_addr; }");
   EXPECT_THAT(read_it().fault().message, EndsWith("does not make: the set hardware"));
   commit("delete set inet t hardware");
+  commit("add quota inet t month { over 5 mbytes; }");
+  EXPECT_THAT(read_it().fault().message, EndsWith("does not make: the quota month"));
+  commit("delete quota inet t month");
   commit("add chain inet t stern { type filter hook input priority 0; policy drop; }");
   EXPECT_THAT(read_it().fault().message, EndsWith("does not make: the chain stern"));
 }

@@ -132,6 +132,9 @@ Result<std::uint32_t> rules_generation() {
 Result<KernelRules> KernelRules::open(Self self) {
   Result<nft::Kernel> kernel = nft::Kernel::open();
   if (!kernel) return std::move(kernel).fault();
+  if (Result<std::string> tables = kernel->ask("list tables"); !tables) {
+    return std::move(tables).fault();
+  }
   return KernelRules(std::move(self), std::move(*kernel));
 }
 

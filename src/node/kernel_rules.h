@@ -21,7 +21,8 @@ namespace fairlead::node {
 class KernelRules {
  public:
   static Result<KernelRules> open(Self self);
-  // For the network namespace that the calling thread is in.
+  // For the network namespace that the calling thread is in. Fault: missing without libnftables,
+  // denied to who may not change rules there, nor ever will.
 
   Result<> apply(mesh::WorldPointer world);
   // In one transaction: the first time from whatever stands there, so that counters go on; later

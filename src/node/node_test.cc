@@ -134,6 +134,20 @@ TEST_F(Rules, AreRestoredWhateverSomebodyElseDid) {
   EXPECT_FALSE(restore(rules)) << "another table is not our business";
 }
 
+TEST_F(Rules, AreNotEvenBegunByWhoMayNotChangeThem) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    space_.in([] {
+      if (::setuid(65534) != 0) ::_exit(2);
+      const Result<KernelRules> rules = KernelRules::open({.node = "n1"});
+      ::_exit(!rules && rules.fault().kind == FaultKind::denied ? 0 : 1);
+    });
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
 TEST_F(Rules, AreAppliedAsAWholeOverSomebodysChange) {
   KernelRules rules = open();
   apply(rules, shop("1"));
