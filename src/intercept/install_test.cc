@@ -206,6 +206,19 @@ TEST(Show, ATableThatNothingLeadsTo) {
                     HasSubstr("\n# put it back with: fairlead intercept apply")));
 }
 
+TEST(Show, TellsARuleOfSomebodyElseAsWhatItIs) {
+  nft::Table table = capture_rules({}).tables.front();
+  std::vector<nft::Rule>& rules = table.chains.back().rules;
+  rules.push_back({.expressions = {nft::LocalDestination{}, nft::Count{}, nft::Masquerade{}}});
+  rules.push_back({.expressions = {nft::InSet{.key = {nft::Field::ip_daddr}, .set = "bad"},
+                                   nft::Verdict{.kind = nft::Verdict::Kind::drop}}});
+  EXPECT_THAT(show(table, {}), AllOf(HasSubstr("masquerade fully-random    [0]\n"
+                                               "        fib daddr type local\n"),
+                                     HasSubstr("drop                       [0]\n"
+                                               "        ip daddr @bad\n")));
+  EXPECT_THAT(show_as_iptables(table, {}), HasSubstr("DROP  "));
+}
+
 TEST(Show, TellsEveryHopWithItsCount) {
   Pod pod({});
   for (int i = 0; i < 3; ++i) pod.connect({"app", "10.96.0.12:9080"});

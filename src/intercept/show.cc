@@ -42,27 +42,41 @@ Counts counts_of(const std::vector<nft::Reading>& readings, const Chain& chain, 
 
 // ── in words ────────────────────────────────────────────────────────────────────────────────────
 
+bool is_condition(const Expression& expression) {
+  return std::holds_alternative<Match>(expression) ||
+         std::holds_alternative<Interface>(expression) ||
+         std::holds_alternative<nft::InSet>(expression) ||
+         std::holds_alternative<nft::LocalDestination>(expression);
+}
+
 std::string conditions_of(const Rule& rule) {
   std::string text;
   for (const Expression& expression : rule.expressions) {
-    const bool condition =
-        std::holds_alternative<Match>(expression) || std::holds_alternative<Interface>(expression);
-    if (!condition) continue;
+    if (!is_condition(expression)) continue;
     if (!text.empty()) text += ", ";
     text += nft::render(expression);
   }
   return text;
 }
 
-std::string consequence_of(const Rule& rule) {
-  if (const auto* redirect = find<nft::Redirect>(rule)) {
+std::string consequence_of(const Expression& expression) {
+  if (const auto* redirect = std::get_if<nft::Redirect>(&expression)) {
     return fmt::format("TAKEN to port {}", redirect->port);
   }
-  const auto* verdict = find<Verdict>(rule);
-  if (verdict == nullptr) return "goes on";
+  const auto* verdict = std::get_if<Verdict>(&expression);
+  if (verdict == nullptr) return nft::render(expression);
   if (verdict->kind == Verdict::Kind::return_) return "left alone";
   if (verdict->kind == Verdict::Kind::jump) return "see " + verdict->chain;
   return nft::render(*verdict);
+}
+
+std::string consequence_of(const Rule& rule) {
+  std::string text;
+  for (const Expression& expression : rule.expressions) {
+    if (is_condition(expression) || std::holds_alternative<nft::Count>(expression)) continue;
+    text += (text.empty() ? "" : ", ") + consequence_of(expression);
+  }
+  return text.empty() ? "goes on" : text;
 }
 
 void tell(const Table& table, const Chain& chain, const std::vector<nft::Reading>& readings,
@@ -183,6 +197,7 @@ std::string target_of(const Table& table, const Rule& rule) {
   const auto* verdict = find<Verdict>(rule);
   if (verdict == nullptr) return "";
   if (!verdict->chain.empty()) return iptables_chain(table, verdict->chain);
+  if (verdict->kind == Verdict::Kind::drop) return "DROP";
   return verdict->kind == Verdict::Kind::return_ ? "RETURN" : "ACCEPT";
 }
 
