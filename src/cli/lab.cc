@@ -91,7 +91,7 @@ void say(const std::string& line) {
 Result<lab::Line> ask(const Wishes& wishes, lab::Line line) {
   const Result<lab::Found> found = find(wishes);
   if (!found) return found.fault();
-  const Result<lab::Descriptor> connection = lab::call(found->places, line);
+  const Result<Descriptor> connection = lab::call(found->places, line);
   if (!connection) return connection.fault();
   return lab::last_line(*connection, say);
 }
@@ -164,7 +164,7 @@ int up(const Wishes& wishes) {
 int down(const Wishes& wishes) {
   const Result<lab::Found> found = find(wishes);
   if (!found) return complain("down", found.fault());
-  const Result<lab::Descriptor> connection = lab::call(found->places, {{"command", "down"}});
+  const Result<Descriptor> connection = lab::call(found->places, {{"command", "down"}});
   if (connection) {
     static_cast<void>(lab::last_line(*connection, say, down_patience).ok());
   } else if (found->record.guardian > 0) {

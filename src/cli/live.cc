@@ -35,7 +35,7 @@ namespace {
 
 // ── a witness in one place ──────────────────────────────────────────────────────────────────────
 
-Result<std::string> all_of(const lab::Descriptor& pipe) {
+Result<std::string> all_of(const Descriptor& pipe) {
   std::string text;
   std::array<char, 65536> piece{};
   while (true) {
@@ -50,15 +50,15 @@ Result<explain::Evidence> ask(const lab::Places& places, const std::string& targ
                               const witness::Order& order) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return from_errno(errno, "making a pipe");
-  const lab::Descriptor reading(ends[0]);
-  lab::Descriptor writing(ends[1]);
-  const lab::Descriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const Descriptor reading(ends[0]);
+  Descriptor writing(ends[1]);
+  const Descriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const lab::Line wish{{"command", "exec"},
                        {"target", target},
                        {"bare", true},
                        {"words", {"fairlead", "witness", witness::order_json(order)}}};
   const std::array<int, 3> streams{nothing.number(), writing.number(), nothing.number()};
-  Result<lab::Descriptor> asked = lab::call(places, wish, streams);
+  Result<Descriptor> asked = lab::call(places, wish, streams);
   if (!asked) return std::move(asked).fault();
   writing.close();  // so that the end is seen when the witness is done
   Result<std::string> said = all_of(reading);

@@ -19,7 +19,7 @@
 
 #include "base/address.h"
 #include "base/result.h"
-#include "intercept/descriptor.h"
+#include "base/descriptor.h"
 #include "intercept/meaning.h"
 #include "intercept/record.h"
 #include "intercept/rule_parts.h"

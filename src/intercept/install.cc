@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <fstream>
 
-#include "intercept/descriptor.h"
+#include "base/descriptor.h"
 #include "intercept/record.h"
 #include "nft/render.h"
 

@@ -20,7 +20,7 @@
 #include <filesystem>
 #include <sstream>
 
-#include "lab/descriptor.h"
+#include "base/descriptor.h"
 #include "lab/namespace.h"
 #include "lab/places.h"
 

@@ -194,7 +194,7 @@ Line connect_wish(const std::string& service, std::uint16_t port, bool stay) {
 }
 
 // A connection to the service, from the lab.
-Result<net::Descriptor> connection_from(const Places& places, const Line& wish) {
+Result<Descriptor> connection_from(const Places& places, const Line& wish) {
   const Result<Descriptor> connection = call(places, wish);
   if (!connection) return connection.fault();
   std::string text;
@@ -204,7 +204,7 @@ Result<net::Descriptor> connection_from(const Places& places, const Line& wish) 
     if (!size) return size.fault();
     if (*size == 0) break;
   }
-  if (!passed.empty()) return net::Descriptor(passed.front().release());
+  if (!passed.empty()) return Descriptor(passed.front().release());
   const Line answer = Line::parse(text, nullptr, false);
   return missing(answer.is_object() ? answer.value("error", "the lab gave no connection")
                                     : "the lab gave no connection");
@@ -234,7 +234,7 @@ Task<bool> copy(net::Stream& from, net::Stream& to) {
 }
 
 Task<> carry(net::Loop& loop, const Places& places, Line wish, net::TcpStreamPointer near) {
-  Result<net::Descriptor> socket = connection_from(places, wish);
+  Result<Descriptor> socket = connection_from(places, wish);
   if (!socket) {
     std::fprintf(stderr, "fairlead lab forward: %s\n", socket.fault().describe().c_str());
     near->reset();
@@ -326,7 +326,7 @@ Result<> forward(const Places& places, const std::string& service, std::uint16_t
   if (!known) return known.fault();
   net::Loop loop;
   Result<net::UnixStreamPointer> lab =
-      net::UnixStream::adopt(loop, net::Descriptor(asked->release()), "the lab");
+      net::UnixStream::adopt(loop, Descriptor(asked->release()), "the lab");
   if (!lab) return std::move(lab).fault();
   Result<std::unique_ptr<net::TcpListener>> listener =
       net::TcpListener::listen(loop, {IpAddress::v4({127, 0, 0, 1}), local_port});

@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "base/result.h"
-#include "lab/descriptor.h"
 
 namespace fairlead::lab {
 

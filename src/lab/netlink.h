@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/descriptor.h"
 #include "base/result.h"
-#include "lab/descriptor.h"
 
 namespace fairlead::lab {
 

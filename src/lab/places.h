@@ -18,8 +18,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/result.h"
-#include "lab/descriptor.h"
 
 namespace fairlead::lab {
 

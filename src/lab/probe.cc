@@ -42,12 +42,12 @@ Result<bool> has_connected(int socket, const SocketAddress& to) {
   return true;
 }
 
-Result<net::Descriptor> begin_connecting(const SocketAddress& to) {
-  net::Descriptor socket(
+Result<Descriptor> begin_connecting(const SocketAddress& to) {
+  Descriptor socket(
       ::socket(to.ip.is_v4() ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!socket) return from_errno(errno, "making a socket");
+  if (!socket.valid()) return from_errno(errno, "making a socket");
   const net::RawAddress raw = net::raw_address(to);
-  if (::connect(socket.get(), raw.get(), raw.length) != 0 && errno != EINPROGRESS) {
+  if (::connect(socket.number(), raw.get(), raw.length) != 0 && errno != EINPROGRESS) {
     return from_errno(errno, "connecting to " + to.text());
   }
   return socket;
@@ -81,10 +81,10 @@ Task<Result<HttpAnswer>> ask_http(net::Stream& stream, std::string host, std::st
 
 Task<Result<net::StreamPointer>> connect_inside(net::Loop& loop, const NetworkNamespace& network,
                                                 SocketAddress to) {
-  Result<net::Descriptor> socket = network.in([&] { return begin_connecting(to); });
+  Result<Descriptor> socket = network.in([&] { return begin_connecting(to); });
   if (!socket) co_return std::move(socket).fault();
   for (;;) {
-    const Result<bool> connected = has_connected(socket->get(), to);
+    const Result<bool> connected = has_connected(socket->number(), to);
     if (!connected) co_return connected.fault();
     if (*connected) break;
     if (Result<> slept = co_await loop.sleep(look_again); !slept) {

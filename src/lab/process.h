@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/result.h"
-#include "lab/descriptor.h"
 #include "lab/namespace.h"
 #include "lab/root.h"
 

@@ -16,8 +16,8 @@
 #include <filesystem>
 #include <sstream>
 
+#include "base/descriptor.h"
 #include "lab/cage.h"
-#include "lab/descriptor.h"
 
 namespace fairlead::lab {
 namespace {

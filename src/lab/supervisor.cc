@@ -244,14 +244,14 @@ int run_inside(int channel, int options_descriptor, const std::string& state_bas
   Places places{.base = state_base, .name = options->name};
   settle_streams(places);
   log::set_source("lab");
-  if (Result<> settled = settle_inside("fairlead-" + options->name, state_base, work_folder,
-                                       options->envoy);
+  if (Result<> settled =
+          settle_inside("fairlead-" + options->name, state_base, work_folder, options->envoy);
       !settled) {
     return fail(settled.fault());
   }
   net::Loop loop;
   Result<net::UnixStreamPointer> stream =
-      net::UnixStream::adopt(loop, net::Descriptor(channel), "the guardian");
+      net::UnixStream::adopt(loop, Descriptor(channel), "the guardian");
   if (!stream) return fail(stream.fault());
   Supervisor supervisor(loop, std::move(*stream), std::move(*options), std::move(places));
   Result<> ran = loop.run(supervisor.run());

@@ -20,8 +20,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/descriptor.h"
 #include "base/result.h"
-#include "lab/descriptor.h"
 #include "lab/places.h"
 
 namespace fairlead::lab {

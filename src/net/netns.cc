@@ -11,7 +11,7 @@ namespace fairlead::net {
 
 Result<NetNamespace> NetNamespace::open(const std::string& path) {
   Descriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!opened) return from_errno(errno, "opening the network namespace " + path);
+  if (!opened.valid()) return from_errno(errno, "opening the network namespace " + path);
   return NetNamespace(std::move(opened));
 }
 
@@ -26,7 +26,7 @@ Result<NetNamespace> NetNamespace::of_process(pid_t pid) {
 Result<> NetNamespace::call(const std::function<void()>& work) const {
   int error = 0;
   std::thread inside([&] {
-    if (::setns(namespace_.get(), CLONE_NEWNET) != 0) {
+    if (::setns(namespace_.number(), CLONE_NEWNET) != 0) {
       error = errno;
       return;
     }

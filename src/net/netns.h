@@ -26,7 +26,7 @@ class NetNamespace {
   [[nodiscard]] T call_for(Work work) const;
   // The same for work that gives a Result.
 
-  [[nodiscard]] int descriptor() const { return namespace_.get(); }
+  [[nodiscard]] int descriptor() const { return namespace_.number(); }
   // For setns(2): CLONE_NEWNET.
 
  private:

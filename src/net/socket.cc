@@ -42,18 +42,6 @@ ssize_t send_pieces(int descriptor, std::span<const std::string_view> pieces) {
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this != &other) {
-    if (number_ >= 0) ::close(number_);
-    number_ = other.release();
-  }
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (number_ >= 0) ::close(number_);
-}
-
 Result<> SocketStream::register_now() {
   // On TCP asking for writability once is free. On a unix socket each read of the peer would raise
   // an event: there it is asked for after a short write only.
@@ -193,7 +181,7 @@ Task<Result<Descriptor>> ListenerSource::accept_next() {
     if (readiness_.is_closed()) co_return Fault{FaultKind::closed, "the listener is closed"};
     Descriptor accepted(::accept4(descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     const int error = errno;
-    if (accepted) {
+    if (accepted.valid()) {
       exhausted_ = false;
       co_return accepted;
     }

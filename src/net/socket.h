@@ -5,27 +5,12 @@
 
 #include <string>
 
+#include "base/descriptor.h"
 #include "net/loop.h"
 #include "net/readiness.h"
 #include "net/stream.h"
 
 namespace fairlead::net {
-
-// A descriptor that closes itself.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-  [[nodiscard]] int get() const { return number_; }
-  explicit operator bool() const { return number_ >= 0; }
-  [[nodiscard]] int release() { return std::exchange(number_, -1); }
-
- private:
-  int number_ = -1;
-};
 
 class SocketStream : public Stream, protected Source {
  public:

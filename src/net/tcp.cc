@@ -27,7 +27,7 @@ SocketAddress peer_address(int descriptor) {
 Result<Descriptor> tcp_socket(const SocketAddress& for_address) {
   const int family = for_address.ip.is_v4() ? AF_INET : AF_INET6;
   Descriptor made(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
-  if (!made) return from_errno(errno, "making a socket");
+  if (!made.valid()) return from_errno(errno, "making a socket");
   return made;
 }
 
@@ -81,10 +81,10 @@ int pending_error(int descriptor) {
 }  // namespace
 
 Result<TcpStreamPointer> TcpStream::adopt(Loop& loop, Descriptor connected) {
-  const int flags = ::fcntl(connected.get(), F_GETFL);
+  const int flags = ::fcntl(connected.number(), F_GETFL);
   if (flags < 0) return from_errno(errno, "adopting a connection");
-  if ((flags & O_NONBLOCK) == 0) ::fcntl(connected.get(), F_SETFL, flags | O_NONBLOCK);
-  if (Result<> set = set_option(connected.get(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
+  if ((flags & O_NONBLOCK) == 0) ::fcntl(connected.number(), F_SETFL, flags | O_NONBLOCK);
+  if (Result<> set = set_option(connected.number(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
       !set.ok()) {
     return set.fault();
   }
@@ -108,7 +108,7 @@ Task<Result<>> TcpStream::finish_connect() {
 Task<Result<TcpStreamPointer>> connect(Loop& loop, SocketAddress to, ConnectOptions options) {
   Result<Descriptor> made = tcp_socket(to);
   if (!made.ok()) co_return made.fault();
-  const int descriptor = made->get();
+  const int descriptor = made->number();
   if (Result<> prepared = prepare(descriptor, to, options); !prepared.ok()) {
     co_return std::move(prepared).fault().during("connecting to " + to.text());
   }
@@ -161,7 +161,7 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop, const Socke
   };
   Result<Descriptor> made = tcp_socket(address);
   if (!made.ok()) return made.fault();
-  if (Result<> ready = prepared(made->get()); !ready.ok()) {
+  if (Result<> ready = prepared(made->number()); !ready.ok()) {
     Fault fault = std::move(ready).fault();
     fault.message = "cannot listen on " + address.text() + ": " + fault.message;
     return fault;

@@ -320,7 +320,7 @@ TEST(Tcp, AListenerOutlivesALackOfDescriptors) {
   ::setrlimit(RLIMIT_NOFILE, &few);
   while (true) {
     Descriptor one(::dup(0));
-    if (!one) break;
+    if (!one.valid()) break;
     all.push_back(std::move(one));
   }
   const auto accepted = loop.run(accept_one(**listener));

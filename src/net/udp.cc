@@ -16,7 +16,7 @@ static_assert(kControlBytes >= CMSG_SPACE(sizeof(in6_pktinfo)));
 Result<Descriptor> udp_socket(const SocketAddress& for_address) {
   const int family = for_address.ip.is_v4() ? AF_INET : AF_INET6;
   Descriptor made(::socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP));
-  if (!made) return from_errno(errno, "making a socket");
+  if (!made.valid()) return from_errno(errno, "making a socket");
   return made;
 }
 
@@ -92,20 +92,21 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::bind(Loop& loop, const SocketAddre
   };
   Result<Descriptor> made = udp_socket(address);
   if (!made.ok()) return failed(made.fault());
-  if (Result<> set = take_one_family(made->get(), address.ip.is_v4()); !set.ok()) {
+  if (Result<> set = take_one_family(made->number(), address.ip.is_v4()); !set.ok()) {
     return failed(set.fault());
   }
-  if (Result<> asked = ask_for_destinations(made->get(), address.ip); !asked.ok()) {
+  if (Result<> asked = ask_for_destinations(made->number(), address.ip); !asked.ok()) {
     return failed(asked.fault());
   }
   if (reuse_port) {
-    if (Result<> set = set_option(made->get(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
+    if (Result<> set = set_option(made->number(), SOL_SOCKET, SO_REUSEPORT, 1, "SO_REUSEPORT");
         !set.ok()) {
       return failed(set.fault());
     }
   }
   const RawAddress raw = raw_address(address);
-  if (::bind(made->get(), raw.get(), raw.length) != 0) return failed(from_errno(errno, "binding"));
+  if (::bind(made->number(), raw.get(), raw.length) != 0)
+    return failed(from_errno(errno, "binding"));
   std::unique_ptr<UdpSocket> socket(new UdpSocket(loop, made->release()));
   RawAddress own;
   ::getsockname(socket->descriptor(), own.get(), &own.length);
@@ -118,7 +119,7 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::connect(Loop& loop, const SocketAd
   Result<Descriptor> made = udp_socket(to);
   if (!made.ok()) return made.fault();
   const RawAddress raw = raw_address(to);
-  if (::connect(made->get(), raw.get(), raw.length) != 0) {
+  if (::connect(made->number(), raw.get(), raw.length) != 0) {
     return from_errno(errno, "connecting to " + to.text() + " (UDP)");
   }
   std::unique_ptr<UdpSocket> socket(new UdpSocket(loop, made->release()));

@@ -24,7 +24,7 @@ Result<sockaddr_un> unix_address(const std::string& path) {
 
 Result<Descriptor> unix_socket() {
   Descriptor made(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!made) return from_errno(errno, "making a unix socket");
+  if (!made.valid()) return from_errno(errno, "making a unix socket");
   return made;
 }
 
@@ -33,7 +33,8 @@ Result<Descriptor> connected_to(const std::string& path) {
   if (!address.ok()) return address.fault();
   Result<Descriptor> made = unix_socket();
   if (!made.ok()) return made;
-  if (::connect(made->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
+  if (::connect(made->number(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) !=
+      0) {
     Fault fault = from_errno(errno, "connecting to unix:" + path);
     fault.side = Side::upstream;
     return fault;
@@ -54,11 +55,11 @@ Result<Descriptor> listening_on(const std::string& path, unsigned mode) {
     if (there.ok()) return Fault{FaultKind::denied, "another process listens there"};
     if (there.fault().kind == FaultKind::unreachable) ::unlink(path.c_str());
   }
-  if (::bind(made->get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
+  if (::bind(made->number(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
     return from_errno(errno, "binding");
   }
   if (::chmod(path.c_str(), mode) != 0) return from_errno(errno, "setting its mode");
-  if (::listen(made->get(), SOMAXCONN) != 0) return from_errno(errno, "listening");
+  if (::listen(made->number(), SOMAXCONN) != 0) return from_errno(errno, "listening");
   return made;
 }
 

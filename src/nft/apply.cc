@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/descriptor.h"
+
 struct nft_ctx;  // libnftables' own
 
 namespace fairlead::nft {
@@ -106,13 +108,10 @@ bool has_net_admin() {
 
 // A capability is worth something only over what this user namespace, or one in it, owns.
 bool network_is_of_others() {
-  const int space = ::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-  if (space < 0) return false;
-  const int owner = ::ioctl(space, NS_GET_USERNS);
-  const bool of_others = owner < 0 && errno == EPERM;
-  if (owner >= 0) ::close(owner);
-  ::close(space);
-  return of_others;
+  const Descriptor space(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!space.valid()) return false;
+  const Descriptor owner(::ioctl(space.number(), NS_GET_USERNS));
+  return !owner.valid() && errno == EPERM;
 }
 
 template <class Function>

@@ -25,25 +25,9 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/descriptor.h"
 
 namespace fairlead::nft::testing {
-
-class Descriptor {
- public:
-  explicit Descriptor(int number = -1) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  [[nodiscard]] int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 inline void demand(bool holds, const std::string& what) {
   if (!holds) throw std::runtime_error(what + ": " + std::strerror(errno));
@@ -177,6 +161,9 @@ class Listeners {
   }
 
  private:
+  // Milliseconds. A busy machine may lose a packet: TCP sends it again after 1, 3 and 7 s.
+  static constexpr int longest_wait = 10'000;
+
   struct Listener {
     std::string name;
     Descriptor socket;
@@ -201,7 +188,7 @@ class Listeners {
       return {.place = name_of(errno)};
     }
     pollfd waiting{.fd = socket.number(), .events = POLLOUT, .revents = 0};
-    if (::poll(&waiting, 1, 1000) == 0) return {.place = "silence"};
+    if (::poll(&waiting, 1, longest_wait) == 0) return {.place = "silence"};
     int error = 0;
     socklen_t size = sizeof error;
     ::getsockopt(socket.number(), SOL_SOCKET, SO_ERROR, &error, &size);
@@ -213,7 +200,7 @@ class Listeners {
     std::vector<pollfd> waiting;
     waiting.reserve(all_.size());
     for (const Listener& one : all_) waiting.push_back({one.socket.number(), POLLIN, 0});
-    ::poll(waiting.data(), waiting.size(), 1000);
+    ::poll(waiting.data(), waiting.size(), longest_wait);
     for (std::size_t i = 0; i < waiting.size(); ++i) {
       if (waiting[i].revents == 0) continue;
       sockaddr_storage peer{};

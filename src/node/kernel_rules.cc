@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/descriptor.h"
 #include "nft/diff.h"
 #include "nft/read.h"
 
@@ -62,16 +63,6 @@ std::vector<nft::Chain> chains_as_found(const std::vector<nft::Chain>& found,
   return all;
 }
 
-struct Descriptor {
-  explicit Descriptor(int opened) : number(opened) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number >= 0) ::close(number);
-  }
-  int number;
-};
-
 // The generation in an answer to GETGEN; absent when it is none.
 std::optional<std::uint32_t> generation_in(const char* bytes, std::size_t size) {
   if (size < sizeof(nlmsghdr) + sizeof(nfgenmsg)) return std::nullopt;
@@ -109,7 +100,7 @@ nft::Ruleset as_found(const nft::Table& found, const nft::Ruleset& wanted) {
 Result<std::uint32_t> rules_generation() {
   const Descriptor socket(
       ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER));
-  if (socket.number < 0) return from_errno(errno, "opening netlink");
+  if (!socket.valid()) return from_errno(errno, "opening netlink");
   struct {
     nlmsghdr head{};
     nfgenmsg body{};
@@ -117,12 +108,12 @@ Result<std::uint32_t> rules_generation() {
   request.head.nlmsg_len = sizeof request;
   request.head.nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN;
   request.head.nlmsg_flags = NLM_F_REQUEST;
-  if (::send(socket.number, &request, sizeof request, 0) < 0) {
+  if (::send(socket.number(), &request, sizeof request, 0) < 0) {
     return from_errno(errno, "asking for the generation of the rules");
   }
   std::array<char, 1024> buffer{};
   // The kernel has answered before send() returned.
-  const ssize_t size = ::recv(socket.number, buffer.data(), buffer.size(), 0);
+  const ssize_t size = ::recv(socket.number(), buffer.data(), buffer.size(), 0);
   if (size < 0) return from_errno(errno, "reading the generation of the rules");
   const auto generation = generation_in(buffer.data(), static_cast<std::size_t>(size));
   if (!generation) return unsupported("the kernel does not tell the generation of its rules");

@@ -18,7 +18,6 @@
 namespace fairlead::witness {
 namespace {
 
-using nft::testing::Descriptor;
 using nft::testing::TestNamespace;
 using nft::testing::Wire;
 

@@ -100,7 +100,7 @@ TEST(GrpcForeign, GrpcsOwnClientIsServedWell) {
             0);
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
-  auto output = net::UnixStream::adopt(loop, net::Descriptor(ends[0]), "client");
+  auto output = net::UnixStream::adopt(loop, Descriptor(ends[0]), "client");
   ASSERT_TRUE(output.ok());
   const auto printed = loop.run(read_to_end(**output));
   int status = 0;

@@ -5,14 +5,16 @@
 
 #include <utility>
 
-namespace fairlead::lab {
+namespace fairlead {
 
+// Closed with its owner. A negative number is none.
 class Descriptor {
  public:
   explicit Descriptor(int number = -1) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
   Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
+    Descriptor taken(std::move(other));
+    std::swap(number_, taken.number_);
     return *this;
   }
   Descriptor(const Descriptor&) = delete;
@@ -22,6 +24,7 @@ class Descriptor {
   [[nodiscard]] int number() const { return number_; }
   [[nodiscard]] bool valid() const { return number_ >= 0; }
   [[nodiscard]] int release() { return std::exchange(number_, -1); }
+  // The caller's from here on.
   void close() {
     if (number_ >= 0) ::close(std::exchange(number_, -1));
   }
@@ -30,4 +33,4 @@ class Descriptor {
   int number_;
 };
 
-}  // namespace fairlead::lab
+}  // namespace fairlead
