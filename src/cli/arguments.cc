@@ -1,3 +1,4 @@
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -22,6 +23,21 @@ std::vector<std::string> names_of_inner(const CLI::App& command) {
   std::vector<std::string> names;
   for (const CLI::App* each : command.get_subcommands({})) names.push_back(each->get_name());
   return names;
+}
+
+// "fairlead intercept has no command 'aply'; near it: apply". CLI11 says only that one is missing,
+// or that a word was not expected.
+std::optional<std::string> unknown_command(const CLI::App& app, const Arguments& arguments) {
+  const std::vector<std::string> names = names_of_inner(app);
+  if (arguments.empty() && app.get_require_subcommand_min() > 0) {
+    return fmt::format("{}: say which of its commands: {}", app.get_name(), fmt::join(names, ", "));
+  }
+  if (names.empty() || arguments.empty() || arguments.front().starts_with('-') ||
+      inner_command(app, arguments.front()) != nullptr) {
+    return std::nullopt;
+  }
+  return app.get_name() + " has no command '" + arguments.front() + "'" +
+         explain::did_you_mean(arguments.front(), names);
 }
 
 }  // namespace
@@ -50,6 +66,10 @@ std::optional<int> ended_by_arguments(CLI::App& app, const Arguments& arguments)
   try {
     app.parse(backwards);
   } catch (const CLI::ParseError& error) {
+    if (const auto unknown = unknown_command(app, arguments)) {
+      std::fprintf(stderr, "%s\n", unknown->c_str());
+      return wrong_use;
+    }
     return app.exit(error) == 0 ? 0 : wrong_use;
   }
   return std::nullopt;

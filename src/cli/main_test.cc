@@ -37,6 +37,21 @@ TEST(MainCommandTest, HelpOfWhatIsNoCommandIsWrongUse) {
   EXPECT_EQ(run_program("help lab --help").said, run_program("lab --help").said);
 }
 
+TEST(MainCommandTest, ACommandThatAnotherDoesNotHaveIsNamed) {
+  const auto refused = [](const std::string& words) {
+    const Ran ran = run_program(words);
+    EXPECT_EQ(ran.status, 2) << words;
+    return ran.said;
+  };
+  EXPECT_EQ(refused("intercept aply"),
+            "fairlead intercept has no command 'aply'; near it: apply\n");
+  EXPECT_EQ(refused("intercept"),
+            "fairlead intercept: say which of its commands: apply, show, check, remove\n");
+  EXPECT_EQ(refused("node srvices"), "fairlead node has no command 'srvices'; near it: services\n");
+  EXPECT_EQ(refused("control statsu"),
+            "fairlead control has no command 'statsu'; near it: status\n");
+}
+
 TEST(MainCommandTest, VersionTakesNothing) {
   EXPECT_THAT(run_program("version").said, testing::MatchesRegex("fairlead [0-9.]+\n"));
   EXPECT_EQ(run_program("--version").said, run_program("version").said);

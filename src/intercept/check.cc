@@ -18,8 +18,8 @@
 #include <utility>
 
 #include "base/address.h"
-#include "base/result.h"
 #include "base/descriptor.h"
+#include "base/result.h"
 #include "intercept/meaning.h"
 #include "intercept/record.h"
 #include "intercept/rule_parts.h"
@@ -539,7 +539,8 @@ class Prover {
   }
 
   [[nodiscard]] std::string put_it_back() const {
-    return fmt::format("put it back with: {}", remedy(rules_.tables[0].set(record_name)));
+    return fmt::format("put it back, in this network namespace, with: {}",
+                       remedy(rules_.tables[0].set(record_name)));
   }
 
   nft::Ruleset rules_;

@@ -219,7 +219,7 @@ TEST(Check, TheCommandThatPutsATableBackHasTheFlagsOfIt) {
       wire, settings_with({{"envoy-port", "15101"}, {"istio-exclude-interfaces", "net*"}}));
   ASSERT_TRUE(kernel.commit({.commands = {"flush chain inet fairlead-capture outbound"}}).ok());
   const char* command =
-      "put it back with: fairlead intercept apply --envoy-port=15101 "
+      "put it back, in this network namespace, with: fairlead intercept apply --envoy-port=15101 "
       "'--istio-exclude-interfaces=net*'\n";
   EXPECT_THAT(check_in(wire, kernel).failures, HasSubstr(command));
   EXPECT_THAT(show((*installed(kernel))->table, {}), HasSubstr(command));
@@ -233,7 +233,8 @@ TEST(Check, ATableOfAnotherVersionIsSaidToBeSo) {
   ASSERT_TRUE(kernel.commit({.commands = {"delete set inet fairlead-capture settings"}}).ok());
   const char* said = "the table was made by another version of fairlead, or by hand: ";
   const char* advice =
-      "put it back with: fairlead intercept apply, with the flags that the table was made with\n";
+      "put it back, in this network namespace, with: fairlead intercept apply, with the flags that "
+      "the table was made with\n";
   const Verdicts verdicts = check_in(wire, kernel);
   EXPECT_THAT(verdicts.failures, AllOf(HasSubstr(said), HasSubstr(advice)));
   EXPECT_FALSE(verdicts.judgement.proved);

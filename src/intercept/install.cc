@@ -88,15 +88,15 @@ Result<> check_awake(nft::Kernel& kernel, TableFamily family) {
   if (!*dormant) return done();
   return unsupported(
       fmt::format("capture is switched off: the table {} {} is dormant, and no rule of it in force "
-                  "(put it back with: {})",
+                  "(put it back, in this network namespace, with: {})",
                   nft::name_of(family), table_name, remedy_for(kernel, family)));
 }
 
 Result<nft::Table> read_table(nft::Kernel& kernel, TableFamily family) {
   Result<nft::Table> table = nft::read(kernel, family, table_name);
   if (table || table.fault().kind != FaultKind::unsupported) return table;
-  return unsupported(fmt::format("{} (put the table back with: {})", table.fault().message,
-                                 remedy_for(kernel, family)));
+  return unsupported(fmt::format("{} (put the table back, in this network namespace, with: {})",
+                                 table.fault().message, remedy_for(kernel, family)));
 }
 
 // Fault: missing, also when somebody takes the table away meanwhile.

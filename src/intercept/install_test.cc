@@ -134,13 +134,15 @@ TEST(Install, WhatCannotBeReadIsNamedWithTheCommandThatPutsItBack) {
       {"add rule inet fairlead-capture outbound meta skuid 5 log prefix \"x\" counter accept",
        "the table inet fairlead-capture holds what fairlead does not make: a rule in the chain "
        "outbound: meta skuid 5 log prefix \"x\" counter packets 0 bytes 0 accept (put the table "
-       "back with: fairlead intercept apply --envoy-port=15101)"},
+       "back, in this network namespace, with: fairlead intercept apply --envoy-port=15101)"},
       {"add set inet fairlead-capture hardware { type ether_addr; }",
        "the table inet fairlead-capture holds what fairlead does not make: the set hardware (put "
-       "the table back with: fairlead intercept apply --envoy-port=15101)"},
+       "the table back, in this network namespace, with: fairlead intercept apply "
+       "--envoy-port=15101)"},
       {"add table inet fairlead-capture { flags dormant; }",
        "capture is switched off: the table inet fairlead-capture is dormant, and no rule of it in "
-       "force (put it back with: fairlead intercept apply --envoy-port=15101)"},
+       "force (put it back, in this network namespace, with: fairlead intercept apply "
+       "--envoy-port=15101)"},
   };
   for (const auto& row : table) {
     const nft::testing::Wire wire;
@@ -201,9 +203,11 @@ TEST(Show, ATableThatNothingLeadsTo) {
   EXPECT_THAT(show((*found)->table, (*found)->readings),
               AllOf(HasSubstr("no connection that the pod opens is captured"),
                     HasSubstr("NOT KNOWN TO BE AS PUT IN: the table was made by another")));
-  EXPECT_THAT(show_as_iptables((*found)->table, (*found)->readings),
-              AllOf(StartsWith("# NOT WHOLE: there is no chain output that the kernel calls"),
-                    HasSubstr("\n# put it back with: fairlead intercept apply")));
+  EXPECT_THAT(
+      show_as_iptables((*found)->table, (*found)->readings),
+      AllOf(
+          StartsWith("# NOT WHOLE: there is no chain output that the kernel calls"),
+          HasSubstr("\n# put it back, in this network namespace, with: fairlead intercept apply")));
 }
 
 TEST(Show, TellsARuleOfSomebodyElseAsWhatItIs) {

@@ -250,7 +250,8 @@ std::string doubts(const Table& table) {
     text += fmt::format("NOT KNOWN TO BE AS PUT IN: {}\n", settings.fault().message);
   }
   if (text.empty()) return "";
-  return text + fmt::format("put it back with: {}\n", remedy(table.set(record_name)));
+  return text + fmt::format("put it back, in this network namespace, with: {}\n",
+                            remedy(table.set(record_name)));
 }
 
 }  // namespace

@@ -105,13 +105,21 @@ void add_records(const Order& order, std::optional<Socket>& open, explain::Evide
 
 // ── the kernel ──────────────────────────────────────────────────────────────────────────────────
 
+// Of both families, or of IPv4 alone, as capture without --dual-stack makes it.
+Result<std::vector<nft::Reading>> readings_of(Result<nft::Kernel>& kernel,
+                                              const std::string& table) {
+  if (!kernel) return kernel.fault();
+  auto readings = nft::counters(*kernel, nft::TableFamily::inet, table);
+  if (readings || readings.fault().kind != FaultKind::missing) return readings;
+  return nft::counters(*kernel, nft::TableFamily::ip, table);
+}
+
 std::vector<explain::Count> counts_of(const Order& order, explain::Evidence& evidence) {
   std::vector<explain::Count> counts;
   if (order.tables.empty()) return counts;
   Result<nft::Kernel> kernel = nft::Kernel::open();
   for (const std::string& table : order.tables) {
-    const auto readings = kernel ? nft::counters(*kernel, nft::TableFamily::inet, table)
-                                 : Result<std::vector<nft::Reading>>(kernel.fault());
+    const auto readings = readings_of(kernel, table);
     if (!readings) {
       evidence.trouble.push_back(fmt::format("the counters of {} in {}: {}", table, order.where,
                                              readings.fault().describe()));

@@ -38,7 +38,7 @@ struct Order {
   std::string id;                      // whose records; of TCP, those of these sources
   std::vector<SocketAddress> sources;  // of connections to look for: their client's end
   std::uint64_t since = 0;  // microseconds of the wall clock since 1970: older records are others'
-  std::vector<std::string> tables;  // of nft (family inet), whose counters are told
+  std::vector<std::string> tables;  // of nft (family inet, else ip), whose counters are told
   bool operator==(const Order&) const = default;
 };
 

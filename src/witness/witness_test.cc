@@ -170,6 +170,22 @@ TEST(Gather, TheConnectionTheCounterAndTheAnswer) {
   EXPECT_TRUE(counted);
 }
 
+TEST(Gather, TheCountersOfATableOfIpv4Alone) {
+  Wire wire;
+  const auto captured = wire.pod.in([] {
+    Result<nft::Kernel> kernel = nft::Kernel::open();
+    if (!kernel) return Result<>(kernel.fault());
+    intercept::Settings settings;
+    settings.dual_stack = false;
+    return intercept::apply(*kernel, settings);
+  });
+  ASSERT_TRUE(captured.ok()) << captured.fault().describe();
+  const explain::Evidence evidence = wire.pod.in(
+      [&] { return gather({.where = "default/pod", .tables = {intercept::table_name}}); });
+  EXPECT_EQ(evidence.trouble, std::vector<std::string>{});
+  EXPECT_FALSE(evidence.counts.empty());
+}
+
 TEST(Gather, TheProxysUserIsNotCaptured) {
   Wire wire;
   const auto captured = wire.pod.in([] {
