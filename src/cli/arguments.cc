@@ -25,19 +25,35 @@ std::vector<std::string> names_of_inner(const CLI::App& command) {
   return names;
 }
 
-// "fairlead intercept has no command 'aply'; near it: apply". CLI11 says only that one is missing,
-// or that a word was not expected.
-std::optional<std::string> unknown_command(const CLI::App& app, const Arguments& arguments) {
-  const std::vector<std::string> names = names_of_inner(app);
+bool is_no_command(const CLI::App& app, const std::string& word) {
+  const bool has_some = !names_of_inner(app).empty();
+  return has_some && !word.starts_with('-') && inner_command(app, word) == nullptr;
+}
+
+// In words of our own where the parser's leave the way on open.
+std::string describe(const CLI::App& app, const Arguments& arguments,
+                     const CLI::ParseError& error) {
   if (arguments.empty() && app.get_require_subcommand_min() > 0) {
-    return fmt::format("{}: say which of its commands: {}", app.get_name(), fmt::join(names, ", "));
+    return fmt::format("say which of its commands: {}", fmt::join(names_of_inner(app), ", "));
   }
-  if (names.empty() || arguments.empty() || arguments.front().starts_with('-') ||
-      inner_command(app, arguments.front()) != nullptr) {
-    return std::nullopt;
+  if (!arguments.empty() && is_no_command(app, arguments.front())) {
+    return fmt::format("there is no command '{}'{}", arguments.front(),
+                       explain::did_you_mean(arguments.front(), names_of_inner(app)));
   }
-  return app.get_name() + " has no command '" + arguments.front() + "'" +
-         explain::did_you_mean(arguments.front(), names);
+  const std::vector<std::string> extra = app.remaining(true);
+  if (!extra.empty()) return fmt::format("it takes no '{}'", fmt::join(extra, " "));
+  constexpr std::string_view no_number = "Could not convert: ";
+  const std::string_view said = error.what();
+  if (!said.starts_with(no_number)) return std::string(said);
+  return fmt::format("'{}' is no number that it takes", said.substr(no_number.size()));
+}
+
+int complain_of_use(const CLI::App& app, const Arguments& arguments, const CLI::ParseError& error) {
+  std::string command = app.get_name();
+  for (const CLI::App* inner : app.get_subcommands()) command += " " + inner->get_name();
+  std::fprintf(stderr, "%s: %s; %s --help tells more\n", command.c_str(),
+               describe(app, arguments, error).c_str(), command.c_str());
+  return wrong_use;
 }
 
 }  // namespace
@@ -66,11 +82,8 @@ std::optional<int> ended_by_arguments(CLI::App& app, const Arguments& arguments)
   try {
     app.parse(backwards);
   } catch (const CLI::ParseError& error) {
-    if (const auto unknown = unknown_command(app, arguments)) {
-      std::fprintf(stderr, "%s\n", unknown->c_str());
-      return wrong_use;
-    }
-    return app.exit(error) == 0 ? 0 : wrong_use;
+    const bool is_help = error.get_exit_code() == 0;
+    return is_help ? app.exit(error) : complain_of_use(app, arguments, error);
   }
   return std::nullopt;
 }

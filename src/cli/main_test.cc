@@ -44,12 +44,28 @@ TEST(MainCommandTest, ACommandThatAnotherDoesNotHaveIsNamed) {
     return ran.said;
   };
   EXPECT_EQ(refused("intercept aply"),
-            "fairlead intercept has no command 'aply'; near it: apply\n");
-  EXPECT_EQ(refused("intercept"),
-            "fairlead intercept: say which of its commands: apply, show, check, remove\n");
-  EXPECT_EQ(refused("node srvices"), "fairlead node has no command 'srvices'; near it: services\n");
-  EXPECT_EQ(refused("control statsu"),
-            "fairlead control has no command 'statsu'; near it: status\n");
+            "fairlead intercept: there is no command 'aply'; near it: apply; "
+            "fairlead intercept --help tells more\n");
+  EXPECT_THAT(refused("intercept"), HasSubstr("its commands: apply, show, check, remove;"));
+  EXPECT_THAT(refused("node srvices"), HasSubstr("no command 'srvices'; near it: services;"));
+  EXPECT_THAT(refused("control statsu"), HasSubstr("no command 'statsu'; near it: status;"));
+}
+
+TEST(MainCommandTest, WhatACommandDoesNotTakeIsNamed) {
+  const auto refused = [](const std::string& words) {
+    const Ran ran = run_program(words);
+    EXPECT_EQ(ran.status, 2) << words;
+    return ran.said;
+  };
+  EXPECT_EQ(refused("path a b c d"),
+            "fairlead path: it takes no 'c d'; fairlead path --help tells more\n");
+  EXPECT_EQ(
+      refused("intercept show x"),
+      "fairlead intercept show: it takes no 'x'; fairlead intercept show --help tells more\n");
+  EXPECT_EQ(refused("sample-app --port 99999"),
+            "fairlead sample-app: '--port = 99999' is no number that it takes; "
+            "fairlead sample-app --help tells more\n");
+  EXPECT_EQ(refused("path"), "fairlead path: FROM is required; fairlead path --help tells more\n");
 }
 
 TEST(MainCommandTest, VersionTakesNothing) {
