@@ -12,6 +12,13 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
+// What it says to wrong use.
+std::string refused(const std::string& words) {
+  const Ran ran = run_program(words);
+  EXPECT_EQ(ran.status, 2) << words;
+  return ran.said;
+}
+
 TEST(MainCommandTest, HelpOfACommandIsThatCommandsHelp) {
   EXPECT_THAT(run_program("help").said, HasSubstr("usage: fairlead COMMAND"));
   for (const char* words : {"control", "control status", "lab up", "node"}) {
@@ -22,27 +29,17 @@ TEST(MainCommandTest, HelpOfACommandIsThatCommandsHelp) {
 }
 
 TEST(MainCommandTest, HelpOfWhatIsNoCommandIsWrongUse) {
-  const auto refused = [](const std::string& words) {
-    const Ran ran = run_program("help " + words);
-    EXPECT_EQ(ran.status, 2) << words;
-    return ran.said;
-  };
-  EXPECT_THAT(refused("contrl"), HasSubstr("there is no command 'contrl'"));
-  EXPECT_EQ(refused("control statsu"),
+  EXPECT_THAT(refused("help contrl"), HasSubstr("there is no command 'contrl'"));
+  EXPECT_EQ(refused("help control statsu"),
             "fairlead help: fairlead control has no command 'statsu'; near it: status\n");
-  EXPECT_THAT(refused("lab foo"), HasSubstr("fairlead lab has no command 'foo'"));
-  EXPECT_EQ(refused("lab up foo"), "fairlead help: fairlead lab up has no command 'foo'\n");
-  EXPECT_EQ(refused("path foo"), "fairlead help: fairlead path has no command 'foo'\n");
-  EXPECT_THAT(refused("version foo"), HasSubstr("takes no 'foo'"));
+  EXPECT_THAT(refused("help lab foo"), HasSubstr("fairlead lab has no command 'foo'"));
+  EXPECT_EQ(refused("help lab up foo"), "fairlead help: fairlead lab up has no command 'foo'\n");
+  EXPECT_EQ(refused("help path foo"), "fairlead help: fairlead path has no command 'foo'\n");
+  EXPECT_THAT(refused("help version foo"), HasSubstr("takes no 'foo'"));
   EXPECT_EQ(run_program("help lab --help").said, run_program("lab --help").said);
 }
 
 TEST(MainCommandTest, ACommandThatAnotherDoesNotHaveIsNamed) {
-  const auto refused = [](const std::string& words) {
-    const Ran ran = run_program(words);
-    EXPECT_EQ(ran.status, 2) << words;
-    return ran.said;
-  };
   EXPECT_EQ(refused("intercept aply"),
             "fairlead intercept: there is no command 'aply'; near it: apply; "
             "fairlead intercept --help tells more\n");
@@ -52,11 +49,6 @@ TEST(MainCommandTest, ACommandThatAnotherDoesNotHaveIsNamed) {
 }
 
 TEST(MainCommandTest, WhatACommandDoesNotTakeIsNamed) {
-  const auto refused = [](const std::string& words) {
-    const Ran ran = run_program(words);
-    EXPECT_EQ(ran.status, 2) << words;
-    return ran.said;
-  };
   EXPECT_EQ(refused("path a b c d"),
             "fairlead path: it takes no 'c d'; fairlead path --help tells more\n");
   EXPECT_EQ(
