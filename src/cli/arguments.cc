@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/near.h"
 #include "cli/commands.h"
-#include "explain/near.h"
 #include "lab/manifests.h"
 
 namespace fairlead::cli {
@@ -25,37 +25,6 @@ std::vector<std::string> names_of_inner(const CLI::App& command) {
   return names;
 }
 
-bool is_no_command(const CLI::App& app, const std::string& word) {
-  const bool has_some = !names_of_inner(app).empty();
-  return has_some && !word.starts_with('-') && inner_command(app, word) == nullptr;
-}
-
-// In words of our own where the parser's leave the way on open.
-std::string describe(const CLI::App& app, const Arguments& arguments,
-                     const CLI::ParseError& error) {
-  if (arguments.empty() && app.get_require_subcommand_min() > 0) {
-    return fmt::format("say which of its commands: {}", fmt::join(names_of_inner(app), ", "));
-  }
-  if (!arguments.empty() && is_no_command(app, arguments.front())) {
-    return fmt::format("there is no command '{}'{}", arguments.front(),
-                       explain::did_you_mean(arguments.front(), names_of_inner(app)));
-  }
-  const std::vector<std::string> extra = app.remaining(true);
-  if (!extra.empty()) return fmt::format("it takes no '{}'", fmt::join(extra, " "));
-  constexpr std::string_view no_number = "Could not convert: ";
-  const std::string_view said = error.what();
-  if (!said.starts_with(no_number)) return std::string(said);
-  return fmt::format("'{}' is no number that it takes", said.substr(no_number.size()));
-}
-
-int complain_of_use(const CLI::App& app, const Arguments& arguments, const CLI::ParseError& error) {
-  std::string command = app.get_name();
-  for (const CLI::App* inner : app.get_subcommands()) command += " " + inner->get_name();
-  std::fprintf(stderr, "%s: %s; %s --help tells more\n", command.c_str(),
-               describe(app, arguments, error).c_str(), command.c_str());
-  return wrong_use;
-}
-
 }  // namespace
 
 std::optional<int> helped_by_name(const CLI::App& app, const Arguments& arguments) {
@@ -67,13 +36,40 @@ std::optional<int> helped_by_name(const CLI::App& app, const Arguments& argument
     before += (before.empty() ? "" : " ") + command->get_name();
     if (inner == nullptr) {
       std::fprintf(stderr, "fairlead help: %s has no command '%s'%s\n", before.c_str(),
-                   word->c_str(), explain::did_you_mean(*word, names_of_inner(*command)).c_str());
+                   word->c_str(), did_you_mean(*word, names_of_inner(*command)).c_str());
       return wrong_use;
     }
     command = inner;
   }
   std::fputs(command->help(before).c_str(), stdout);
   return 0;
+}
+
+// In words of our own where the parser's leave the way on open.
+std::string describe_wrong_use(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> inner = names_of_inner(app);
+  const std::vector<std::string> extra = app.remaining(true);
+  const bool names_none = app.get_subcommands().empty() && !inner.empty();
+  if (names_none && !extra.empty() && !extra.front().starts_with('-')) {
+    return fmt::format("there is no command '{}'{}", extra.front(),
+                       did_you_mean(extra.front(), inner));
+  }
+  if (!extra.empty()) return fmt::format("it takes no '{}'", fmt::join(extra, " "));
+  if (names_none && app.get_require_subcommand_min() > 0) {
+    return fmt::format("say which of its commands: {}", fmt::join(inner, ", "));
+  }
+  constexpr std::string_view no_number = "Could not convert: ";
+  const std::string_view said = error.what();
+  if (!said.starts_with(no_number)) return std::string(said);
+  return fmt::format("'{}' is no number that it takes", said.substr(no_number.size()));
+}
+
+int complain_of_use(const CLI::App& app, const std::string& what) {
+  std::string command = app.get_name();
+  for (const CLI::App* inner : app.get_subcommands()) command += " " + inner->get_name();
+  std::fprintf(stderr, "%s: %s; %s --help tells more\n", command.c_str(), what.c_str(),
+               command.c_str());
+  return wrong_use;
 }
 
 std::optional<int> ended_by_arguments(CLI::App& app, const Arguments& arguments) {
@@ -83,7 +79,7 @@ std::optional<int> ended_by_arguments(CLI::App& app, const Arguments& arguments)
     app.parse(backwards);
   } catch (const CLI::ParseError& error) {
     const bool is_help = error.get_exit_code() == 0;
-    return is_help ? app.exit(error) : complain_of_use(app, arguments, error);
+    return is_help ? app.exit(error) : complain_of_use(app, describe_wrong_use(app, error));
   }
   return std::nullopt;
 }

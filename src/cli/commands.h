@@ -8,6 +8,7 @@
 
 namespace CLI {
 class App;
+class ParseError;
 }  // namespace CLI
 
 namespace fairlead::cli {
@@ -26,6 +27,11 @@ inline constexpr const char* help_by_name = "--help-by-name";
 [[nodiscard]] std::optional<int> ended_by_arguments(CLI::App& app, const Arguments& arguments);
 // Reads the arguments. With a value, the command ends with this status: help was asked for and
 // given, or the use was wrong and that has been said.
+
+[[nodiscard]] std::string describe_wrong_use(const CLI::App& app, const CLI::ParseError& error);
+// "it takes no 'x'", "there is no command 'aply'; near it: apply", "FROM is required"
+int complain_of_use(const CLI::App& app, const std::string& what);
+// Says it after the command's name, and where help is. Returns wrong_use.
 
 void take_all_descriptors();
 // As many files and connections as the hard limit allows: the soft one is mostly 1024, which one

@@ -24,6 +24,7 @@
 
 #include "base/json_text.h"
 #include "base/lines.h"
+#include "base/near.h"
 #include "cli/commands.h"
 #include "lab/client.h"
 #include "lab/guardian.h"
@@ -130,7 +131,7 @@ Result<> check_namespaces(const std::vector<std::string>& inject, const kube::Ob
   for (const std::string& name : inject) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     return missing(fmt::format("--inject {0}: these manifests have no namespace '{0}'{1}", name,
-                               lab::near_ones(name, known)));
+                               did_you_mean(name, known)));
   }
   return done();
 }
@@ -519,32 +520,19 @@ const std::map<std::string, Verb>& verbs() {
   return all;
 }
 
-std::vector<std::string> verb_names() {
-  std::vector<std::string> names;
-  for (const auto& [name, verb] : verbs()) names.push_back(name);
-  return names;
-}
-
-// What the parser says, after the verb's name and with a way on.
-int complain_of_use(const CLI::App& app, const CLI::ParseError& error) {
+// As of every command, with a way on that fits the verb.
+std::string describe_use(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<CLI::App*> given = app.get_subcommands();
-  const std::string verb = given.empty() ? "" : given.front()->get_name();
-  const std::string command = verb.empty() ? "fairlead lab" : "fairlead lab " + verb;
-  const std::vector<std::string> extra = app.remaining(true);
-  std::string text = error.what();
-  if (error.get_name() == "RequiredError" && !given.empty()) {
-    text = fmt::format("say what, as in: {} {}", command, verbs().at(verb).needs);
-  } else if (!extra.empty() && given.empty()) {
-    text = fmt::format("there is no verb '{}'{}", extra.front(),
-                       lab::near_ones(extra.front(), verb_names()));
-  } else if (!extra.empty()) {
-    text = fmt::format("it takes no '{}'", fmt::join(extra, " "));
-    if (verb == "exec")
-      text += " here: a command comes after --, as in: fairlead lab exec POD -- ls";
+  if (given.empty()) return describe_wrong_use(app, error);
+  const std::string verb = given.front()->get_name();
+  if (error.get_name() == "RequiredError") {
+    return fmt::format("say what, as in: fairlead lab {} {}", verb, verbs().at(verb).needs);
   }
-  std::fprintf(stderr, "%s: %s; %s --help tells more\n", command.c_str(), text.c_str(),
-               command.c_str());
-  return wrong_use;
+  const bool had_extra = !app.remaining(true).empty();
+  const bool wants_dashes = verb == "exec" && had_extra;
+  return describe_wrong_use(app, error) +
+         (wants_dashes ? " here: a command comes after --, as in: fairlead lab exec POD -- ls"
+                       : "");
 }
 
 }  // namespace
@@ -578,7 +566,7 @@ int run_lab(const Arguments& arguments) {
     app.parse(words);
   } catch (const CLI::ParseError& error) {
     const bool is_help = error.get_exit_code() == 0;
-    return is_help ? app.exit(error) : complain_of_use(app, error);
+    return is_help ? app.exit(error) : complain_of_use(app, describe_use(app, error));
   }
   if (wishes.action.empty()) {
     std::fputs(app.help().c_str(), stderr);

@@ -33,8 +33,10 @@ TEST(MainCommandTest, HelpOfWhatIsNoCommandIsWrongUse) {
   EXPECT_EQ(refused("help control statsu"),
             "fairlead help: fairlead control has no command 'statsu'; near it: status\n");
   EXPECT_THAT(refused("help lab foo"), HasSubstr("fairlead lab has no command 'foo'"));
-  EXPECT_EQ(refused("help lab up foo"), "fairlead help: fairlead lab up has no command 'foo'\n");
-  EXPECT_EQ(refused("help path foo"), "fairlead help: fairlead path has no command 'foo'\n");
+  EXPECT_EQ(refused("help lab up foo"),
+            "fairlead help: fairlead lab up has no command 'foo'; there are none\n");
+  EXPECT_EQ(refused("help path foo"),
+            "fairlead help: fairlead path has no command 'foo'; there are none\n");
   EXPECT_THAT(refused("help version foo"), HasSubstr("takes no 'foo'"));
   EXPECT_EQ(run_program("help lab --help").said, run_program("lab --help").said);
 }

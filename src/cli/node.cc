@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/near.h"
 #include "cli/commands.h"
 #include "http/io/client.h"
 #include "lab/places.h"
@@ -114,7 +115,7 @@ Result<std::string> ask_lab(const Wishes& wishes) {
     names.reserve(nodes.size());
     for (const auto& node : nodes) names.push_back(node.name);
     return missing(fmt::format("the lab {} has no node '{}'{}", found->places.name, wishes.node,
-                               lab::near_ones(wishes.node, names)));
+                               did_you_mean(wishes.node, names)));
   }
   net::Loop loop;
   const http::Endpoint at(found->places.node_socket(wishes.node));

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/near.h"
 #include "cli/commands.h"
 #include "cli/live.h"
-#include "explain/near.h"
 #include "explain/path.h"
 #include "explain/render.h"
 #include "http/fields.h"
@@ -95,7 +95,7 @@ Result<> check_namespaces(const Wishes& wishes, const mesh::World& world) {
     const auto& known = world.namespaces;
     if (name == "all" || std::find(known.begin(), known.end(), name) != known.end()) continue;
     return missing(fmt::format("--inject {}: these files have no such namespace{}", name,
-                               explain::did_you_mean(name, known)));
+                               did_you_mean(name, known)));
   }
   return done();
 }

@@ -5,7 +5,6 @@
 
 #include <string>
 
-#include "explain/near.h"
 #include "explain/render.h"
 #include "explain/test_shop.h"
 
@@ -162,21 +161,12 @@ TEST(Question, ACallerOfAKindIsOfThatKind) {
             "default/web-5d8f6-abcde");
   EXPECT_EQ(found("Deployment", "reviews"),
             "there is no pod or VM of a Deployment 'reviews'; there are: web");
-  EXPECT_EQ(found("DaemonSet", "web"), "there is no pod or VM of a DaemonSet 'web'");
+  EXPECT_EQ(found("DaemonSet", "web"),
+            "there is no pod or VM of a DaemonSet 'web'; there are none");
   EXPECT_THAT(found("Pod", "ratings-vm"), ::testing::StartsWith("there is no Pod 'ratings-vm'; "));
   EXPECT_EQ(found("VM", "web"), "there is no VM 'web'; there are: ratings-vm");
   EXPECT_EQ(found("Node", "productpage"),
             "there is no Node 'productpage'; there are: node1, node2");
-}
-
-TEST(Question, NamesThatAreNear) {
-  EXPECT_EQ(edit_distance("reviews", "reviews"), 0U);
-  EXPECT_EQ(edit_distance("reviwes", "reviews"), 1U);
-  EXPECT_EQ(edit_distance("review", "reviews"), 1U);
-  EXPECT_EQ(edit_distance("", "abc"), 3U);
-  EXPECT_EQ(near_names("reviws", {"details", "reviews", "ratings"}),
-            std::vector<std::string>{"reviews"});
-  EXPECT_EQ(did_you_mean("zzzz", {"b", "a"}), "; there are: a, b");
 }
 
 // ── with sidecars ───────────────────────────────────────────────────────────────────────────────

@@ -6,8 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "base/near.h"
 #include "explain/endpoints.h"
-#include "explain/near.h"
 #include "explain/path.h"
 #include "http/fields.h"
 

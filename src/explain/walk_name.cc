@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <variant>
 
+#include "base/near.h"
 #include "dns/query.h"
 #include "dns/zone.h"
 #include "explain/endpoints.h"
-#include "explain/near.h"
 #include "explain/walk.h"
 
 namespace fairlead::explain {

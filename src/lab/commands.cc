@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "base/json_text.h"
+#include "base/near.h"
 #include "lab/probe.h"
 #include "lab/standing.h"
 #include "lab/status.h"
@@ -138,7 +139,7 @@ Result<ContainerRunner*> find_container(RunningPod& pod, const std::string& name
   if (container != nullptr) return container;
   return missing(fmt::format("the pod {} has no container '{}'{}",
                              pod.runner->pod().metadata.full_name(), name,
-                             near_ones(name, container_names(pod))));
+                             did_you_mean(name, container_names(pod))));
 }
 
 // ── exec ────────────────────────────────────────────────────────────────────────────────────────
@@ -387,7 +388,7 @@ Result<const kube::Service*> find_service(Lab& lab, const Target& target) {
   }
   const std::string wanted =
       target.name_space.empty() ? target.name : target.name_space + "/" + target.name;
-  return missing(fmt::format("there is no service '{}'{}", wanted, near_ones(wanted, names)));
+  return missing(fmt::format("there is no service '{}'{}", wanted, did_you_mean(wanted, names)));
 }
 
 // Port 0: its first.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/json_text.h"
+#include "base/near.h"
 #include "kube/control_services.h"
 #include "kube/controllers.h"
 #include "kube/inject.h"
@@ -805,7 +806,7 @@ Fault Lab::nothing_of(const Target& target) const {
   }
   if (!full && target.kind.empty()) names.emplace_back("control");
   return missing(
-      fmt::format("nothing here is called {}{}", target.describe(), near_ones(wanted, names)));
+      fmt::format("nothing here is called {}{}", target.describe(), did_you_mean(wanted, names)));
 }
 
 Machine* Lab::find_machine(const Target& target) {

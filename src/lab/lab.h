@@ -136,7 +136,7 @@ class Lab {
 
   [[nodiscard]] Result<std::vector<RunningPod*>> find_pods(const Target& target);
   // Pods and VMs themselves, those of a Deployment, StatefulSet, ..., or those that a Service
-  // selects. Fault: missing, naming near ones.
+  // selects. Fault: missing, naming those near it.
   [[nodiscard]] Machine* find_machine(const Target& target);
   // A node's or control's; null when it is neither.
 

@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "base/json_text.h"
+#include "base/near.h"
 
 namespace fairlead::lab {
 namespace {
@@ -81,23 +82,6 @@ std::vector<MachineRecord> machines_from(const json& value, const char* name) {
     machines.push_back(machine_from(machine));
   }
   return machines;
-}
-
-// The number of single letters to add, drop, change or swap with a neighbour.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
-  for (std::size_t i = 0; i <= a.size(); ++i) cost[i][0] = i;
-  for (std::size_t j = 0; j <= b.size(); ++j) cost[0][j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1,
-                             cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
-      }
-    }
-  }
-  return cost[a.size()][b.size()];
 }
 
 }  // namespace
@@ -265,7 +249,7 @@ Result<Found> find_lab(const std::string& name, const std::vector<std::string>& 
     names.push_back(lab.places.name);
   }
   if (!name.empty()) {
-    return missing(fmt::format("no lab is called '{}'{}", name, near_ones(name, names)));
+    return missing(fmt::format("no lab is called '{}'{}", name, did_you_mean(name, names)));
   }
   if (names.empty()) return missing("no lab is up: `fairlead lab up FILE…` brings one up");
   return missing(
@@ -335,26 +319,6 @@ Result<std::string> read_file(const std::string& path) {
   std::ostringstream text;
   text << file.rdbuf();
   return std::move(text).str();
-}
-
-std::string near_ones(const std::string& wanted, const std::vector<std::string>& names) {
-  if (names.empty()) return "; there are none";
-  std::vector<std::pair<std::size_t, std::string>> near;
-  for (const std::string& name : names) {
-    const std::size_t far = distance(wanted, name);
-    const bool holds = !wanted.empty() && name.find(wanted) != std::string::npos;
-    const bool alike = far <= std::max<std::size_t>(2, wanted.size() / 3) && far < wanted.size();
-    if (alike || holds) near.emplace_back(far, name);
-  }
-  std::sort(near.begin(), near.end());
-  std::vector<std::string> shown;
-  shown.reserve(near.size());
-  for (auto& [far, name] : near) shown.push_back(name);
-  const char* word = shown.empty() ? "there are" : "near ones";
-  if (shown.empty()) shown = names;
-  const bool cut = shown.size() > 8;
-  if (cut) shown.resize(8);
-  return fmt::format("; {}: {}{}", word, fmt::join(shown, ", "), cut ? ", …" : "");
 }
 
 }  // namespace fairlead::lab

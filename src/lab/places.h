@@ -119,8 +119,4 @@ void remove_directory(const Places& places);
 // that fails.
 [[nodiscard]] Result<std::string> read_file(const std::string& path);
 
-[[nodiscard]] std::string near_ones(const std::string& wanted,
-                                    const std::vector<std::string>& names);
-// "; near ones: a, b" or, when none is near, "; there are: a, b, c" or "; there are none".
-
 }  // namespace fairlead::lab

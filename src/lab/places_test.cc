@@ -97,13 +97,6 @@ TEST_F(Folder, OfALabThatIsComingUpIsNotTakenForALeftOverOne) {
   looking.join();
 }
 
-TEST(NearOnes, AreThoseThatShareSomething) {
-  EXPECT_EQ(near_ones("wbe", {"mysql", "web", "webhook"}), "; near ones: web");
-  EXPECT_EQ(near_ones("hook", {"db", "web", "webhook"}), "; near ones: webhook");
-  EXPECT_EQ(near_ones("c", {"a", "b"}), "; there are: a, b");
-  EXPECT_EQ(near_ones("c", {}), "; there are none");
-}
-
 TEST(Command, NamesALabThatHasAnotherNameThanUsual) {
   EXPECT_EQ((Places{.name = "lab"}).command("logs"), "fairlead lab logs");
   EXPECT_EQ((Places{.name = "two"}).command("logs"), "fairlead lab logs --name two");

@@ -88,10 +88,10 @@ TEST_P(Verbs, SayWhatIsWrongWithTheirUse) {
   const Ran up = lab.run(
       {"lab", "--name", lab.name(), "up", "-d", "--inject", "defautl", lab.manifest_path()});
   EXPECT_EQ(up.status, 2);
-  EXPECT_THAT(up.error, HasSubstr("have no namespace 'defautl'; near ones: default"));
+  EXPECT_THAT(up.error, HasSubstr("have no namespace 'defautl'; near it: default"));
   EXPECT_EQ(lab.run({"lab", "--name", lab.name(), "up", "-d", lab.manifest_path()}).status, 0);
   EXPECT_THAT(lab.run({"lab", "ps", lab.name()}).out, HasSubstr("default/web"));
-  EXPECT_THAT(lab.lab("logs", {"node9"}).error, HasSubstr("near ones: node1"));
+  EXPECT_THAT(lab.lab("logs", {"node9"}).error, HasSubstr("near it: node1"));
   EXPECT_THAT(lab.lab("kill", {"web", "--hold"}).error, HasSubstr("of pods none stays away"));
   EXPECT_THAT(lab.lab("kill", {"control", "-c", "app"}).error, HasSubstr("control has none"));
   const std::string more = lab.manifest_path() + ".more.yaml";
@@ -152,7 +152,7 @@ TEST_P(Verbs, TakeNamesAsKubectlsUsersWriteThem) {
   const Ran logs = lab.lab("logs", {"deploy/web", "--tail", "1"});
   EXPECT_THAT(logs.error, HasSubstr("deploy/web is 2 pods; this is default/" + pod));
   EXPECT_THAT(lab.lab("logs", {"deploy/wbe"}).error,
-              HasSubstr("nothing here is called Deployment wbe; near ones: web"));
+              HasSubstr("nothing here is called Deployment wbe; near it: web"));
   EXPECT_THAT(lab.lab("logs", {"-n", "defualt", "web"}).error,
               AllOf(HasSubstr("'defualt/web'"), HasSubstr("default/web")));
   EXPECT_THAT(lab.lab("logs", {"sts/web"}).error, HasSubstr("no pod here is of StatefulSet web"));
@@ -164,8 +164,8 @@ TEST_P(Verbs, TakeNamesAsKubectlsUsersWriteThem) {
   EXPECT_THAT(lab.run({"lab", "status", lab.name()}).out, HasSubstr("lab " + lab.name()));
   const Ran unknown = lab.run({"lab", "down", lab.name() + "x"});
   EXPECT_EQ(unknown.status, 2);
-  EXPECT_THAT(unknown.error, HasSubstr("near ones: " + lab.name()));
-  EXPECT_THAT(lab.run({"lab", "staus"}).error, HasSubstr("no verb 'staus'; near ones: status"));
+  EXPECT_THAT(unknown.error, HasSubstr("near it: " + lab.name()));
+  EXPECT_THAT(lab.run({"lab", "staus"}).error, HasSubstr("no command 'staus'; near it: status"));
   EXPECT_EQ(lab.run({"lab", "down", lab.name()}).out, "lab " + lab.name() + " is down\n");
 }
 
@@ -202,7 +202,7 @@ spec: {containers: [{name: app, image: x, command: [sh, -c, "while true; do slee
   const Ran machine = lab.exec("node/node1", {"ip", "-br", "address"});
   EXPECT_THAT(machine.out, HasSubstr("172.30.0.1")) << machine.error;
   const Ran unknown = lab.exec("node/nde1", {"true"});
-  EXPECT_THAT(unknown.error, HasSubstr("nothing here is called Node nde1; near ones: node1"));
+  EXPECT_THAT(unknown.error, HasSubstr("nothing here is called Node nde1; near it: node1"));
 }
 
 // ── exec ────────────────────────────────────────────────────────────────────────────────────────

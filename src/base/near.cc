@@ -1,4 +1,4 @@
-#include "explain/near.h"
+#include "base/near.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,7 +7,7 @@
 #include <tuple>
 #include <utility>
 
-namespace fairlead::explain {
+namespace fairlead {
 namespace {
 
 constexpr std::size_t few = 8;  // so many names can be told at once
@@ -35,12 +35,12 @@ std::vector<std::string> near_names(std::string_view wanted, std::vector<std::st
   names.erase(std::unique(names.begin(), names.end()), names.end());
   std::vector<std::pair<std::size_t, std::string>> near;
   for (std::string& name : names) {
-    const bool begins_alike =
-        wanted.size() >= 3 && (name.starts_with(wanted) || wanted.starts_with(name));
+    const bool shares_a_word =
+        wanted.size() >= 3 && (name.find(wanted) != std::string::npos || wanted.starts_with(name));
     const std::size_t distance = edit_distance(wanted, name);
     const std::size_t limit = std::max<std::size_t>(1, wanted.size() / 3);
-    if (begins_alike || distance <= limit) {
-      near.emplace_back(std::min(distance, begins_alike ? limit : distance), std::move(name));
+    if (shares_a_word || distance <= limit) {
+      near.emplace_back(std::min(distance, shares_a_word ? limit : distance), std::move(name));
     }
   }
   std::sort(near.begin(), near.end());
@@ -56,10 +56,10 @@ std::string did_you_mean(std::string_view wanted, std::vector<std::string> names
   if (!near.empty()) return fmt::format("; near it: {}", fmt::join(near, ", "));
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  if (names.empty()) return {};
+  if (names.empty()) return "; there are none";
   const bool all = names.size() <= few;
   if (!all) names.resize(few);
-  return fmt::format("; there are: {}{}", fmt::join(names, ", "), all ? "" : ", ...");
+  return fmt::format("; there are: {}{}", fmt::join(names, ", "), all ? "" : ", …");
 }
 
-}  // namespace fairlead::explain
+}  // namespace fairlead

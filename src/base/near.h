@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace fairlead::explain {
+namespace fairlead {
 
 [[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b);
 // Letters to add, take away, change or swap with their neighbour.
@@ -14,9 +14,11 @@ namespace fairlead::explain {
 [[nodiscard]] std::vector<std::string> near_names(std::string_view wanted,
                                                   std::vector<std::string> names,
                                                   std::size_t most = 3);
-// The nearest first; those that begin alike or differ in a third of their letters at most.
+// The nearest first: those that differ in a third of the wanted letters at most, begin alike, or
+// hold what is wanted.
 
 [[nodiscard]] std::string did_you_mean(std::string_view wanted, std::vector<std::string> names);
-// "; near it: reviews, reviews-v1", or "; there are: a, b, c", or "" when there is nothing to say.
+// "; near it: reviews, reviews-v1", or when none is near "; there are: a, b, c" or "; there are
+// none".
 
-}  // namespace fairlead::explain
+}  // namespace fairlead
