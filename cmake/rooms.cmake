@@ -29,11 +29,20 @@ endfunction()
 # Half of the rest is reading: in Dev builds what nearly all include is read once, the standard library
 # and fmt for those rooms, GoogleTest for tests. The release reads each source as it stands, and so
 # shows an include that is missing.
+#
+# CMake's own precompiled headers hold the absolute path of the checkout, so that no other checkout finds
+# in the compiler cache what was compiled with them. Here the header lies in the build folder and is named
+# from there, the preset sets PWD to /proc/self/cwd, which clang takes as its folder, and the times of the
+# files that were read are left out: checkouts of one commit make the same bytes.
 function(fairlead_read_once name)
-  add_library(read_once_${name} OBJECT ${CMAKE_SOURCE_DIR}/cmake/read_once.cc)
-  target_compile_options(read_once_${name} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
-  target_precompile_headers(read_once_${name} PRIVATE ${ARGN})
+  list(TRANSFORM ARGN REPLACE "(.+)" "#include \\1" OUTPUT_VARIABLE includes)
+  list(JOIN includes "\n" includes)
+  set(header ${CMAKE_BINARY_DIR}/read_once/${name}.h)
+  file(CONFIGURE OUTPUT ${header} CONTENT "${includes}\n" @ONLY)
+  set_source_files_properties(${header} PROPERTIES LANGUAGE CXX)
+  add_library(read_once_${name} OBJECT ${header})
   fairlead_quick_to_compile(read_once_${name})
+  target_compile_options(read_once_${name} PRIVATE "SHELL:-x c++-header" "SHELL:-Xclang -fno-pch-timestamp")
 endfunction()
 
 if(CMAKE_BUILD_TYPE STREQUAL "Dev" AND NOT FAIRLEAD_FUZZ)
@@ -49,9 +58,11 @@ endif()
 function(fairlead_quick target of)
   fairlead_quick_to_compile(${target})
   if(TARGET read_once_${of})
-    # Without the time of reading in it ccache finds what was compiled with it.
-    target_compile_options(${target} PRIVATE "SHELL:-Xclang -fno-pch-timestamp")
-    target_precompile_headers(${target} REUSE_FROM read_once_${of})
+    set(compiled CMakeFiles/read_once_${of}.dir/read_once/${of}.h${CMAKE_CXX_OUTPUT_EXTENSION})
+    target_compile_options(${target} PRIVATE "SHELL:-Xclang -include-pch -Xclang ${compiled}"
+                                             "SHELL:-Xclang -fno-pch-timestamp")
+    get_target_property(sources ${target} SOURCES)
+    set_property(SOURCE ${sources} APPEND PROPERTY OBJECT_DEPENDS ${CMAKE_BINARY_DIR}/${compiled})
   endif()
 endfunction()
 
