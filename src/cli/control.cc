@@ -15,7 +15,7 @@
 #include "cli/commands.h"
 #include "control/control.h"
 #include "http/io/client.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 #include "net/signals.h"
 #include "registry/worlds.h"
 
@@ -25,7 +25,7 @@ namespace {
 constexpr int failed = 1;
 constexpr const char* usual_address = "127.0.0.1:8080";
 
-struct Wishes {
+struct Options {
   std::vector<std::string> files;
   bool recursive = false;
   std::string http_address = usual_address;
@@ -109,37 +109,37 @@ Fault elsewhere(Fault fault, const char* option) {
   return fault;
 }
 
-Result<> listen(control::Control& control, const Wishes& wishes) {
-  Result<SocketAddress> http_at = address_from(wishes.http_address, "--http-address");
+Result<> listen(control::Control& control, const Options& options) {
+  Result<SocketAddress> http_at = address_from(options.http_address, "--http-address");
   if (http_at.ok()) http_at = control.listen_http(*http_at);
   if (!http_at.ok()) return elsewhere(http_at.fault(), "--http-address");
-  Result<SocketAddress> grpc_at = address_from(wishes.grpc_address, "--grpc-address");
+  Result<SocketAddress> grpc_at = address_from(options.grpc_address, "--grpc-address");
   if (grpc_at.ok()) grpc_at = control.listen_grpc(*grpc_at);
   if (!grpc_at.ok()) return elsewhere(grpc_at.fault(), "--grpc-address");
-  if (!wishes.status_socket.empty()) {
-    if (Result<> at = control.listen_status(wishes.status_socket); !at.ok()) return at;
+  if (!options.status_socket.empty()) {
+    if (Result<> at = control.listen_status(options.status_socket); !at.ok()) return at;
   }
   log::info(fmt::format("registry and status on http://{}, discovery (gRPC) on {}", http_at->text(),
                         grpc_at->text()));
   return done();
 }
 
-int serve(const Wishes& wishes) {
+int serve(const Options& options) {
   take_all_descriptors();
   log::set_source("control");
   log::Level level = log::Level::info;
-  if (!log::level_from(wishes.log_level, level)) {
-    return complain(invalid(fmt::format("there is no log level \"{}\"", wishes.log_level)),
+  if (!log::level_from(options.log_level, level)) {
+    return complain(invalid(fmt::format("there is no log level \"{}\"", options.log_level)),
                     wrong_use);
   }
   log::set_level(level);
-  for (const auto& [text, option] : {std::pair(wishes.http_address, "--http-address"),
-                                     std::pair(wishes.grpc_address, "--grpc-address")}) {
+  for (const auto& [text, option] : {std::pair(options.http_address, "--http-address"),
+                                     std::pair(options.grpc_address, "--grpc-address")}) {
     if (const auto address = address_from(text, option); !address.ok()) {
       return complain(address.fault(), wrong_use);
     }
   }
-  if (Result<> there = check_files(wishes.files); !there.ok()) {
+  if (Result<> there = check_files(options.files); !there.ok()) {
     return complain(there.fault(), wrong_use);
   }
   net::Loop loop;
@@ -152,11 +152,11 @@ int serve(const Wishes& wishes) {
     teller.tell(*worlds);
     control.use(worlds->world(), worlds->broken());
   };
-  auto watching = registry::Worlds::watch(loop, {wishes.files, wishes.recursive}, changed);
+  auto watching = registry::Worlds::watch(loop, {options.files, options.recursive}, changed);
   if (!watching.ok()) return complain(watching.fault());
   worlds = std::move(*watching);
   changed();
-  if (Result<> listening = listen(control, wishes); !listening.ok()) {
+  if (Result<> listening = listen(control, options); !listening.ok()) {
     loop.run(control.close());
     return complain(listening.fault());
   }
@@ -169,7 +169,7 @@ int serve(const Wishes& wishes) {
 Result<http::Endpoint> control_of_lab(const std::string& name) {
   const Result<lab::Found> found = lab::find_lab(name);
   if (!found.ok()) return found.fault();
-  return http::Endpoint(found->places.directory() + "/control.sock");
+  return http::Endpoint(found->paths.directory() + "/control.sock");
 }
 
 struct Asking {
@@ -221,20 +221,20 @@ int run_control(const Arguments& arguments) {
       "keeps its last good version.");
   app.name("fairlead control");
   app.failure_message(CLI::FailureMessage::simple);
-  Wishes wishes;
-  app.add_option("--files", wishes.files, "files, and directories of *.yaml, *.yml and *.json")
+  Options options;
+  app.add_option("--files", options.files, "files, and directories of *.yaml, *.yml and *.json")
       ->type_name("PATH...");
-  app.add_flag("-R,--recursive", wishes.recursive, recursive_help);
-  app.add_option("--http-address", wishes.http_address, "of the registry, status and readiness")
+  app.add_flag("-R,--recursive", options.recursive, recursive_help);
+  app.add_option("--http-address", options.http_address, "of the registry, status and readiness")
       ->capture_default_str()
       ->type_name("IP:PORT");
-  app.add_option("--grpc-address", wishes.grpc_address, "of discovery (ADS)")
+  app.add_option("--grpc-address", options.grpc_address, "of discovery (ADS)")
       ->capture_default_str()
       ->type_name("IP:PORT");
-  app.add_option("--status-socket", wishes.status_socket,
+  app.add_option("--status-socket", options.status_socket,
                  "answer as on --http-address on this unix socket too")
       ->type_name("PATH");
-  app.add_option("-l,--log-level", wishes.log_level, "trace, debug, info, warning, error, off")
+  app.add_option("-l,--log-level", options.log_level, "trace, debug, info, warning, error, off")
       ->capture_default_str();
 
   Asking asking;
@@ -250,11 +250,11 @@ int run_control(const Arguments& arguments) {
 
   if (const auto ended = ended_by_arguments(app, arguments)) return *ended;
   if (status->parsed()) return show_status(asking);
-  if (wishes.files.empty()) {
+  if (options.files.empty()) {
     return complain(invalid("--files is missing: files or directories of manifests"), wrong_use);
   }
-  if (!wishes.recursive) say_what_is_left(wishes.files);
-  return serve(wishes);
+  if (!options.recursive) say_what_is_left(options.files);
+  return serve(options);
 }
 
 }  // namespace fairlead::cli

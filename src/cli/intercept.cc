@@ -24,7 +24,7 @@ namespace {
 
 constexpr int failed = 1;
 
-struct Wishes {
+struct Options {
   std::string action;  // apply, show, check, remove
   std::optional<std::string> netns;
   std::string exemption = "auto";
@@ -49,24 +49,24 @@ const char* variable(const char* name) {
 }
 
 // By flag or else by variable; empty when by neither.
-std::optional<std::string> given(const Wishes& wishes, const intercept::Option& option) {
-  const auto flag = wishes.flags.find(option.name);
-  if (flag != wishes.flags.end()) return flag->second;
+std::optional<std::string> given(const Options& options, const intercept::Option& option) {
+  const auto flag = options.flags.find(option.name);
+  if (flag != options.flags.end()) return flag->second;
   const char* value = variable(option.environment);
   return value == nullptr ? std::nullopt : std::optional<std::string>(value);
 }
 
-bool is_given(const Wishes& wishes, const std::string& name) {
+bool is_given(const Options& options, const std::string& name) {
   for (const intercept::Option& option : intercept::options()) {
-    if (option.name == name) return given(wishes, option).has_value();
+    if (option.name == name) return given(options, option).has_value();
   }
   return false;
 }
 
 // As istio-iptables: the user of $ENVOY_USER, where none is named by number.
-Result<> take_envoy_user(const Wishes& wishes, intercept::Settings& settings) {
+Result<> take_envoy_user(const Options& options, intercept::Settings& settings) {
   const char* name = variable("ENVOY_USER");
-  if (name == nullptr || is_given(wishes, "proxy-uid")) return done();
+  if (name == nullptr || is_given(options, "proxy-uid")) return done();
   const passwd* user = ::getpwnam(name);
   if (user == nullptr) {
     return missing(fmt::format("ENVOY_USER names the user '{}', who does not exist here", name));
@@ -76,15 +76,15 @@ Result<> take_envoy_user(const Wishes& wishes, intercept::Settings& settings) {
   return done();
 }
 
-Result<intercept::Settings> settings_from(const Wishes& wishes) {
+Result<intercept::Settings> settings_from(const Options& options) {
   intercept::Settings settings;
-  if (Result<> taken = take_envoy_user(wishes, settings); !taken) return std::move(taken).fault();
+  if (Result<> taken = take_envoy_user(options, settings); !taken) return std::move(taken).fault();
   for (const intercept::Option& option : intercept::options()) {
-    const std::optional<std::string> value = given(wishes, option);
+    const std::optional<std::string> value = given(options, option);
     if (!value) continue;
     Result<> set = option.set(settings, *value);
     if (!set) {
-      const std::string where = wishes.flags.contains(option.name)
+      const std::string where = options.flags.contains(option.name)
                                     ? fmt::format("reading --{}", option.name)
                                     : fmt::format("reading ${}", option.environment);
       return std::move(set).fault().during(where);
@@ -93,9 +93,9 @@ Result<intercept::Settings> settings_from(const Wishes& wishes) {
   return settings;
 }
 
-void say_what_the_mark_replaces(const Wishes& wishes) {
+void say_what_the_mark_replaces(const Options& options) {
   for (const char* name : {"proxy-uid", "proxy-gid"}) {
-    if (!is_given(wishes, name)) continue;
+    if (!is_given(options, name)) continue;
     std::fprintf(stderr,
                  "fairlead intercept: --%s has no effect with --exemption mark: the proxy is known "
                  "by its sockets' mark %#x alone\n",
@@ -104,13 +104,13 @@ void say_what_the_mark_replaces(const Wishes& wishes) {
 }
 
 // By owner where the owners exist, else by mark, and says so.
-void choose_exemption(const Wishes& wishes, intercept::Settings& settings) {
-  const bool by_owner = wishes.exemption == "owner" ||
-                        (wishes.exemption == "auto" && intercept::owners_exist(settings));
+void choose_exemption(const Options& options, intercept::Settings& settings) {
+  const bool by_owner = options.exemption == "owner" ||
+                        (options.exemption == "auto" && intercept::owners_exist(settings));
   settings.exemption = by_owner ? intercept::Exemption::owner : intercept::Exemption::mark;
   if (by_owner) return;
-  if (wishes.exemption == "mark") {
-    say_what_the_mark_replaces(wishes);
+  if (options.exemption == "mark") {
+    say_what_the_mark_replaces(options);
     return;
   }
   std::fprintf(stderr,
@@ -161,7 +161,7 @@ int remove(nft::Kernel& kernel) {
   return 0;
 }
 
-int apply(nft::Kernel& kernel, const Wishes& wishes, const intercept::Settings& settings) {
+int apply(nft::Kernel& kernel, const Options& options, const intercept::Settings& settings) {
   if (Result<> applied = intercept::apply(kernel, settings); !applied) {
     return complain(applied.fault());
   }
@@ -172,10 +172,10 @@ int apply(nft::Kernel& kernel, const Wishes& wishes, const intercept::Settings& 
                                ? "rules in force, by which nothing is captured, as was asked"
                                : "capture in force: " + taken;
   std::printf("%s; %s\n", said.c_str(), intercept::describe_exemption(table).c_str());
-  return wishes.run_validation ? check(kernel) : 0;
+  return options.run_validation ? check(kernel) : 0;
 }
 
-int show(nft::Kernel& kernel, const Wishes& wishes) {
+int show(nft::Kernel& kernel, const Options& options) {
   const auto installed = intercept::installed(kernel);
   if (!installed) return complain(installed.fault());
   if (!installed->has_value()) {
@@ -185,8 +185,8 @@ int show(nft::Kernel& kernel, const Wishes& wishes) {
     return 0;
   }
   const auto& [table, readings] = **installed;
-  const std::string text = wishes.iptables ? intercept::show_as_iptables(table, readings)
-                                           : intercept::show(table, readings);
+  const std::string text = options.iptables ? intercept::show_as_iptables(table, readings)
+                                            : intercept::show(table, readings);
   std::fputs(text.c_str(), stdout);
   return 0;
 }
@@ -202,83 +202,83 @@ int print_rules(const intercept::Settings& settings) {
   return 0;
 }
 
-Result<> enter_if_asked(const Wishes& wishes) {
-  if (!wishes.netns) return done();
-  if (!wishes.netns->empty()) return intercept::enter(*wishes.netns);
+Result<> enter_if_asked(const Options& options) {
+  if (!options.netns) return done();
+  if (!options.netns->empty()) return intercept::enter(*options.netns);
   return invalid(
       "--netns is empty (an unset variable of the shell?): name a pid, a path or a name");
 }
 
-bool removes(const Wishes& wishes) {
-  return wishes.action == "remove" || wishes.cleanup_only;
+bool removes(const Options& options) {
+  return options.action == "remove" || options.cleanup_only;
 }
 
-int act_on_kernel(const Wishes& wishes, const intercept::Settings& settings) {
-  const bool reads = wishes.action == "show" || wishes.action == "check";
+int act_on_kernel(const Options& options, const intercept::Settings& settings) {
+  const bool reads = options.action == "show" || options.action == "check";
   const Result<> allowed =
       intercept::may(reads ? "reading the kernel's rules" : "changing the kernel's rules");
   if (!allowed) return complain(allowed.fault());
   Result<nft::Kernel> kernel = nft::Kernel::open();
   if (!kernel) return complain(kernel.fault());
-  if (wishes.action == "show") return show(*kernel, wishes);
-  if (wishes.action == "check") return check(*kernel);
-  return removes(wishes) ? remove(*kernel) : apply(*kernel, wishes, settings);
+  if (options.action == "show") return show(*kernel, options);
+  if (options.action == "check") return check(*kernel);
+  return removes(options) ? remove(*kernel) : apply(*kernel, options, settings);
 }
 
 // Settings are read by that alone which uses them.
-Result<intercept::Settings> settings_to_apply(const Wishes& wishes) {
-  if (wishes.action != "apply" || removes(wishes)) return intercept::Settings{};
-  Result<intercept::Settings> settings = settings_from(wishes);
+Result<intercept::Settings> settings_to_apply(const Options& options) {
+  if (options.action != "apply" || removes(options)) return intercept::Settings{};
+  Result<intercept::Settings> settings = settings_from(options);
   if (!settings) return settings;
-  choose_exemption(wishes, *settings);
+  choose_exemption(options, *settings);
   if (Result<> sound = intercept::check(*settings); !sound) return std::move(sound).fault();
   return settings;
 }
 
-int act(const Wishes& wishes) {
-  const Result<intercept::Settings> settings = settings_to_apply(wishes);
+int act(const Options& options) {
+  const Result<intercept::Settings> settings = settings_to_apply(options);
   if (!settings) return complain(settings.fault(), wrong_use);
-  if (Result<> entered = enter_if_asked(wishes); !entered) {
-    return complain(entered.fault(), wishes.netns->empty() ? wrong_use : failed);
+  if (Result<> entered = enter_if_asked(options); !entered) {
+    return complain(entered.fault(), options.netns->empty() ? wrong_use : failed);
   }
-  if (wishes.dry_run) return removes(wishes) ? print_removal() : print_rules(*settings);
-  return act_on_kernel(wishes, *settings);
+  if (options.dry_run) return removes(options) ? print_removal() : print_rules(*settings);
+  return act_on_kernel(options, *settings);
 }
 
 // ── flags ───────────────────────────────────────────────────────────────────────────────────────
 
-void add_settings(CLI::App& command, Wishes& wishes) {
+void add_settings(CLI::App& command, Options& options) {
   for (const intercept::Option& option : intercept::options()) {
     std::string names = fmt::format("--{}", option.name);
     if (option.letter != 0) names = fmt::format("-{},{}", option.letter, names);
     const std::string help = fmt::format("{} [${}]", option.help, option.environment);
     const std::string name = option.name;
     CLI::Option* added = command.add_option_function<std::string>(
-        names, [&wishes, name](const std::string& value) { wishes.flags[name] = value; }, help);
+        names, [&options, name](const std::string& value) { options.flags[name] = value; }, help);
     added->type_name(option.is_switch ? "[true|false]" : "VALUE");
     if (option.is_switch) added->expected(0, 1)->default_str("true");
   }
 }
 
-void add_actions(CLI::App& app, Wishes& wishes) {
+void add_actions(CLI::App& app, Options& options) {
   const auto add = [&](const char* name, const char* what) {
     CLI::App* command = app.add_subcommand(name, what);
-    command->callback([&wishes, name] { wishes.action = name; });
-    command->add_option("--netns,--network-namespace", wishes.netns,
+    command->callback([&options, name] { options.action = name; });
+    command->add_option("--netns,--network-namespace", options.netns,
                         "the pod's network namespace: a pid, a path, or a name of `ip netns`");
     return command;
   };
   CLI::App* apply = add("apply", "put the rules into the kernel, in one step; may be run again");
-  add_settings(*apply, wishes);
+  add_settings(*apply, options);
   apply
-      ->add_option("--exemption", wishes.exemption,
+      ->add_option("--exemption", options.exemption,
                    "how the proxy is known: auto (by owner, where it exists), owner, mark")
       ->check(CLI::IsMember({"auto", "owner", "mark"}));
-  apply->add_flag("-n,--dry-run", wishes.dry_run, "print the rules and change nothing");
-  apply->add_flag("--run-validation", wishes.run_validation, "then check, as `check` does");
-  apply->add_flag("--cleanup-only", wishes.cleanup_only, "remove instead");
+  apply->add_flag("-n,--dry-run", options.dry_run, "print the rules and change nothing");
+  apply->add_flag("--run-validation", options.run_validation, "then check, as `check` does");
+  apply->add_flag("--cleanup-only", options.cleanup_only, "remove instead");
   CLI::App* shows = add("show", "tell the rules in force, hop by hop");
-  shows->add_flag("--iptables", wishes.iptables, "in the form of iptables -t nat -L -v -n");
+  shows->add_flag("--iptables", options.iptables, "in the form of iptables -t nat -L -v -n");
   add("check", "prove the rules by connecting");
   add("remove", "take the rules out");
   app.require_subcommand(1);
@@ -289,10 +289,10 @@ void add_actions(CLI::App& app, Wishes& wishes) {
 int run_intercept(const Arguments& arguments) {
   CLI::App app("Takes a pod's TCP connections to its proxy, by rules in the kernel.",
                "fairlead intercept");
-  Wishes wishes;
-  add_actions(app, wishes);
+  Options options;
+  add_actions(app, options);
   if (const auto status = ended_by_arguments(app, arguments)) return *status;
-  return act(wishes);
+  return act(options);
 }
 
 }  // namespace fairlead::cli

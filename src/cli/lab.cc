@@ -28,14 +28,14 @@
 #include "cli/commands.h"
 #include "lab/client.h"
 #include "lab/guardian.h"
+#include "lab/ipc.h"
 #include "lab/manifests.h"
 #include "lab/options.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 #include "lab/root.h"
 #include "lab/screen.h"
 #include "lab/status.h"
 #include "lab/supervisor.h"
-#include "lab/talk.h"
 
 namespace fairlead::cli {
 namespace {
@@ -43,7 +43,7 @@ namespace {
 constexpr int failed = 1;
 constexpr auto down_patience = std::chrono::seconds(45);
 
-struct Wishes {
+struct Options {
   std::string action;
   std::string name;  // of the lab; empty: the only one
   lab::Options options;
@@ -76,12 +76,12 @@ int complain(const std::string& action, const Fault& fault) {
   return complain(action, fault, fault.kind == FaultKind::missing ? wrong_use : failed);
 }
 
-Result<lab::Found> find(const Wishes& wishes) {
-  return lab::find_lab(wishes.name);
+Result<lab::Found> find(const Options& flags) {
+  return lab::find_lab(flags.name);
 }
 
-std::string target_of(const Wishes& wishes) {
-  return wishes.name_space.empty() ? wishes.target : wishes.name_space + "/" + wishes.target;
+std::string target_of(const Options& flags) {
+  return flags.name_space.empty() ? flags.target : flags.name_space + "/" + flags.target;
 }
 
 void say(const std::string& line) {
@@ -89,16 +89,16 @@ void say(const std::string& line) {
 }
 
 // Asks the lab, and waits for the answer.
-Result<lab::Line> ask(const Wishes& wishes, lab::Line line) {
-  const Result<lab::Found> found = find(wishes);
+Result<lab::Line> ask(const Options& flags, lab::Line line) {
+  const Result<lab::Found> found = find(flags);
   if (!found) return found.fault();
-  const Result<Descriptor> connection = lab::call(found->places, line);
+  const Result<Descriptor> connection = lab::call(found->paths, line);
   if (!connection) return connection.fault();
   return lab::last_line(*connection, say);
 }
 
-int report(const Wishes& wishes, const Result<lab::Line>& answer) {
-  if (!answer) return complain(wishes.action, answer.fault());
+int report(const Options& flags, const Result<lab::Line>& answer) {
+  if (!answer) return complain(flags.action, answer.fault());
   return answer->value("status", failed);
 }
 
@@ -136,9 +136,9 @@ Result<> check_namespaces(const std::vector<std::string>& inject, const kube::Ob
   return done();
 }
 
-int up(const Wishes& wishes) {
-  lab::Options options = wishes.options;
-  if (!wishes.name.empty()) options.name = wishes.name;
+int up(const Options& flags) {
+  lab::Options options = flags.options;
+  if (!flags.name.empty()) options.name = flags.name;
   if (Result<> sound = lab::check_name(options.name); !sound) {
     return complain("up", sound.fault(), wrong_use);
   }
@@ -151,28 +151,28 @@ int up(const Wishes& wishes) {
   if (const Result<lab::Images> images = lab::images_of(options); !images) {
     return complain("up", images.fault(), wrong_use);
   }
-  const std::vector<std::string> files = manifests_of(wishes.recursive, wishes.files);
+  const std::vector<std::string> files = manifests_of(flags.recursive, flags.files);
   const Result<kube::Reading> reading = lab::read_manifests(files);
   if (!reading) return complain("up", reading.fault());
   if (Result<> any = lab::check_holds_any(*reading); !any) return complain("up", any.fault());
   if (Result<> known = check_namespaces(options.inject, reading->objects); !known) {
     return complain("up", known.fault());
   }
-  (wishes.recursive ? options.trees : options.manifests) = wishes.files;
-  return lab::bring_up(options, wishes.detach);
+  (flags.recursive ? options.trees : options.manifests) = flags.files;
+  return lab::bring_up(options, flags.detach);
 }
 
-int down(const Wishes& wishes) {
-  const Result<lab::Found> found = find(wishes);
+int down(const Options& flags) {
+  const Result<lab::Found> found = find(flags);
   if (!found) return complain("down", found.fault());
-  const Result<Descriptor> connection = lab::call(found->places, {{"command", "down"}});
+  const Result<Descriptor> connection = lab::call(found->paths, {{"command", "down"}});
   if (connection) {
     static_cast<void>(lab::last_line(*connection, say, down_patience).ok());
   } else if (found->record.guardian > 0) {
     ::kill(found->record.guardian, SIGTERM);
   }
   const auto began = std::chrono::steady_clock::now();
-  while (lab::is_alive(found->places)) {
+  while (lab::is_alive(found->paths)) {
     if (std::chrono::steady_clock::now() - began > down_patience) {
       if (found->record.guardian > 0) ::kill(found->record.guardian, SIGKILL);
       std::fprintf(stderr, "fairlead lab down: it did not end in time and was ended at once\n");
@@ -180,14 +180,14 @@ int down(const Wishes& wishes) {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  std::printf("lab %s is down\n", found->places.name.c_str());
+  std::printf("lab %s is down\n", found->paths.name.c_str());
   return 0;
 }
 
-int list(const Wishes& wishes) {
+int list(const Options& flags) {
   const Result<std::vector<lab::Found>> labs = lab::living_labs();
   if (!labs) return complain("list", labs.fault());
-  if (wishes.json) {
+  if (flags.json) {
     lab::Line all = lab::Line::array();
     for (const lab::Found& one : *labs) {
       all.push_back(lab::Line::parse(lab::to_json(one.record), nullptr, false));
@@ -201,19 +201,19 @@ int list(const Wishes& wishes) {
   }
   std::vector<std::vector<std::string>> rows{{"LAB", "NODES", "SINCE", "FROM"}};
   for (const lab::Found& one : *labs) {
-    rows.push_back({one.places.name, std::to_string(one.record.nodes.size()), one.record.started,
+    rows.push_back({one.paths.name, std::to_string(one.record.nodes.size()), one.record.started,
                     fmt::format("{}", fmt::join(one.record.manifests, " "))});
   }
   std::fputs(lab::table(rows).c_str(), stdout);
   return 0;
 }
 
-int status(const Wishes& wishes) {
-  const Result<lab::Line> answer = ask(wishes, {{"command", "status"}});
+int status(const Options& flags) {
+  const Result<lab::Line> answer = ask(flags, {{"command", "status"}});
   if (!answer) return complain("status", answer.fault());
   const lab::Line& all = answer->at("lab");
-  const std::string text = wishes.json ? json_text(all, 1) + "\n"
-                                       : lab::describe_status(all, lab::columns_of_terminal());
+  const std::string text =
+      flags.json ? json_text(all, 1) + "\n" : lab::describe_status(all, lab::columns_of_terminal());
   std::fputs(text.c_str(), stdout);
   return 0;
 }
@@ -227,49 +227,48 @@ std::vector<std::string> absolute(const std::vector<std::string>& paths) {
   return all;
 }
 
-int apply(const Wishes& wishes) {
-  if (!wishes.recursive) say_what_is_left(wishes.files);
-  return report(wishes, ask(wishes, {{"command", "apply"},
-                                     {"files", absolute(wishes.files)},
-                                     {"recursive", wishes.recursive}}));
+int apply(const Options& flags) {
+  if (!flags.recursive) say_what_is_left(flags.files);
+  return report(flags, ask(flags, {{"command", "apply"},
+                                   {"files", absolute(flags.files)},
+                                   {"recursive", flags.recursive}}));
 }
 
-int exec(const Wishes& wishes) {
-  if (wishes.words.empty()) {
+int exec(const Options& flags) {
+  if (flags.words.empty()) {
     return complain("exec", invalid("say what to run after --, as in: fairlead lab exec POD -- ls"),
                     wrong_use);
   }
-  const Result<lab::Found> found = find(wishes);
+  const Result<lab::Found> found = find(flags);
   if (!found) return complain("exec", found.fault());
-  const Result<int> ended = lab::execute(found->places, {.target = target_of(wishes),
-                                                         .container = wishes.container,
-                                                         .words = wishes.words,
-                                                         .interactive = wishes.interactive,
-                                                         .terminal = wishes.terminal});
+  const Result<int> ended = lab::execute(found->paths, {.target = target_of(flags),
+                                                        .container = flags.container,
+                                                        .words = flags.words,
+                                                        .interactive = flags.interactive,
+                                                        .terminal = flags.terminal});
   return ended ? *ended : complain("exec", ended.fault());
 }
 
-int logs(const Wishes& wishes) {
-  const Result<lab::Found> found = find(wishes);
+int logs(const Options& flags) {
+  const Result<lab::Found> found = find(flags);
   if (!found) return complain("logs", found.fault());
-  const Result<lab::Line> answer =
-      ask(wishes,
-          {{"command", "find"}, {"target", target_of(wishes)}, {"container", wishes.container}});
+  const Result<lab::Line> answer = ask(
+      flags, {{"command", "find"}, {"target", target_of(flags)}, {"container", flags.container}});
   if (!answer) return complain("logs", answer.fault());
   if (answer->value("pods", 1) > 1) {
-    std::fprintf(stderr, "%s is %s; this is %s/%s\n", wishes.target.c_str(),
+    std::fprintf(stderr, "%s is %s; this is %s/%s\n", flags.target.c_str(),
                  counted(answer->value("pods", std::size_t{1}), "pod").c_str(),
                  answer->value("namespace", "").c_str(), answer->value("pod", "").c_str());
   }
   const std::string pod = answer->value("pod", "");
   const Result<> printed =
-      lab::print_log(found->places, {.path = answer->value("log", ""),
-                                     .container = answer->value("container", ""),
-                                     .pod = pod.empty() ? ""
-                                                        : answer->value("namespace", "") + "/" +
-                                                              answer->value("kind", "") + "/" + pod,
-                                     .follow = wishes.follow,
-                                     .last_lines = wishes.tail});
+      lab::print_log(found->paths, {.path = answer->value("log", ""),
+                                    .container = answer->value("container", ""),
+                                    .pod = pod.empty() ? ""
+                                                       : answer->value("namespace", "") + "/" +
+                                                             answer->value("kind", "") + "/" + pod,
+                                    .follow = flags.follow,
+                                    .last_lines = flags.tail});
   return printed ? 0 : complain("logs", printed.fault());
 }
 
@@ -289,18 +288,18 @@ Result<int> signal_number(std::string name) {
       SIGRTMAX));
 }
 
-int kill(const Wishes& wishes) {
-  const Result<int> number = signal_number(wishes.signal);
+int kill(const Options& flags) {
+  const Result<int> number = signal_number(flags.signal);
   if (!number) return complain("kill", number.fault(), wrong_use);
-  return report(wishes, ask(wishes, {{"command", "kill"},
-                                     {"target", target_of(wishes)},
-                                     {"containers", wishes.containers},
-                                     {"signal", *number},
-                                     {"hold", wishes.hold}}));
+  return report(flags, ask(flags, {{"command", "kill"},
+                                   {"target", target_of(flags)},
+                                   {"containers", flags.containers},
+                                   {"signal", *number},
+                                   {"hold", flags.hold}}));
 }
 
-int restart(const Wishes& wishes) {
-  return report(wishes, ask(wishes, {{"command", "restart"}, {"target", target_of(wishes)}}));
+int restart(const Options& flags) {
+  return report(flags, ask(flags, {{"command", "restart"}, {"target", target_of(flags)}}));
 }
 
 Result<std::uint16_t> port_number(const std::string& text) {
@@ -318,29 +317,29 @@ struct Ports {
 };
 
 // "80", or "8080:80" as kubectl's users write it.
-Result<Ports> ports_of(const Wishes& wishes) {
-  Ports ports{.local = wishes.local_port};
-  if (wishes.port.empty()) return ports;
-  const std::size_t colon = wishes.port.find(':');
+Result<Ports> ports_of(const Options& flags) {
+  Ports ports{.local = flags.local_port};
+  if (flags.port.empty()) return ports;
+  const std::size_t colon = flags.port.find(':');
   if (colon != std::string::npos) {
-    const Result<std::uint16_t> local = port_number(wishes.port.substr(0, colon));
+    const Result<std::uint16_t> local = port_number(flags.port.substr(0, colon));
     if (!local) return local.fault();
     ports.local = *local;
   }
   const Result<std::uint16_t> port =
-      port_number(wishes.port.substr(colon == std::string::npos ? 0 : colon + 1));
+      port_number(flags.port.substr(colon == std::string::npos ? 0 : colon + 1));
   if (!port) return port.fault();
   ports.of_service = *port;
   return ports;
 }
 
-int forward(const Wishes& wishes) {
-  const Result<Ports> ports = ports_of(wishes);
+int forward(const Options& flags) {
+  const Result<Ports> ports = ports_of(flags);
   if (!ports) return complain("forward", ports.fault(), wrong_use);
-  const Result<lab::Found> found = find(wishes);
+  const Result<lab::Found> found = find(flags);
   if (!found) return complain("forward", found.fault());
   const Result<> forwarded =
-      lab::forward(found->places, target_of(wishes), ports->of_service, ports->local);
+      lab::forward(found->paths, target_of(flags), ports->of_service, ports->local);
   return forwarded ? 0 : complain("forward", forwarded.fault());
 }
 
@@ -369,56 +368,56 @@ std::string check_local_port(const std::string& text) {
 
 class Flags {
  public:
-  Flags(CLI::App& app, Wishes& wishes) : app_(app), wishes_(wishes) {}
+  Flags(CLI::App& app, Options& flags) : app_(app), flags_(flags) {}
 
   void add_all() {
     app_.footer(
         "Exit status: 0 done; 1 it failed; 2 wrong use, as of a name that is not there: a lab's,\n"
         "a pod's, a container's, a service's, a file's. exec: its command's, or 128 and the\n"
         "number of the signal that ended it.");
-    app_.add_option("--name", wishes_.name, "which lab; may also follow the verb")
+    app_.add_option("--name", flags_.name, "which lab; may also follow the verb")
         ->check(CLI::Validator(check_name_given, ""));
     add_up();
     add_with_name("down", "end a lab: every process, namespace and rule of it");
     CLI::App* lists = app_.add_subcommand("list", "the labs that are up")->alias("ls");
-    lists->callback([this] { wishes_.action = "list"; });
-    lists->add_flag("--json", wishes_.json, "lab.json of each");
+    lists->callback([this] { flags_.action = "list"; });
+    lists->add_flag("--json", flags_.json, "lab.json of each");
     add_with_name("status", "nodes, pods, containers, and what is not honoured")
         ->alias("ps")
-        ->add_flag("--json", wishes_.json, "the same for programs");
+        ->add_flag("--json", flags_.json, "the same for programs");
     CLI::App* applies = add("apply", "add manifests to a lab, or read them again");
-    applies->add_flag("-R,--recursive", wishes_.recursive, recursive_help);
-    add_files(*applies, wishes_.files);
+    applies->add_flag("-R,--recursive", flags_.recursive, recursive_help);
+    add_files(*applies, flags_.files);
     CLI::App* exec = add_with_target("exec", "run a command in a pod, a VM, a node or control");
     exec->formatter(std::make_shared<WithCommand>());
-    exec->add_option("-c,--container", wishes_.container, "which container");
-    exec->add_flag("-i,--stdin", wishes_.interactive,
+    exec->add_option("-c,--container", flags_.container, "which container");
+    exec->add_flag("-i,--stdin", flags_.interactive,
                    "with this standard input, even if it is a terminal");
-    exec->add_flag("-t,--tty", wishes_.terminal, "with a terminal");
+    exec->add_flag("-t,--tty", flags_.terminal, "with a terminal");
     CLI::App* logs = add_with_target("logs", "what a container, control or a node's agent wrote");
-    logs->add_option("-c,--container", wishes_.container, "which container");
-    logs->add_flag("-f,--follow", wishes_.follow, "go on as it writes");
-    logs->add_option("--tail", wishes_.tail, "the last lines alone; -1: all")
+    logs->add_option("-c,--container", flags_.container, "which container");
+    logs->add_flag("-f,--follow", flags_.follow, "go on as it writes");
+    logs->add_option("--tail", flags_.tail, "the last lines alone; -1: all")
         ->check(CLI::Range(-1, std::numeric_limits<int>::max()));
     CLI::App* kill = add_with_target("kill",
                                      "as a fault would: a whole pod, containers of it, "
                                      "control, or a node's agent");
-    kill->add_option("-c,--container", wishes_.containers,
+    kill->add_option("-c,--container", flags_.containers,
                      "these containers alone, which then "
                      "start again; may be given again")
         ->allow_extra_args(false);  // what follows is the pod
-    kill->add_option("-s,--signal", wishes_.signal, "KILL unless given");
-    kill->add_flag("--hold", wishes_.hold, "control or an agent stays away until restart");
+    kill->add_option("-s,--signal", flags_.signal, "KILL unless given");
+    kill->add_flag("--hold", flags_.hold, "control or an agent stays away until restart");
     add_with_target("restart",
                     "in an orderly way: a pod, a Deployment (one pod after the other), "
                     "control, a node's agent");
     CLI::App* forward = add("forward", "open a port of this machine to a service");
-    forward->add_option("service", wishes_.target, "SERVICE, NAMESPACE/SERVICE or svc/SERVICE")
+    forward->add_option("service", flags_.target, "SERVICE, NAMESPACE/SERVICE or svc/SERVICE")
         ->required();
     add_name_space(*forward);
-    forward->add_option("port", wishes_.port,
+    forward->add_option("port", flags_.port,
                         "PORT of the service, its first unless given; or LOCAL:PORT");
-    forward->add_option("--local-port", wishes_.local_port, "on 127.0.0.1; a free one unless given")
+    forward->add_option("--local-port", flags_.local_port, "on 127.0.0.1; a free one unless given")
         ->check(CLI::Validator(check_local_port, ""));
     app_.require_subcommand(0, 1);
   }
@@ -426,8 +425,8 @@ class Flags {
  private:
   CLI::App* add_verb(const char* name, const char* what, const std::string& flag) {
     CLI::App* command = app_.add_subcommand(name, what);
-    command->callback([this, name] { wishes_.action = name; });
-    command->add_option(flag, wishes_.name, "which lab; the only one unless given")
+    command->callback([this, name] { flags_.action = name; });
+    command->add_option(flag, flags_.name, "which lab; the only one unless given")
         ->check(CLI::Validator(check_name_given, ""));
     return command;
   }
@@ -449,13 +448,13 @@ class Flags {
   }
 
   void add_name_space(CLI::App& command) {
-    command.add_option("-n,--namespace", wishes_.name_space, "of what is named; any unless given");
+    command.add_option("-n,--namespace", flags_.name_space, "of what is named; any unless given");
   }
 
   CLI::App* add_with_target(const char* name, const char* what) {
     CLI::App* command = add(name, what);
     command
-        ->add_option("target", wishes_.target,
+        ->add_option("target", flags_.target,
                      "POD, NAMESPACE/POD, deploy/NAME, svc/NAME, ..., a VM, a node, or control")
         ->required();
     add_name_space(*command);
@@ -464,11 +463,11 @@ class Flags {
 
   void add_up() {
     CLI::App* up = app_.add_subcommand("up", "bring a lab up from manifests");
-    lab::Options& options = wishes_.options;
-    up->callback([this] { wishes_.action = "up"; });
-    up->add_option("--name", wishes_.name, "its name: 'lab' unless given")
+    lab::Options& options = flags_.options;
+    up->callback([this] { flags_.action = "up"; });
+    up->add_option("--name", flags_.name, "its name: 'lab' unless given")
         ->check(CLI::Validator(check_name_given, ""));
-    up->add_flag("-d,--detach", wishes_.detach, "come back when it is ready");
+    up->add_flag("-d,--detach", flags_.detach, "come back when it is ready");
     up->add_option("--nodes", options.nodes, "how many nodes")->check(CLI::Range(1, 200));
     up->add_option("--inject", inject_, "sidecars for these namespaces, or for all")
         ->allow_extra_args(false)
@@ -481,28 +480,28 @@ class Flags {
     up->add_flag_callback(
         "--no-mesh", [&options] { options.mesh = false; },
         "neither control nor nodes' agents: names and service addresses do not work");
-    up->add_flag("-R,--recursive", wishes_.recursive, recursive_help);
-    add_files(*up, wishes_.files);
+    up->add_flag("-R,--recursive", flags_.recursive, recursive_help);
+    add_files(*up, flags_.files);
     up->parse_complete_callback([this] { take_inject(); });
   }
 
   void take_inject() {
     for (const std::string& name : inject_) {
       if (name == "all") {
-        wishes_.options.inject_all = true;
+        flags_.options.inject_all = true;
       } else {
-        wishes_.options.inject.push_back(name);
+        flags_.options.inject.push_back(name);
       }
     }
   }
 
   CLI::App& app_;
-  Wishes& wishes_;
+  Options& flags_;
   std::vector<std::string> inject_;
 };
 
 struct Verb {
-  int (*act)(const Wishes& wishes);
+  int (*act)(const Options& flags);
   const char* needs = nullptr;  // what has to be named, by example
 };
 
@@ -555,12 +554,12 @@ int run_lab(const Arguments& arguments) {
       "A small cluster on this machine, from Kubernetes manifests: pods are network namespaces, "
       "containers are processes. It is no sandbox: what runs in it reads this machine's files.",
       "fairlead lab");
-  Wishes wishes;
-  Flags flags(app, wishes);
-  flags.add_all();
+  Options flags;
+  Flags parser(app, flags);
+  parser.add_all();
   if (const auto status = helped_by_name(app, arguments)) return *status;
   const auto end = std::find(arguments.begin(), arguments.end(), "--");
-  if (end != arguments.end()) wishes.words.assign(end + 1, arguments.end());
+  if (end != arguments.end()) flags.words.assign(end + 1, arguments.end());
   std::vector<std::string> words(std::make_reverse_iterator(end), arguments.rend());
   try {
     app.parse(words);
@@ -568,11 +567,11 @@ int run_lab(const Arguments& arguments) {
     const bool is_help = error.get_exit_code() == 0;
     return is_help ? app.exit(error) : complain_of_use(app, describe_use(app, error));
   }
-  if (wishes.action.empty()) {
+  if (flags.action.empty()) {
     std::fputs(app.help().c_str(), stderr);
     return wrong_use;
   }
-  return verbs().at(wishes.action).act(wishes);
+  return verbs().at(flags.action).act(flags);
 }
 
 }  // namespace fairlead::cli

@@ -20,11 +20,11 @@
 #include "base/clock.h"
 #include "dns/query.h"
 #include "document/document.h"
-#include "explain/knowledge.h"
+#include "explain/model.h"
 #include "intercept/rules.h"
 #include "kube/objects.h"
 #include "kube/read.h"
-#include "lab/talk.h"
+#include "lab/ipc.h"
 #include "node/plan/services.h"
 #include "witness/access_log.h"
 #include "witness/gather.h"
@@ -46,19 +46,19 @@ Result<std::string> all_of(const Descriptor& pipe) {
   }
 }
 
-Result<explain::Evidence> ask(const lab::Places& places, const std::string& target,
+Result<explain::Evidence> ask(const lab::Paths& paths, const std::string& target,
                               const witness::Order& order) {
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return from_errno(errno, "making a pipe");
   const Descriptor reading(ends[0]);
   Descriptor writing(ends[1]);
   const Descriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  const lab::Line wish{{"command", "exec"},
-                       {"target", target},
-                       {"bare", true},
-                       {"words", {"fairlead", "witness", witness::order_json(order)}}};
+  const lab::Line request{{"command", "exec"},
+                          {"target", target},
+                          {"bare", true},
+                          {"words", {"fairlead", "witness", witness::order_json(order)}}};
   const std::array<int, 3> streams{nothing.number(), writing.number(), nothing.number()};
-  Result<Descriptor> asked = lab::call(places, wish, streams);
+  Result<Descriptor> asked = lab::call(paths, request, streams);
   if (!asked) return std::move(asked).fault();
   writing.close();  // so that the end is seen when the witness is done
   Result<std::string> said = all_of(reading);
@@ -105,7 +105,7 @@ struct User {
 User user_of(const lab::Found& lab, const mesh::Workload* workload) {
   User user;
   if (!workload) return user;
-  const std::string path = lab.places.objects();
+  const std::string path = lab.paths.objects();
   const Result<std::string> text = lab::read_file(path);
   if (!text) return user;
   const auto documents = document::parse(*text, path);
@@ -150,7 +150,7 @@ Result<std::string> end_of_file(const std::string& path) {
 void read_access_log(const lab::Found& lab, const mesh::Workload& workload, const std::string& id,
                      const std::vector<SocketAddress>& sources, explain::Evidence& evidence) {
   const std::string proxy = workload.name_space + '/' + workload.name;
-  const std::string path = lab.places.log_of(workload.name_space, workload.name, "istio-proxy");
+  const std::string path = lab.paths.log_of(workload.name_space, workload.name, "istio-proxy");
   const auto until = std::chrono::steady_clock::now() + log_patience;
   while (true) {
     const Result<std::string> log = end_of_file(path);
@@ -284,7 +284,7 @@ std::vector<SocketAddress> client_ends(const explain::Evidence& evidence,
 }
 
 void look_in(const lab::Found& lab, const witness::Order& order, explain::Evidence& evidence) {
-  Result<explain::Evidence> seen = ask(lab.places, order.where, order);
+  Result<explain::Evidence> seen = ask(lab.paths, order.where, order);
   if (seen) {
     join(evidence, std::move(*seen));
   } else {
@@ -330,7 +330,7 @@ Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::
                        .since = a_moment_ago()};
   if (order.request->http) order.id = order.request->id;
   order.tables = capture_tables(from);
-  Result<explain::Evidence> sent = ask(lab.places, path.from, order);
+  Result<explain::Evidence> sent = ask(lab.paths, path.from, order);
   if (!sent) return std::move(sent).fault();
   explain::Evidence evidence = std::move(*sent);
   if (is_envoy(from) && evidence.exchange) {
@@ -349,7 +349,7 @@ Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::
         lab,
         {.where = node, .sources = client_ends(evidence, world), .tables = {node::services_table}},
         evidence);
-    evidence.worlds.push_back(witness::node_status(node, lab.places.node_socket(node)));
+    evidence.worlds.push_back(witness::node_status(node, lab.paths.node_socket(node)));
   }
   put_earlier(earlier.counts, evidence.counts);
 

@@ -5,7 +5,7 @@
 #include "base/result.h"
 #include "explain/evidence.h"
 #include "explain/path.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 #include "mesh/world.h"
 
 namespace fairlead::cli {

@@ -14,7 +14,7 @@
 #include "base/near.h"
 #include "cli/commands.h"
 #include "http/io/client.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 #include "net/loop.h"
 #include "net/signals.h"
 #include "nft/apply.h"
@@ -27,7 +27,7 @@ namespace {
 
 constexpr int failed = 1;
 
-struct Wishes {
+struct Options {
   std::string action = "run";
   std::string name;  // the node's; of `services`, the lab's
   std::string node;
@@ -45,7 +45,7 @@ int complain(const Fault& fault, int status = failed) {
 
 // ── the agent ───────────────────────────────────────────────────────────────────────────────────
 
-Task<Result<>> run_agent(net::Loop& loop, const Wishes& wishes, node::AgentOptions options) {
+Task<Result<>> run_agent(net::Loop& loop, const Options& flags, node::AgentOptions options) {
   Result<std::unique_ptr<net::Signals>> signals =
       net::Signals::watch(loop, {SIGTERM, SIGINT, SIGHUP});
   if (!signals) co_return std::move(signals).fault();
@@ -63,7 +63,7 @@ Task<Result<>> run_agent(net::Loop& loop, const Wishes& wishes, node::AgentOptio
     agent.set_world(given);
   };
   Result<std::unique_ptr<registry::Worlds>> watched =
-      registry::Worlds::watch(loop, wishes.files, hand_over);
+      registry::Worlds::watch(loop, flags.files, hand_over);
   if (!watched) {
     co_await agent.close();
     co_return std::move(watched).fault();
@@ -81,44 +81,43 @@ Task<Result<>> run_agent(net::Loop& loop, const Wishes& wishes, node::AgentOptio
   co_return done();
 }
 
-int run(const Wishes& wishes) {
+int run(const Options& flags) {
   log::Level level = log::Level::info;
-  if (!log::level_from(wishes.log_level, level)) {
-    return complain(invalid("'" + wishes.log_level + "' is no log level"), wrong_use);
+  if (!log::level_from(flags.log_level, level)) {
+    return complain(invalid("'" + flags.log_level + "' is no log level"), wrong_use);
   }
   log::set_source("node");
   log::set_level(level);
-  node::AgentOptions options{.self = {.node = wishes.name},
-                             .status_socket = wishes.status_socket,
-                             .rules = !wishes.no_rules};
-  for (const std::string& text : wishes.dns) {
+  node::AgentOptions options{
+      .self = {.node = flags.name}, .status_socket = flags.status_socket, .rules = !flags.no_rules};
+  for (const std::string& text : flags.dns) {
     const Result<SocketAddress> address = SocketAddress::parse(text);
     if (!address) return complain(address.fault(), wrong_use);
     options.self.dns.push_back(*address);
   }
   take_all_descriptors();
   net::Loop loop;
-  const Result<> ended = loop.run(run_agent(loop, wishes, std::move(options)));
+  const Result<> ended = loop.run(run_agent(loop, flags, std::move(options)));
   return ended ? 0 : complain(ended.fault());
 }
 
 // ── what is in the kernel ───────────────────────────────────────────────────────────────────────
 
-Result<std::string> ask_lab(const Wishes& wishes) {
-  const Result<lab::Found> found = lab::find_lab(wishes.name);
+Result<std::string> ask_lab(const Options& flags) {
+  const Result<lab::Found> found = lab::find_lab(flags.name);
   if (!found) return found.fault();
   const std::vector<lab::MachineRecord>& nodes = found->record.nodes;
   const bool known = std::any_of(nodes.begin(), nodes.end(),
-                                 [&](const auto& node) { return node.name == wishes.node; });
+                                 [&](const auto& node) { return node.name == flags.node; });
   if (!known) {
     std::vector<std::string> names;
     names.reserve(nodes.size());
     for (const auto& node : nodes) names.push_back(node.name);
-    return missing(fmt::format("the lab {} has no node '{}'{}", found->places.name, wishes.node,
-                               did_you_mean(wishes.node, names)));
+    return missing(fmt::format("the lab {} has no node '{}'{}", found->paths.name, flags.node,
+                               did_you_mean(flags.node, names)));
   }
   net::Loop loop;
-  const http::Endpoint at(found->places.node_socket(wishes.node));
+  const http::Endpoint at(found->paths.node_socket(flags.node));
   const Result<http::Answer> answer =
       loop.run(http::fetch(loop, at, {.path = "/services", .authority = "node"}));
   if (!answer) return answer.fault();
@@ -132,12 +131,12 @@ Result<std::string> ask_kernel() {
   return node::show_services(*kernel);
 }
 
-int services(const Wishes& wishes) {
-  const bool in_lab = !wishes.name.empty() || !wishes.node.empty();
-  if (in_lab && wishes.node.empty()) {
+int services(const Options& flags) {
+  const bool in_lab = !flags.name.empty() || !flags.node.empty();
+  if (in_lab && flags.node.empty()) {
     return complain(invalid("which node of the lab? --node NODE says it"), wrong_use);
   }
-  const Result<std::string> shown = in_lab ? ask_lab(wishes) : ask_kernel();
+  const Result<std::string> shown = in_lab ? ask_lab(flags) : ask_kernel();
   if (!shown) {
     const bool unknown = shown.fault().kind == FaultKind::missing;
     return complain(shown.fault(), unknown ? wrong_use : failed);
@@ -154,32 +153,32 @@ int remove() {
   return 0;
 }
 
-int act(const Wishes& wishes) {
-  if (wishes.action == "services") return services(wishes);
-  if (wishes.action == "remove") return remove();
-  if (wishes.name.empty() || wishes.files.empty()) {
+int act(const Options& flags) {
+  if (flags.action == "services") return services(flags);
+  if (flags.action == "remove") return remove();
+  if (flags.name.empty() || flags.files.empty()) {
     return complain(invalid("--name NODE and --files PATH... are needed"), wrong_use);
   }
-  return run(wishes);
+  return run(flags);
 }
 
-void add_options(CLI::App& app, Wishes& wishes) {
-  app.add_option("--name", wishes.name, "this node's name, as in its Node object");
-  app.add_option("--files", wishes.files, "manifests, or what a lab wrote: files and directories");
-  app.add_option("--dns-address", wishes.dns,
+void add_options(CLI::App& app, Options& flags) {
+  app.add_option("--name", flags.name, "this node's name, as in its Node object");
+  app.add_option("--files", flags.files, "manifests, or what a lab wrote: files and directories");
+  app.add_option("--dns-address", flags.dns,
                  "answer DNS here, 10.96.0.10:53 or [fd00:10:96::a]:53; may be given again");
-  app.add_option("--status-socket", wishes.status_socket,
+  app.add_option("--status-socket", flags.status_socket,
                  "tell the state here, by HTTP: /status, /ready, /services");
-  app.add_option("-l,--log-level", wishes.log_level, "trace, debug, info, warning, error, off");
-  app.add_flag("--no-rules", wishes.no_rules, "DNS alone: leave the kernel's rules as they are");
+  app.add_option("-l,--log-level", flags.log_level, "trace, debug, info, warning, error, off");
+  app.add_flag("--no-rules", flags.no_rules, "DNS alone: leave the kernel's rules as they are");
   CLI::App* shows = app.add_subcommand(
       "services", "print the kernel's service addresses: of this namespace, or of a lab's node");
-  shows->add_option("--name", wishes.name, "the lab; without it the only one there is");
-  shows->add_option("--node", wishes.node, "which of its nodes");
-  shows->callback([&wishes] { wishes.action = "services"; });
+  shows->add_option("--name", flags.name, "the lab; without it the only one there is");
+  shows->add_option("--node", flags.node, "which of its nodes");
+  shows->callback([&flags] { flags.action = "services"; });
   CLI::App* removes =
       app.add_subcommand("remove", "take the rules out of this namespace's kernel tables");
-  removes->callback([&wishes] { wishes.action = "remove"; });
+  removes->callback([&flags] { flags.action = "remove"; });
   app.require_subcommand(0, 1);
 }
 
@@ -190,10 +189,10 @@ int run_node(const Arguments& arguments) {
       "Answers DNS for services and takes their addresses to pods, on one node. SIGTERM ends it "
       "and leaves the rules, so that connections go on; `remove` takes them out.",
       "fairlead node");
-  Wishes wishes;
-  add_options(app, wishes);
+  Options flags;
+  add_options(app, flags);
   if (const auto status = ended_by_arguments(app, arguments)) return *status;
-  return act(wishes);
+  return act(flags);
 }
 
 }  // namespace fairlead::cli

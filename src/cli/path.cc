@@ -22,7 +22,7 @@
 #include "http/validate.h"
 #include "kube/read.h"
 #include "lab/fabric.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 #include "lab/target.h"
 #include "registry/files.h"
 
@@ -33,7 +33,7 @@ constexpr int arrives = 0;
 constexpr int differs = 1;
 constexpr int does_not_arrive = 3;
 
-struct Wishes {
+struct Options {
   std::string from;
   std::string to;
   std::string lab;
@@ -75,9 +75,9 @@ std::vector<std::string> inner_folders(const std::vector<std::string>& paths) {
   return folders;
 }
 
-std::vector<std::string> notes_of_files(const Wishes& wishes, const mesh::World& world) {
+std::vector<std::string> notes_of_files(const Options& options, const mesh::World& world) {
   const std::vector<std::string> left =
-      wishes.recursive ? std::vector<std::string>() : inner_folders(wishes.files);
+      options.recursive ? std::vector<std::string>() : inner_folders(options.files);
   std::vector<std::string> notes;
   notes.reserve(left.size() + world.ignored.size());
   for (const std::string& folder : left) {
@@ -90,8 +90,8 @@ std::vector<std::string> notes_of_files(const Wishes& wishes, const mesh::World&
   return notes;
 }
 
-Result<> check_namespaces(const Wishes& wishes, const mesh::World& world) {
-  for (const std::string& name : wishes.inject) {
+Result<> check_namespaces(const Options& options, const mesh::World& world) {
+  for (const std::string& name : options.inject) {
     const auto& known = world.namespaces;
     if (name == "all" || std::find(known.begin(), known.end(), name) != known.end()) continue;
     return missing(fmt::format("--inject {}: these files have no such namespace{}", name,
@@ -114,30 +114,30 @@ mesh::WorldPointer with_all_addresses_of_machines(const mesh::WorldPointer& worl
   return complete;
 }
 
-Result<Ground> world_of_files(const Wishes& wishes) {
+Result<Ground> world_of_files(const Options& options) {
   kube::ClusterSettings settings{.control = lab::control_addresses().all()};
-  for (const std::string& name : wishes.inject) {
+  for (const std::string& name : options.inject) {
     if (name == "all") {
       settings.injection.all = true;
     } else {
       settings.injection.namespaces.insert(name);
     }
   }
-  Result<mesh::WorldPointer> world = registry::read_world_as_if_running(wishes.files, settings);
+  Result<mesh::WorldPointer> world = registry::read_world_as_if_running(options.files, settings);
   if (!world) return std::move(world).fault();
-  if (Result<> there = check_namespaces(wishes, **world); !there) return std::move(there).fault();
+  if (Result<> there = check_namespaces(options, **world); !there) return std::move(there).fault();
   return Ground{.world = with_all_addresses_of_machines(*world),
                 .lab = {},
-                .notes = notes_of_files(wishes, **world)};
+                .notes = notes_of_files(options, **world)};
 }
-Result<Ground> world_of_lab(const Wishes& wishes) {
-  Result<lab::Found> found = lab::find_lab(wishes.lab);
+Result<Ground> world_of_lab(const Options& options) {
+  Result<lab::Found> found = lab::find_lab(options.lab);
   if (!found) {
     Fault fault = std::move(found).fault();
-    if (wishes.lab.empty()) fault.message += "; without a lab, --files FILE... follows manifests";
+    if (options.lab.empty()) fault.message += "; without a lab, --files FILE... follows manifests";
     return fault;
   }
-  Result<mesh::WorldPointer> world = registry::read_world({found->places.objects()});
+  Result<mesh::WorldPointer> world = registry::read_world({found->paths.objects()});
   if (!world) return std::move(world).fault();
   return Ground{
       .world = with_all_addresses_of_machines(*world), .lab = std::move(*found), .notes = {}};
@@ -180,10 +180,10 @@ Result<Header> header_of(const std::string& text) {
   return header;
 }
 
-Result<std::vector<Header>> headers_of(const Wishes& wishes) {
+Result<std::vector<Header>> headers_of(const Options& options) {
   std::vector<Header> headers;
-  headers.reserve(wishes.headers.size());
-  for (const std::string& text : wishes.headers) {
+  headers.reserve(options.headers.size());
+  for (const std::string& text : options.headers) {
     Result<Header> header = header_of(text);
     if (!header) return std::move(header).fault();
     headers.push_back(std::move(*header));
@@ -227,25 +227,25 @@ Result<explain::Caller> caller_of(const mesh::World& world, const std::string& f
   return caller;
 }
 
-Result<explain::Call> call_of(const Wishes& wishes, const Ground& ground) {
+Result<explain::Call> call_of(const Options& options, const Ground& ground) {
   const mesh::World& world = *ground.world;
-  Result<explain::Target> target = explain::parse_target(wishes.to);
+  Result<explain::Target> target = explain::parse_target(options.to);
   if (!target) return std::move(target).fault();
-  Result<explain::Caller> caller = caller_of(world, wishes.from);
+  Result<explain::Caller> caller = caller_of(world, options.from);
   if (!caller) return std::move(caller).fault();
-  auto headers = headers_of(wishes);
+  auto headers = headers_of(options);
   if (!headers) return std::move(headers).fault();
-  if (!http::is_token(wishes.method)) {
-    return invalid(fmt::format("-X '{}': a method is expected, like GET or POST", wishes.method));
+  if (!http::is_token(options.method)) {
+    return invalid(fmt::format("-X '{}': a method is expected, like GET or POST", options.method));
   }
-  if (wishes.method == "CONNECT") {
+  if (options.method == "CONNECT") {
     return invalid(
         "-X CONNECT asks a proxy for a tunnel; tcp://HOST:PORT shows a connection's way");
   }
   return explain::Call{
       .from = *caller,
       .to = std::move(*target),
-      .method = wishes.method,
+      .method = options.method,
       .headers = std::move(*headers),
       .within = is_addressed_as_a_lab(world) ? ranges_of_labs() : std::vector<nft::Prefix>()};
 }
@@ -270,14 +270,14 @@ int status_of(const explain::Path& path, const explain::Judgement* judgement) {
   return judgement->difference.empty() ? arrives : differs;
 }
 
-int answer(const Wishes& wishes, const Ground& ground, const explain::Call& call) {
-  explain::Knowledge knowledge(ground.world);
-  explain::Path path = explain::explain(knowledge, call);
+int answer(const Options& options, const Ground& ground, const explain::Call& call) {
+  explain::Model model(ground.world);
+  explain::Path path = explain::explain(model, call);
   path.notes.insert(path.notes.end(), ground.notes.begin(), ground.notes.end());
   std::optional<explain::Evidence> evidence;
   std::optional<explain::Judgement> judgement;
   const bool can_ask = call.from.workload == nullptr || call.from.workload->ended.empty();
-  if (wishes.live && can_ask) {
+  if (options.live && can_ask) {
     Result<explain::Evidence> gathered = gather_evidence(*ground.lab, call, path, *ground.world);
     if (!gathered) {
       std::fprintf(stderr, "fairlead path: %s\n", gathered.fault().describe().c_str());
@@ -287,22 +287,22 @@ int answer(const Wishes& wishes, const Ground& ground, const explain::Call& call
     judgement = explain::lay_beside(path, *evidence, *ground.world);
   }
   const explain::Judgement* said = judgement ? &*judgement : nullptr;
-  const std::string text = wishes.json
+  const std::string text = options.json
                                ? explain::render_json(path, evidence ? &*evidence : nullptr, said)
                                : explain::render(path, style_of_terminal(), said);
   std::fputs(text.c_str(), stdout);
   return status_of(path, said);
 }
 
-int run(const Wishes& wishes) {
-  if (wishes.live && !wishes.files.empty()) {
+int run(const Options& options) {
+  if (options.live && !options.files.empty()) {
     return complain(invalid("--live asks what runs, and manifests alone do not run"));
   }
-  Result<Ground> ground = wishes.files.empty() ? world_of_lab(wishes) : world_of_files(wishes);
+  Result<Ground> ground = options.files.empty() ? world_of_lab(options) : world_of_files(options);
   if (!ground) return complain(ground.fault());
-  Result<explain::Call> call = call_of(wishes, *ground);
+  Result<explain::Call> call = call_of(options, *ground);
   if (!call) return complain(call.fault());
-  return answer(wishes, *ground, *call);
+  return answer(options, *ground, *call);
 }
 
 }  // namespace
@@ -311,33 +311,33 @@ int run_path(const Arguments& arguments) {
   CLI::App app(
       "Tells where a call goes: names, kernel rules, proxies, and the object behind each decision.",
       "fairlead path");
-  Wishes wishes;
-  app.add_option("FROM", wishes.from,
+  Options options;
+  app.add_option("FROM", options.from,
                  "a pod, a workload, a VM, a node; NAMESPACE/NAME, and KIND/NAME as in deploy/web")
       ->required();
-  app.add_option("URL", wishes.to, "http://HOST:PORT/PATH, tcp://HOST:PORT or HOST:PORT")
+  app.add_option("URL", options.to, "http://HOST:PORT/PATH, tcp://HOST:PORT or HOST:PORT")
       ->required();
   CLI::Option* name =
-      app.add_option("--name", wishes.lab, "the lab; may be left out when only one runs");
-  CLI::Option* files = app.add_option("--files", wishes.files,
+      app.add_option("--name", options.lab, "the lab; may be left out when only one runs");
+  CLI::Option* files = app.add_option("--files", options.files,
                                       "manifests, as if a lab ran them: none is needed, nor root");
   name->excludes(files);
-  app.add_flag("-R,--recursive", wishes.recursive, recursive_help)->needs(files);
-  app.add_option("--inject", wishes.inject,
+  app.add_flag("-R,--recursive", options.recursive, recursive_help)->needs(files);
+  app.add_option("--inject", options.inject,
                  "with --files: sidecars in these namespaces too, or `all`")
       ->needs(files)
       ->allow_extra_args(false);
-  app.add_flag("--live", wishes.live, "send the request and lay what is seen beside each step");
-  app.add_flag("--json", wishes.json, "as JSON: docs/path-json.md");
-  app.add_option("-H,--header", wishes.headers, "NAME: VALUE, of the request; may be repeated")
+  app.add_flag("--live", options.live, "send the request and lay what is seen beside each step");
+  app.add_flag("--json", options.json, "as JSON: docs/path-json.md");
+  app.add_option("-H,--header", options.headers, "NAME: VALUE, of the request; may be repeated")
       ->allow_extra_args(false);
-  app.add_option("-X,--method", wishes.method, "of the request (GET)");
+  app.add_option("-X,--method", options.method, "of the request (GET)");
   app.footer(
       "Exit status: 0 arrives (and agrees); 1 what was seen differs; 2 wrong use;\n"
       "3 does not arrive, the cause in the first line.");
   if (const auto status = ended_by_arguments(app, arguments)) return *status;
-  if (wishes.recursive) wishes.files = manifests_of(true, wishes.files);
-  return run(wishes);
+  if (options.recursive) options.files = manifests_of(true, options.files);
+  return run(options);
 }
 
 }  // namespace fairlead::cli

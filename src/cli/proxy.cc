@@ -39,7 +39,7 @@ namespace {
 constexpr int failed = 1;
 constexpr ::uid_t proxy_user = 1337;  // whom capture leaves alone
 
-struct Wishes {
+struct Options {
   std::string config_path;
   std::string config_yaml;
   unsigned concurrency = 0;  // 0: one worker a hardware thread
@@ -80,30 +80,30 @@ Result<std::string> read_file(const std::string& path) {
 }
 
 // What a message names as the place of its cause.
-std::string source_of(const Wishes& wishes) {
-  return wishes.config_path.empty() ? "--config-yaml" : wishes.config_path;
+std::string source_of(const Options& flags) {
+  return flags.config_path.empty() ? "--config-yaml" : flags.config_path;
 }
 
-Result<xds::Bootstrap> bootstrap_of(const Wishes& wishes) {
-  if (!wishes.config_path.empty() && !wishes.config_yaml.empty()) {
+Result<xds::Bootstrap> bootstrap_of(const Options& flags) {
+  if (!flags.config_path.empty() && !flags.config_yaml.empty()) {
     return unsupported("--config-yaml beside --config-path: give one of them");
   }
-  if (wishes.config_path.empty() && wishes.config_yaml.empty()) {
+  if (flags.config_path.empty() && flags.config_yaml.empty()) {
     return invalid("--config-path (-c) or --config-yaml is needed: see --help");
   }
-  std::string text = wishes.config_yaml;
+  std::string text = flags.config_yaml;
   if (text.empty()) {
-    Result<std::string> read = read_file(wishes.config_path);
+    Result<std::string> read = read_file(flags.config_path);
     if (!read) return std::move(read).fault();
     text = std::move(*read);
   }
   Result<xds::Bootstrap> bootstrap =
-      xds::read_bootstrap(text, source_of(wishes),
-                          wishes.allow_unknown_static ? xds::UnknownStaticFields::list
-                                                      : xds::UnknownStaticFields::reject);
+      xds::read_bootstrap(text, source_of(flags),
+                          flags.allow_unknown_static ? xds::UnknownStaticFields::list
+                                                     : xds::UnknownStaticFields::reject);
   if (!bootstrap) return bootstrap;
-  if (!wishes.service_node.empty()) bootstrap->node.id = wishes.service_node;
-  if (!wishes.service_cluster.empty()) bootstrap->node.cluster = wishes.service_cluster;
+  if (!flags.service_node.empty()) bootstrap->node.id = flags.service_node;
+  if (!flags.service_cluster.empty()) bootstrap->node.cluster = flags.service_cluster;
   return bootstrap;
 }
 
@@ -164,40 +164,40 @@ bool may_mark(std::uint32_t mark) {
   return may;
 }
 
-Result<std::optional<std::uint32_t>> mark_of(const Wishes& wishes) {
-  if (wishes.mark == "none") return std::optional<std::uint32_t>();
-  if (wishes.mark == "auto") {
+Result<std::optional<std::uint32_t>> mark_of(const Options& flags) {
+  if (flags.mark == "none") return std::optional<std::uint32_t>();
+  if (flags.mark == "auto") {
     const bool known = ::getuid() == proxy_user || ::getgid() == proxy_user;
     if (known || !may_mark(intercept::proxy_mark)) return std::optional<std::uint32_t>();
     return std::optional<std::uint32_t>(intercept::proxy_mark);
   }
   char* end = nullptr;
-  const unsigned long number = std::strtoul(wishes.mark.c_str(), &end, 0);
-  if (end == wishes.mark.c_str() || *end != '\0' || number > 0xffffffffUL) {
-    return invalid("--mark: '" + wishes.mark + "' is neither auto, none nor a number");
+  const unsigned long number = std::strtoul(flags.mark.c_str(), &end, 0);
+  if (end == flags.mark.c_str() || *end != '\0' || number > 0xffffffffUL) {
+    return invalid("--mark: '" + flags.mark + "' is neither auto, none nor a number");
   }
   return std::optional<std::uint32_t>(static_cast<std::uint32_t>(number));
 }
 
 // ── Running ──────────────────────────────────────────────────────────────────────────────────────
 
-std::string last_good_of(const Wishes& wishes, const xds::Bootstrap& bootstrap) {
-  if (!bootstrap.discovery || wishes.last_good == "none") return {};
-  if (!wishes.last_good.empty()) return wishes.last_good;
-  return wishes.config_path.empty() ? "" : wishes.config_path + ".last-good";
+std::string last_good_of(const Options& flags, const xds::Bootstrap& bootstrap) {
+  if (!bootstrap.discovery || flags.last_good == "none") return {};
+  if (!flags.last_good.empty()) return flags.last_good;
+  return flags.config_path.empty() ? "" : flags.config_path + ".last-good";
 }
 
 // The control thread: configuration in, signals, the admin port.
 class Running {
  public:
-  Running(net::Loop& loop, net::Signals& signals, const Wishes& wishes,
+  Running(net::Loop& loop, net::Signals& signals, const Options& flags,
           const xds::Bootstrap& bootstrap, const proxy::ProxyOptions& options)
       : loop_(loop),
         signals_(signals),
-        wishes_(wishes),
+        flags_(flags),
         static_(!bootstrap.discovery),
         proxy_(loop, options),
-        source_(loop, source_options(wishes, bootstrap),
+        source_(loop, source_options(flags, bootstrap),
                 [this](config::SnapshotPointer snapshot) { take(std::move(snapshot)); }),
         admin_(loop, proxy_, hooks()) {}
 
@@ -215,12 +215,12 @@ class Running {
   }
 
  private:
-  static proxy::SourceOptions source_options(const Wishes& wishes,
+  static proxy::SourceOptions source_options(const Options& flags,
                                              const xds::Bootstrap& bootstrap) {
     proxy::SourceOptions options;
     options.bootstrap = bootstrap;
-    options.last_good_path = last_good_of(wishes, bootstrap);
-    options.client.strict = wishes.reject_unknown_dynamic;
+    options.last_good_path = last_good_of(flags, bootstrap);
+    options.client.strict = flags.reject_unknown_dynamic;
     return options;
   }
 
@@ -231,16 +231,16 @@ class Running {
             .source_ready = [this] { return source_.ready(); },
             .quit = [this] { loop_.stop(); },
             .version = "fairlead/" FAIRLEAD_VERSION,
-            .arguments = wishes_.arguments};
+            .arguments = flags_.arguments};
   }
 
   bool tell_admin_address(const SocketAddress& address) const {
-    if (wishes_.admin_address_path.empty()) return true;
-    std::ofstream file(wishes_.admin_address_path, std::ios::trunc);
+    if (flags_.admin_address_path.empty()) return true;
+    std::ofstream file(flags_.admin_address_path, std::ios::trunc);
     file << address.text();
     file.flush();
     if (file) return true;
-    complain(from_errno(errno, "writing " + wishes_.admin_address_path));
+    complain(from_errno(errno, "writing " + flags_.admin_address_path));
     return false;
   }
 
@@ -304,8 +304,8 @@ class Running {
   }
 
   Task<> drain() {
-    co_await proxy_.drain(std::chrono::milliseconds(wishes_.drain_delay_milliseconds),
-                          std::chrono::seconds(wishes_.drain_seconds));
+    co_await proxy_.drain(std::chrono::milliseconds(flags_.drain_delay_milliseconds),
+                          std::chrono::seconds(flags_.drain_seconds));
     loop_.stop();
   }
 
@@ -318,7 +318,7 @@ class Running {
 
   net::Loop& loop_;
   net::Signals& signals_;
-  const Wishes& wishes_;
+  const Options& flags_;
   bool static_;
   int status_ = 0;
   Gate gate_;
@@ -327,100 +327,99 @@ class Running {
   proxy::Admin admin_;
 };
 
-int serve(const Wishes& wishes, const xds::Bootstrap& bootstrap) {
+int serve(const Options& flags, const xds::Bootstrap& bootstrap) {
   take_all_descriptors();
-  Result<std::optional<std::uint32_t>> mark = mark_of(wishes);
+  Result<std::optional<std::uint32_t>> mark = mark_of(flags);
   if (!mark) return complain(mark.fault(), wrong_use);
   proxy::ProxyOptions options;
-  options.concurrency = wishes.concurrency != 0 ? wishes.concurrency
-                                                : std::max(1U, std::thread::hardware_concurrency());
+  options.concurrency = flags.concurrency != 0 ? flags.concurrency
+                                               : std::max(1U, std::thread::hardware_concurrency());
   options.worker.mark = *mark;
-  options.worker.log_flush = std::chrono::milliseconds(std::max(wishes.flush_milliseconds, 1U));
+  options.worker.log_flush = std::chrono::milliseconds(std::max(flags.flush_milliseconds, 1U));
 
   net::Loop loop;
   Result<std::unique_ptr<net::Signals>> signals =
       net::Signals::watch(loop, {SIGTERM, SIGINT, SIGHUP, SIGUSR1});
   if (!signals) return complain(signals.fault());
-  Running running(loop, **signals, wishes, bootstrap, options);
+  Running running(loop, **signals, flags, bootstrap, options);
   return running.run(bootstrap.admin);
 }
 
-int act(const Wishes& wishes) {
+int act(const Options& flags) {
   log::Level level = log::Level::info;
-  if (!log::level_from(wishes.log_level, level)) {
-    return complain(invalid("--log-level: there is no level '" + wishes.log_level + "'"),
-                    wrong_use);
+  if (!log::level_from(flags.log_level, level)) {
+    return complain(invalid("--log-level: there is no level '" + flags.log_level + "'"), wrong_use);
   }
   log::set_source("proxy");
   log::set_level(level);
-  Result<xds::Bootstrap> bootstrap = bootstrap_of(wishes);
+  Result<xds::Bootstrap> bootstrap = bootstrap_of(flags);
   if (!bootstrap) {
-    const bool no_config = wishes.config_path.empty() && wishes.config_yaml.empty();
+    const bool no_config = flags.config_path.empty() && flags.config_yaml.empty();
     return complain(bootstrap.fault(), no_config ? wrong_use : failed);
   }
   if (Result<> sound = check_static(*bootstrap); !sound) {
     Fault fault = std::move(sound).fault();
-    fault.message = source_of(wishes) + ": " + fault.message;
+    fault.message = source_of(flags) + ": " + fault.message;
     return complain(fault);
   }
   tell_unhonoured(bootstrap->unhonoured);
-  if (wishes.mode == "validate") {
-    std::printf("configuration '%s' OK\n", source_of(wishes).c_str());
+  if (flags.mode == "validate") {
+    std::printf("configuration '%s' OK\n", source_of(flags).c_str());
     return 0;
   }
-  return serve(wishes, *bootstrap);
+  return serve(flags, *bootstrap);
 }
 
 // ── Flags ────────────────────────────────────────────────────────────────────────────────────────
 
-void add_ignored(CLI::App& app, Wishes& wishes) {
+void add_ignored(CLI::App& app, Options& flags) {
   const char* group = "Taken for Envoy's sake, without effect";
   for (const char* name :
        {"--component-log-level", "--log-format", "--base-id", "--restart-epoch",
         "--parent-shutdown-time-s", "--drain-strategy", "--local-address-ip-version",
         "--file-flush-min-size-kb", "--service-zone", "--hot-restart-version-cookie",
         "--socket-mode", "--socket-path", "--stats-tag"}) {
-    app.add_option(name, wishes.ignored)->group(group);
+    app.add_option(name, flags.ignored)->group(group);
   }
   for (const char* name :
        {"--disable-hot-restart", "--skip-deprecated-logs", "--enable-core-dump",
         "--use-dynamic-base-id", "--cpuset-threads", "--enable-mutex-tracing",
         "--log-format-escaped", "--enable-fine-grain-logging", "--ignore-unknown-dynamic-fields"}) {
-    app.add_flag(name, wishes.flag_ignored)->group(group);
+    app.add_flag(name, flags.flag_ignored)->group(group);
   }
 }
 
-void add_flags(CLI::App& app, Wishes& wishes) {
-  app.add_option("-c,--config-path", wishes.config_path, "an Envoy bootstrap, YAML or JSON");
-  app.add_option("--config-yaml", wishes.config_yaml, "the same as text");
-  app.add_option("--concurrency", wishes.concurrency,
+void add_flags(CLI::App& app, Options& flags) {
+  app.add_option("-c,--config-path", flags.config_path, "an Envoy bootstrap, YAML or JSON");
+  app.add_option("--config-yaml", flags.config_yaml, "the same as text");
+  app.add_option("--concurrency", flags.concurrency,
                  "worker threads (default, and 0: one a hardware thread)")
       ->check(CLI::Range(0, 256));
-  app.add_option("-l,--log-level", wishes.log_level,
+  app.add_option("-l,--log-level", flags.log_level,
                  "trace, debug, info, warning, error, critical, off");
-  app.add_option("--drain-time-s", wishes.drain_seconds,
+  app.add_option("--drain-time-s", flags.drain_seconds,
                  "the most that SIGTERM waits for what is on its way (default 20)");
-  app.add_option("--drain-delay-ms", wishes.drain_delay_milliseconds,
+  app.add_option("--drain-delay-ms", flags.drain_delay_milliseconds,
                  "after SIGTERM, how long new connections are still taken (default 1000)");
-  app.add_option("--file-flush-interval-msec", wishes.flush_milliseconds,
+  app.add_option("--file-flush-interval-msec", flags.flush_milliseconds,
                  "how long an access log line may wait (default 500)");
-  app.add_option("--service-cluster", wishes.service_cluster, "node.cluster of the bootstrap");
-  app.add_option("--service-node", wishes.service_node, "node.id of the bootstrap");
-  app.add_option("--mode", wishes.mode, "serve, or validate: read the configuration and exit")
+  app.add_option("--service-cluster", flags.service_cluster, "node.cluster of the bootstrap");
+  app.add_option("--service-node", flags.service_node, "node.id of the bootstrap");
+  app.add_option("--mode", flags.mode, "serve, or validate: read the configuration and exit")
       ->check(CLI::IsMember({"serve", "validate"}));
-  app.add_flag("--allow-unknown-static-fields,--allow-unknown-fields", wishes.allow_unknown_static,
+  app.add_flag("--allow-unknown-static-fields,--allow-unknown-fields", flags.allow_unknown_static,
                "list fields of the bootstrap that are not honoured, instead of refusing them");
-  app.add_flag("--reject-unknown-dynamic-fields", wishes.reject_unknown_dynamic,
+  app.add_flag("--reject-unknown-dynamic-fields", flags.reject_unknown_dynamic,
                "refuse (NACK) resources with fields that are not honoured");
-  app.add_option("--admin-address-path", wishes.admin_address_path,
+  app.add_option("--admin-address-path", flags.admin_address_path,
                  "a file to write the admin port's address to");
-  app.add_option("--last-good-path", wishes.last_good,
+  app.add_option("--last-good-path", flags.last_good,
                  "where the last good configuration is kept, to start from when control is not "
                  "there (default: CONFIG-PATH.last-good; none)");
-  app.add_option("--mark", wishes.mark,
+  app.add_option("--mark", flags.mark,
                  "the mark of connections upstream: auto (unless run as user or group 1337, where "
                  "the system allows it), none, a number");
-  add_ignored(app, wishes);
+  add_ignored(app, flags);
 }
 
 }  // namespace
@@ -428,11 +427,11 @@ void add_flags(CLI::App& app, Wishes& wishes) {
 int run_proxy(const Arguments& arguments) {
   CLI::App app("Forwards HTTP/1.1 and TCP as an Envoy bootstrap file, or a control plane, says.",
                "fairlead proxy");
-  Wishes wishes;
-  wishes.arguments = arguments;
-  add_flags(app, wishes);
+  Options flags;
+  flags.arguments = arguments;
+  add_flags(app, flags);
   if (const auto status = ended_by_arguments(app, arguments)) return *status;
-  return act(wishes);
+  return act(flags);
 }
 
 }  // namespace fairlead::cli

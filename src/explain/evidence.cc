@@ -63,9 +63,9 @@ bool is_trouble(const std::string& flags) {
   return !flags.empty() && flags != "-";
 }
 
-class Laying {
+class EvidenceMatcher {
  public:
-  Laying(Path& path, const Evidence& evidence, const mesh::World& world)
+  EvidenceMatcher(Path& path, const Evidence& evidence, const mesh::World& world)
       : path_(path), evidence_(evidence), world_(world) {
     client_ = record_of("outbound", path.from);
   }
@@ -536,7 +536,7 @@ class Laying {
 }  // namespace
 
 Judgement lay_beside(Path& path, const Evidence& evidence, const mesh::World& world) {
-  return Laying(path, evidence, world).run();
+  return EvidenceMatcher(path, evidence, world).run();
 }
 
 }  // namespace fairlead::explain

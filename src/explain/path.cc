@@ -82,14 +82,14 @@ const std::string& Path::certain_failure() const {
   return failure.empty() && branches.size() == 1 ? branches.front().failure : failure;
 }
 
-Path explain(Knowledge& knowledge, const Call& call) {
-  Walk walk(knowledge, call);
+Path explain(Model& model, const Call& call) {
+  Walk walk(model, call);
   std::vector<Leaf> leaves = walk.from_the_caller();
   join_same_ways(leaves);
   Path path{.from = call.from.name(),
             .to = text_of(call.to, walk.http()),
             .scheme = walk.http() ? "http" : "tcp",
-            .world = knowledge.world().version,
+            .world = model.world().version,
             .failure = cause_of(leaves),
             .notes = walk.notes()};
   const bool of_http = !call.headers.empty() || call.method != "GET";

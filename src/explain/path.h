@@ -17,7 +17,7 @@
 #include "base/result.h"
 #include "config/snapshot.h"
 #include "explain/hop.h"
-#include "explain/knowledge.h"
+#include "explain/model.h"
 #include "mesh/world.h"
 #include "nft/ruleset.h"
 
@@ -105,6 +105,6 @@ struct Path {
   // The cause when no request arrives, or none of the one branch that is left.
 };
 
-[[nodiscard]] Path explain(Knowledge& knowledge, const Call& call);
+[[nodiscard]] Path explain(Model& model, const Call& call);
 
 }  // namespace fairlead::explain

@@ -433,10 +433,10 @@ spec: {type: ExternalName, externalName: shop.example.com}
 TEST(Failure, WithinALabNoWayLeadsOut) {
   const auto world = world_from(shop());
   const auto cause = [&](const char* to) {
-    Knowledge knowledge(world);
-    return explain(knowledge, {.from = *find_caller(*world, "outsider"),
-                               .to = *parse_target(to),
-                               .within = {*nft::parse_prefix("10.0.0.0/8")}})
+    Model model(world);
+    return explain(model, {.from = *find_caller(*world, "outsider"),
+                           .to = *parse_target(to),
+                           .within = {*nft::parse_prefix("10.0.0.0/8")}})
         .failure;
   };
   EXPECT_EQ(cause("http://192.0.2.1/"),
@@ -453,8 +453,8 @@ TEST(Failure, ARequestThatTheProxyRefuses) {
   const auto cause = [&](const std::string& from, std::size_t size, int count) {
     Call call{.from = *find_caller(*world, from), .to = *parse_target("http://reviews:9080/")};
     call.headers.assign(count, {"x-a", std::string(size, 'a')});
-    Knowledge knowledge(world);
-    return explain(knowledge, call).failure;
+    Model model(world);
+    return explain(model, call).failure;
   };
   EXPECT_EQ(cause("productpage", 60'000, 1), "");
   EXPECT_EQ(cause("productpage", 62'000, 1), "431: the request's head is longer than 61440 bytes");

@@ -137,8 +137,8 @@ inline Path path_in(const mesh::WorldPointer& world, const std::string& from,
   if (!caller) throw std::runtime_error(caller.fault().describe());
   Result<Target> target = parse_target(to);
   if (!target) throw std::runtime_error(target.fault().describe());
-  Knowledge knowledge(world);
-  return explain(knowledge, {.from = *caller, .to = *target});
+  Model model(world);
+  return explain(model, {.from = *caller, .to = *target});
 }
 
 // A path as one line: "name capture listener ... > workload 1/2: capture app | ...".

@@ -49,10 +49,10 @@ std::string proxy_of(const mesh::Workload& workload) {
   return pod_of(workload) + ", its proxy";
 }
 
-Walk::Walk(Knowledge& knowledge, const Call& call)
-    : knowledge_(knowledge),
+Walk::Walk(Model& model, const Call& call)
+    : model_(model),
       call_(call),
-      world_(knowledge.world()),
+      world_(model.world()),
       http_(decided_http(world_, call.to, call.from.name_space())) {}
 
 Hop& Walk::add(Way& way, Stage stage, std::string place, std::string says) const {

@@ -40,7 +40,7 @@ inline constexpr int most_proxies = 6;
 
 class Walk {
  public:
-  Walk(Knowledge& knowledge, const Call& call);
+  Walk(Model& model, const Call& call);
   std::vector<Leaf> from_the_caller();
   [[nodiscard]] bool http() const { return http_; }
   [[nodiscard]] const std::vector<std::string>& notes() const LIFETIMEBOUND { return notes_; }
@@ -122,7 +122,7 @@ class Walk {
   [[nodiscard]] std::string with_name(const SocketAddress& address) const;
   [[nodiscard]] const mesh::Node* node_of(const mesh::Workload* sender) const;
 
-  Knowledge& knowledge_;
+  Model& model_;
   const Call& call_;
   const mesh::World& world_;
   bool http_;

@@ -32,7 +32,7 @@ bool is_inside(const std::vector<nft::Prefix>& ranges, const IpAddress& address)
 void Walk::arrive(Way way, const SocketAddress& to, const SocketAddress& source) {
   const mesh::Workload* workload = mesh::find_workload_by_address(world_, to.ip);
   if (!workload) return arrive_nowhere(std::move(way), to);
-  const Result<const nft::Ruleset*> rules = knowledge_.capture_of(*workload);
+  const Result<const nft::Ruleset*> rules = model_.capture_of(*workload);
   if (!rules) {
     add(way, Stage::capture, pod_of(*workload), "the rules cannot be made");
     return fail(std::move(way), rules.fault().describe());

@@ -58,7 +58,7 @@ void Walk::dial(Way way, const IpAddress& address) {
   const SocketAddress to{address, call_.to.port};
   const mesh::Workload* workload = call_.from.workload;
   if (!workload) return leave(std::move(way), to, false, nullptr);
-  const Result<const nft::Ruleset*> rules = knowledge_.capture_of(*workload);
+  const Result<const nft::Ruleset*> rules = model_.capture_of(*workload);
   if (!rules) {
     add(way, Stage::capture, pod_of(*workload), "the rules cannot be made");
     return fail(std::move(way), rules.fault().describe());
@@ -105,7 +105,7 @@ void Walk::leave(Way way, const SocketAddress& to, bool by_proxy, const mesh::Wo
 }
 
 void Walk::through_node(Way way, const mesh::Node& node, const nft::Packet& packet, bool by_proxy) {
-  const nft::Ruleset& rules = knowledge_.node_rules_of(node);
+  const nft::Ruleset& rules = model_.node_rules_of(node);
   const nft::Trace trace = nft::trace(rules, packet);
   const SocketAddress& to = packet.destination;
   const mesh::Service* service = mesh::find_service_by_address(world_, to.ip);

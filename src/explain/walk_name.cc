@@ -67,7 +67,7 @@ bool Walk::ask(Hop& hop, const std::string& candidate, std::vector<IpAddress>& f
   std::string why;
   for (const dns::Type type : {dns::Type::a, dns::Type::aaaa}) {
     const dns::Question question{.name = *name, .type = type};
-    const dns::Answer answer = dns::answer(knowledge_.zone(), question);
+    const dns::Answer answer = dns::answer(model_.zone(), question);
     for (const dns::Record& record : answer.answers) {
       if (const auto* target = std::get_if<dns::Name>(&record.data);
           target && record.type == dns::Type::cname && type == dns::Type::a) {

@@ -118,7 +118,7 @@ Named service_behind(const mesh::World& world, const std::string& cluster) {
 
 void Walk::enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t capture_port,
                        const SocketAddress& source, const SocketAddress& dialled) {
-  const config::Snapshot& snapshot = knowledge_.snapshot_of(workload);
+  const config::Snapshot& snapshot = model_.snapshot_of(workload);
   const config::Listener* accepted = bound_to(snapshot, capture_port);
   Hop& hop = add(way, Stage::listener, proxy_of(workload), "");
   hop.world = snapshot.versions.listeners;
@@ -325,7 +325,7 @@ void Walk::to_dialled(Way way, const AtProxy& at, const config::Cluster& cluster
 // The proxy's own connection on its way out of the pod.
 void Walk::send_out(Way way, const AtProxy& at, const SocketAddress& to) {
   const mesh::Workload& workload = *at.workload;
-  const Result<const nft::Ruleset*> rules = knowledge_.capture_of(workload);
+  const Result<const nft::Ruleset*> rules = model_.capture_of(workload);
   if (!rules) return fail(std::move(way), rules.fault().describe());
   const auto& own = workload.addresses;
   const bool local = std::find(own.begin(), own.end(), to.ip) != own.end();
@@ -348,7 +348,7 @@ void Walk::send_out(Way way, const AtProxy& at, const SocketAddress& to) {
 // From the inbound side of a proxy to its app.
 void Walk::deliver(Way way, const AtProxy& at, const config::Cluster& cluster) {
   const mesh::Workload& workload = *at.workload;
-  const Result<const nft::Ruleset*> rules = knowledge_.capture_of(workload);
+  const Result<const nft::Ruleset*> rules = model_.capture_of(workload);
   if (!rules) return fail(std::move(way), rules.fault().describe());
   const bool v4 = at.dialled.ip.is_v4();
   const std::optional<IpAddress>& bound = v4 ? cluster.source_v4 : cluster.source_v6;

@@ -129,13 +129,13 @@ bool owners_exist(const Settings& settings) {
          all_mapped("/proc/self/gid_map", settings.proxy_gids);
 }
 
-Result<> may(const std::string& wish) {
+Result<> may(const std::string& request) {
   if (nft::may_change_rules()) return done();
   return Fault{.kind = FaultKind::denied,
                .message = fmt::format(
                    "{} takes CAP_NET_ADMIN over this network namespace, which this process does "
                    "not have (run as root, or in user and network namespaces of your own)",
-                   wish)};
+                   request)};
 }
 
 Result<> apply(nft::Kernel& kernel, const Settings& settings) {

@@ -22,8 +22,8 @@ namespace fairlead::intercept {
 // Whether every user and group that names the proxy exists in this user namespace. A rootless one
 // may have a single user: then nobody can be 1337, and a rule that says so exempts nobody.
 
-[[nodiscard]] Result<> may(const std::string& wish);
-// Whether this process may read and change the kernel's rules here. Fault: denied, naming `wish`
+[[nodiscard]] Result<> may(const std::string& request);
+// Whether this process may read and change the kernel's rules here. Fault: denied, naming `request`
 // ("reading the kernel's rules") and what it takes.
 
 [[nodiscard]] Result<> apply(nft::Kernel& kernel, const Settings& settings);

@@ -22,7 +22,7 @@
 
 #include "base/gate.h"
 #include "base/latest.h"
-#include "lab/talk.h"
+#include "lab/ipc.h"
 #include "net/signals.h"
 #include "net/tcp.h"
 #include "net/unix.h"
@@ -36,7 +36,7 @@ void print_line(const std::string& text) {
   std::fprintf(stderr, "%s\n", text.c_str());
 }
 
-Line wish_of(const Execution& what) {
+Line request_of(const Execution& what) {
   return {{"command", "exec"},
           {"target", what.target},
           {"container", what.container},
@@ -121,7 +121,7 @@ void relay_terminal(int terminal, int connection) {
   }
 }
 
-Result<int> execute_on_terminal(const Places& places, const Execution& what) {
+Result<int> execute_on_terminal(const Paths& paths, const Execution& what) {
   int master = -1;
   int slave = -1;
   if (::openpty(&master, &slave, nullptr, nullptr, nullptr) != 0) {
@@ -130,11 +130,11 @@ Result<int> execute_on_terminal(const Places& places, const Execution& what) {
   const Descriptor near(master);
   Descriptor far(slave);
   copy_size(master);
-  Line wish = wish_of(what);
+  Line request = request_of(what);
   const char* kind = std::getenv("TERM");
-  wish["term"] = kind == nullptr ? "xterm" : kind;
+  request["term"] = kind == nullptr ? "xterm" : kind;
   const std::array<int, 3> passed{slave, slave, slave};
-  Result<Descriptor> connection = call(places, wish, passed);
+  Result<Descriptor> connection = call(paths, request, passed);
   if (!connection) return std::move(connection).fault();
   far.close();
   {
@@ -167,10 +167,10 @@ constexpr int looks_per_question = 5;
 
 // Whether the lab has that container, and it may still write. A lab that cannot be asked says yes:
 // whether it is there is another question.
-bool will_write(const Places& places, const LogWish& wish) {
-  if (wish.pod.empty()) return true;
+bool will_write(const Paths& paths, const LogRequest& request) {
+  if (request.pod.empty()) return true;
   const Result<Descriptor> asked =
-      call(places, {{"command", "find"}, {"target", wish.pod}, {"container", wish.container}});
+      call(paths, {{"command", "find"}, {"target", request.pod}, {"container", request.container}});
   if (!asked) return true;
   const Result<Line> answer = last_line(*asked, print_line, patience_with_lab);
   if (!answer) return answer.fault().kind != FaultKind::missing;
@@ -189,13 +189,13 @@ bool copy_rest(int from) {
 
 // ── forward ─────────────────────────────────────────────────────────────────────────────────────
 
-Line connect_wish(const std::string& service, std::uint16_t port, bool stay) {
+Line connect_request(const std::string& service, std::uint16_t port, bool stay) {
   return {{"command", "connect"}, {"target", service}, {"port", port}, {"stay", stay}};
 }
 
 // A connection to the service, from the lab.
-Result<Descriptor> connection_from(const Places& places, const Line& wish) {
-  const Result<Descriptor> connection = call(places, wish);
+Result<Descriptor> connection_from(const Paths& paths, const Line& request) {
+  const Result<Descriptor> connection = call(paths, request);
   if (!connection) return connection.fault();
   std::string text;
   std::vector<Descriptor> passed;
@@ -227,14 +227,14 @@ Task<bool> copy(net::Stream& from, net::Stream& to) {
       }
     }
     if (taken->end) {
-      to.shut();
+      to.shutdown_write();
       co_return true;
     }
   }
 }
 
-Task<> carry(net::Loop& loop, const Places& places, Line wish, net::TcpStreamPointer near) {
-  Result<Descriptor> socket = connection_from(places, wish);
+Task<> carry(net::Loop& loop, const Paths& paths, Line request, net::TcpStreamPointer near) {
+  Result<Descriptor> socket = connection_from(paths, request);
   if (!socket) {
     std::fprintf(stderr, "fairlead lab forward: %s\n", socket.fault().describe().c_str());
     near->reset();
@@ -245,12 +245,12 @@ Task<> carry(net::Loop& loop, const Places& places, Line wish, net::TcpStreamPoi
   co_await both(copy(*near, **far), copy(**far, *near));
 }
 
-Task<> accept_all(net::Loop& loop, net::TcpListener& listener, const Places& places, Line wish,
+Task<> accept_all(net::Loop& loop, net::TcpListener& listener, const Paths& paths, Line request,
                   Gate& carried) {
   for (;;) {
     Result<net::TcpStreamPointer> stream = co_await listener.accept();
     if (!stream) co_return;
-    loop.start(carried, carry(loop, places, wish, std::move(*stream)));
+    loop.start(carried, carry(loop, paths, request, std::move(*stream)));
   }
 }
 
@@ -265,62 +265,62 @@ Task<> tell_end_of_lab(net::UnixStream& lab, Latest<End>& end) {
   if ((co_await lab.readable()).ok()) end.set(End::of_the_lab);
 }
 
-Task<Result<>> serve_forward(net::Loop& loop, net::TcpListener& listener, const Places& places,
-                             Line wish, net::UnixStream& lab) {
+Task<Result<>> serve_forward(net::Loop& loop, net::TcpListener& listener, const Paths& paths,
+                             Line request, net::UnixStream& lab) {
   Result<std::unique_ptr<net::Signals>> signals =
       net::Signals::watch(loop, {SIGINT, SIGTERM, SIGHUP});
   if (!signals) co_return std::move(signals).fault();
   Latest<End> end;
   Gate inside;
-  loop.start(inside, accept_all(loop, listener, places, std::move(wish), inside));
+  loop.start(inside, accept_all(loop, listener, paths, std::move(request), inside));
   loop.start(inside, tell_interruption(**signals, end));
   loop.start(inside, tell_end_of_lab(lab, end));
   static_cast<void>((co_await end.after(0)).ok());
   co_await inside.close();
   if (end.get() == End::interrupted) co_return done();
   co_return Fault{.kind = FaultKind::closed,
-                  .message = fmt::format("the lab {} is down, and so this ends", places.name)};
+                  .message = fmt::format("the lab {} is down, and so this ends", paths.name)};
 }
 
 }  // namespace
 
-bool is_alive(const Places& places) {
-  const Descriptor lock(::open(places.lock().c_str(), O_RDWR | O_CLOEXEC));
+bool is_alive(const Paths& paths) {
+  const Descriptor lock(::open(paths.lock().c_str(), O_RDWR | O_CLOEXEC));
   return lock.valid() && ::flock(lock.number(), LOCK_EX | LOCK_NB) != 0;
 }
 
-Result<int> execute(const Places& places, const Execution& what) {
-  if (what.terminal && ::isatty(STDIN_FILENO) != 0) return execute_on_terminal(places, what);
+Result<int> execute(const Paths& paths, const Execution& what) {
+  if (what.terminal && ::isatty(STDIN_FILENO) != 0) return execute_on_terminal(paths, what);
   const Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const std::array<int, 3> passed{has_input(what) ? STDIN_FILENO : null.number(), STDOUT_FILENO,
                                   STDERR_FILENO};
-  Line wish = wish_of(what);
-  wish["terminal"] = false;
-  const Result<Descriptor> connection = call(places, wish, passed);
+  Line request = request_of(what);
+  request["terminal"] = false;
+  const Result<Descriptor> connection = call(paths, request, passed);
   if (!connection) return connection.fault();
   return status_from(*connection);
 }
 
-Result<> print_log(const Places& places, const LogWish& wish) {
-  const Descriptor file(::open(wish.path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return from_errno(errno, "opening " + wish.path);
-  if (wish.last_lines >= 0) {
-    const Result<std::string> text = read_file(wish.path);
+Result<> print_log(const Paths& paths, const LogRequest& request) {
+  const Descriptor file(::open(request.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return from_errno(errno, "opening " + request.path);
+  if (request.last_lines >= 0) {
+    const Result<std::string> text = read_file(request.path);
     if (!text) return text.fault();
-    ::lseek(file.number(), start_of_last(*text, wish.last_lines), SEEK_SET);
+    ::lseek(file.number(), start_of_last(*text, request.last_lines), SEEK_SET);
   }
   for (int looks = 0;; ++looks) {
     // Asked first, so that what was written until then is still shown.
-    const bool goes_on = wish.follow && is_alive(places) &&
-                         (looks % looks_per_question != 0 || will_write(places, wish));
+    const bool goes_on = request.follow && is_alive(paths) &&
+                         (looks % looks_per_question != 0 || will_write(paths, request));
     if (!copy_rest(file.number()) || !goes_on) return done();
     std::this_thread::sleep_for(look_again);
   }
 }
 
-Result<> forward(const Places& places, const std::string& service, std::uint16_t port,
+Result<> forward(const Paths& paths, const std::string& service, std::uint16_t port,
                  std::uint16_t local_port) {
-  Result<Descriptor> asked = call(places, connect_wish(service, port, true));
+  Result<Descriptor> asked = call(paths, connect_request(service, port, true));
   if (!asked) return std::move(asked).fault();
   const Result<Line> known = last_line(*asked, print_line);
   if (!known) return known.fault();
@@ -335,7 +335,7 @@ Result<> forward(const Places& places, const std::string& service, std::uint16_t
               service.c_str(), known->value("address", "").c_str());
   std::fflush(stdout);
   return loop.run(
-      serve_forward(loop, **listener, places, connect_wish(service, port, false), **lab));
+      serve_forward(loop, **listener, paths, connect_request(service, port, false), **lab));
 }
 
 }  // namespace fairlead::lab

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 
 namespace fairlead::lab {
 
@@ -19,24 +19,24 @@ struct Execution {
   bool terminal = false;     // with a terminal of its own
 };
 
-[[nodiscard]] Result<int> execute(const Places& places, const Execution& what);
+[[nodiscard]] Result<int> execute(const Paths& paths, const Execution& what);
 // The exit status of what was run; 128 and its number when a signal ended it.
 
-struct LogWish {
+struct LogRequest {
   std::string path;
   std::string container;  // whose it is, when it is a pod's
   std::string pod;        // "shop/pod/web-1"; empty: a program of the lab itself
   bool follow = false;
   int last_lines = -1;  // below 0: all
 };
-[[nodiscard]] Result<> print_log(const Places& places, const LogWish& wish);
+[[nodiscard]] Result<> print_log(const Paths& paths, const LogRequest& request);
 // Following ends with the lab, or when the container will write no more.
 
-[[nodiscard]] Result<> forward(const Places& places, const std::string& service, std::uint16_t port,
+[[nodiscard]] Result<> forward(const Paths& paths, const std::string& service, std::uint16_t port,
                                std::uint16_t local_port);
 // Listens on 127.0.0.1 (local_port 0: a free one, which is printed) until it is interrupted. Fault:
 // closed when the lab ends before.
 
-[[nodiscard]] bool is_alive(const Places& places);
+[[nodiscard]] bool is_alive(const Paths& paths);
 
 }  // namespace fairlead::lab

@@ -11,10 +11,10 @@
 
 #include "base/json_text.h"
 #include "base/near.h"
+#include "lab/ipc.h"
 #include "lab/probe.h"
-#include "lab/standing.h"
+#include "lab/readiness.h"
 #include "lab/status.h"
-#include "lab/talk.h"
 #include "net/tcp.h"
 
 namespace fairlead::lab {
@@ -53,15 +53,15 @@ Task<> end_with_caller(net::UnixStream& stream, ChildPointer child) {
   child->signal(SIGTERM);
 }
 
-Task<Result<Wish>> read_wish(net::UnixStream& stream) {
+Task<Result<IpcRequest>> read_request(net::UnixStream& stream) {
   LineReader reader;
-  Wish wish;
+  IpcRequest request;
   std::string bytes;
   std::array<char, 1> nothing{};
   for (;;) {
     if (Result<> ready = co_await stream.readable(); !ready) co_return std::move(ready).fault();
     bytes.clear();
-    const Result<std::size_t> size = receive(stream.descriptor(), bytes, wish.descriptors);
+    const Result<std::size_t> size = receive(stream.descriptor(), bytes, request.descriptors);
     if (!size && size.fault().kind == FaultKind::exhausted) {
       // Tells the stream, too, that nothing more is there.
       if (const Result<net::Taken> taken = stream.read_now(nothing); taken && taken->bytes > 0) {
@@ -75,38 +75,39 @@ Task<Result<Wish>> read_wish(net::UnixStream& stream) {
     reader.add(bytes);
     std::string text;
     if (!reader.take(text)) continue;
-    wish.line = Line::parse(text, nullptr, false);
-    if (!wish.line.is_object()) co_return invalid("expected one line of JSON, an object");
-    co_return wish;
+    request.line = Line::parse(text, nullptr, false);
+    if (!request.line.is_object()) co_return invalid("expected one line of JSON, an object");
+    co_return request;
   }
 }
 
-std::vector<std::string> words_in(const Line& wish, const char* name) {
+std::vector<std::string> words_in(const Line& request, const char* name) {
   std::vector<std::string> words;
-  for (const Line& word : wish.value(name, Line::array())) {
+  for (const Line& word : request.value(name, Line::array())) {
     if (word.is_string()) words.push_back(word.get<std::string>());
   }
   return words;
 }
 
-std::string text_in(const Line& wish, const char* name) {
-  const auto found = wish.find(name);
-  return found != wish.end() && found->is_string() ? found->get<std::string>() : "";
+std::string text_in(const Line& request, const char* name) {
+  const auto found = request.find(name);
+  return found != request.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-bool flag_in(const Line& wish, const char* name) {
-  const auto found = wish.find(name);
-  return found != wish.end() && found->is_boolean() && found->get<bool>();
+bool flag_in(const Line& request, const char* name) {
+  const auto found = request.find(name);
+  return found != request.end() && found->is_boolean() && found->get<bool>();
 }
 
-std::vector<Target> meanings_in(const Line& wish) {
-  return meanings_of(text_in(wish, "target"));
+std::vector<Target> meanings_in(const Line& request) {
+  return meanings_of(text_in(request, "target"));
 }
 
-// What `find` has of the wish's first meaning that is there, else why it has nothing of the last.
+// What `find` has of the request's first meaning that is there, else why it has nothing of the
+// last.
 template <class Find>
-auto of_first_meaning(const Line& wish, Find find) {
-  const std::vector<Target> meanings = meanings_in(wish);
+auto of_first_meaning(const Line& request, Find find) {
+  const std::vector<Target> meanings = meanings_in(request);
   auto found = find(meanings.front());
   for (std::size_t i = 1; i < meanings.size(); ++i) {
     if (found || found.fault().kind != FaultKind::missing) break;
@@ -115,13 +116,13 @@ auto of_first_meaning(const Line& wish, Find find) {
   return found;
 }
 
-Result<std::vector<RunningPod*>> find_pods(Lab& lab, const Line& wish) {
-  return of_first_meaning(wish, [&lab](const Target& target) { return lab.find_pods(target); });
+Result<std::vector<RunningPod*>> find_pods(Lab& lab, const Line& request) {
+  return of_first_meaning(request, [&lab](const Target& target) { return lab.find_pods(target); });
 }
 
-// Null when the wish is about something else.
-Machine* find_machine(Lab& lab, const Line& wish) {
-  for (const Target& meaning : meanings_in(wish)) {
+// Null when the request is about something else.
+Machine* find_machine(Lab& lab, const Line& request) {
+  for (const Target& meaning : meanings_in(request)) {
     if (Machine* machine = lab.find_machine(meaning)) return machine;
     if (lab.find_pods(meaning)) return nullptr;
   }
@@ -147,16 +148,16 @@ Result<ContainerRunner*> find_container(RunningPod& pod, const std::string& name
 // A name may stand for several pods: the first that is ready, else the first.
 RunningPod& best_of(const std::vector<RunningPod*>& pods) {
   const auto ready = std::find_if(pods.begin(), pods.end(), [](const RunningPod* pod) {
-    return !pod->retiring && standing_of(pod->runner->status()).kind == Standing::Kind::ready;
+    return !pod->retiring && readiness_of(pod->runner->status()).kind == Readiness::Kind::ready;
   });
   return ready == pods.end() ? *pods.front() : **ready;
 }
 
-Result<Launch> exec_in_pod(Lab& lab, const Line& wish) {
-  Result<std::vector<RunningPod*>> pods = find_pods(lab, wish);
+Result<Launch> exec_in_pod(Lab& lab, const Line& request) {
+  Result<std::vector<RunningPod*>> pods = find_pods(lab, request);
   if (!pods) return std::move(pods).fault();
   RunningPod& pod = best_of(*pods);
-  Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
+  Result<ContainerRunner*> container = find_container(pod, text_in(request, "container"));
   if (!container) return std::move(container).fault();
   if (!(*container)->is_running()) {
     return Fault{
@@ -168,29 +169,29 @@ Result<Launch> exec_in_pod(Lab& lab, const Line& wish) {
   return (*container)->inside();
 }
 
-Task<Result<Line>> do_exec(Caller& caller, const Line& wish) {
-  std::vector<std::string> words = words_in(wish, "words");
+Task<Result<Line>> do_exec(Caller& caller, const Line& request) {
+  std::vector<std::string> words = words_in(request, "words");
   if (words.empty() || caller.passed.size() != 3) {
     co_return invalid("exec takes words and three descriptors");
   }
   Launch how;
-  if (Machine* machine = find_machine(caller.lab, wish)) {
+  if (Machine* machine = find_machine(caller.lab, request)) {
     how = {.network = &machine->network};
-  } else if (flag_in(wish, "bare")) {
+  } else if (flag_in(request, "bare")) {
     // The pod's network alone: a witness needs none of its containers, which may not even run.
-    const Result<std::vector<RunningPod*>> pods = find_pods(caller.lab, wish);
+    const Result<std::vector<RunningPod*>> pods = find_pods(caller.lab, request);
     if (!pods) co_return pods.fault();
     how = {.network = &pods->front()->runner->machine().network};
   } else {
-    Result<Launch> inside = exec_in_pod(caller.lab, wish);
+    Result<Launch> inside = exec_in_pod(caller.lab, request);
     if (!inside) co_return std::move(inside).fault();
     how = std::move(*inside);
   }
   if (how.join == 0 && words.front() == "fairlead") how.program = "/proc/self/exe";
   how.words = std::move(words);
-  const std::string terminal = text_in(wish, "term");
+  const std::string terminal = text_in(request, "term");
   if (!terminal.empty()) how.environment.push_back("TERM=" + terminal);
-  how.terminal = flag_in(wish, "terminal");
+  how.terminal = flag_in(request, "terminal");
   for (std::size_t i = 0; i < 3; ++i) how.streams[i] = caller.passed[i].number();
   Result<Launched> launched = launch(how);
   if (!launched) co_return std::move(launched).fault();
@@ -202,7 +203,7 @@ Task<Result<Line>> do_exec(Caller& caller, const Line& wish) {
   if (!ended) child->signal(SIGKILL);
   co_await watch.close();
   const std::string trouble = report_of(*launched).trouble;
-  if (!trouble.empty() && flag_in(wish, "bare")) co_return missing(trouble);
+  if (!trouble.empty() && flag_in(request, "bare")) co_return missing(trouble);
   if (!trouble.empty()) {  // as a shell in there would say it
     static_cast<void>(
         (co_await send_line(caller.stream, {{"say", "fairlead lab exec: " + trouble}})).ok());
@@ -213,8 +214,8 @@ Task<Result<Line>> do_exec(Caller& caller, const Line& wish) {
 
 // ── the others ──────────────────────────────────────────────────────────────────────────────────
 
-Task<Result<Line>> do_status(Caller& caller, const Line& wish) {
-  static_cast<void>(wish);
+Task<Result<Line>> do_status(Caller& caller, const Line& request) {
+  static_cast<void>(request);
   co_await caller.lab.ask_progress();
   co_return Line{{"status", 0}, {"lab", status_of(caller.lab)}};
 }
@@ -235,20 +236,20 @@ Fault nothing_logged(RunningPod& pod, const ContainerRunner& container) {
 }
 
 // Where a container's log is; which pods there are of a name.
-Task<Result<Line>> do_find(Caller& caller, const Line& wish) {
-  if (const Machine* machine = find_machine(caller.lab, wish)) {
+Task<Result<Line>> do_find(Caller& caller, const Line& request) {
+  if (const Machine* machine = find_machine(caller.lab, request)) {
     const bool is_control = machine->name == "control";
     const std::string program = is_control ? machine->name : "node-" + machine->name;
-    co_return Line{{"status", 0}, {"log", caller.lab.places().log_of(program)}};
+    co_return Line{{"status", 0}, {"log", caller.lab.paths().log_of(program)}};
   }
-  Result<std::vector<RunningPod*>> pods = find_pods(caller.lab, wish);
+  Result<std::vector<RunningPod*>> pods = find_pods(caller.lab, request);
   if (!pods) co_return std::move(pods).fault();
   RunningPod& pod = *pods->front();
-  const Result<ContainerRunner*> container = find_container(pod, text_in(wish, "container"));
+  const Result<ContainerRunner*> container = find_container(pod, text_in(request, "container"));
   if (!container) co_return container.fault();
   const kube::Metadata& metadata = pod.runner->pod().metadata;
   const std::string log =
-      caller.lab.places().log_of(metadata.name_space, metadata.name, (*container)->spec().name);
+      caller.lab.paths().log_of(metadata.name_space, metadata.name, (*container)->spec().name);
   if (::access(log.c_str(), F_OK) != 0) co_return nothing_logged(pod, **container);
   co_return Line{{"status", 0},
                  {"kind", pod.is_vm ? "vm" : "pod"},
@@ -260,11 +261,11 @@ Task<Result<Line>> do_find(Caller& caller, const Line& wish) {
                  {"log", log}};
 }
 
-// The daemons that the wish is about: control, a node's, or with "node" those of all nodes unless a
-// pod is called so.
-std::vector<Daemon*> daemons_of(Lab& lab, const Line& wish) {
-  const Machine* machine = find_machine(lab, wish);
-  const bool all = text_in(wish, "target") == "node" && !find_pods(lab, wish);
+// The daemons that the request is about: control, a node's, or with "node" those of all nodes
+// unless a pod is called so.
+std::vector<Daemon*> daemons_of(Lab& lab, const Line& request) {
+  const Machine* machine = find_machine(lab, request);
+  const bool all = text_in(request, "target") == "node" && !find_pods(lab, request);
   std::vector<Daemon*> daemons;
   if (lab.control() != nullptr && machine == &lab.control_machine()) {
     daemons.push_back(lab.control());
@@ -276,19 +277,19 @@ std::vector<Daemon*> daemons_of(Lab& lab, const Line& wish) {
   return daemons;
 }
 
-Task<Result<Line>> do_kill(Caller& caller, const Line& wish) {
-  const int signal = wish.value("signal", SIGKILL);
-  const bool hold = flag_in(wish, "hold");
-  const std::vector<std::string> containers = words_in(wish, "containers");
-  const std::vector<Daemon*> daemons = daemons_of(caller.lab, wish);
+Task<Result<Line>> do_kill(Caller& caller, const Line& request) {
+  const int signal = request.value("signal", SIGKILL);
+  const bool hold = flag_in(request, "hold");
+  const std::vector<std::string> containers = words_in(request, "containers");
+  const std::vector<Daemon*> daemons = daemons_of(caller.lab, request);
   if (!daemons.empty() && !containers.empty()) {
     co_return invalid(
-        fmt::format("-c names containers of a pod, and {} has none", text_in(wish, "target")));
+        fmt::format("-c names containers of a pod, and {} has none", text_in(request, "target")));
   }
   for (Daemon* daemon : daemons) daemon->kill(signal, hold);
   if (!daemons.empty()) co_return Line{{"status", 0}};
   if (hold) co_return invalid("--hold is for control and nodes' agents: of pods none stays away");
-  Result<std::vector<RunningPod*>> pods = find_pods(caller.lab, wish);
+  Result<std::vector<RunningPod*>> pods = find_pods(caller.lab, request);
   if (!pods) co_return std::move(pods).fault();
   RunningPod& pod = *pods->front();
   std::vector<ContainerRunner*> meant;
@@ -340,15 +341,15 @@ Result<> restart(Lab& lab, const Target& target) {
   return done();
 }
 
-Task<Result<Line>> do_restart(Caller& caller, const Line& wish) {
+Task<Result<Line>> do_restart(Caller& caller, const Line& request) {
   const Lacks before = caller.lab.lacks();
-  const std::vector<Daemon*> daemons = daemons_of(caller.lab, wish);
+  const std::vector<Daemon*> daemons = daemons_of(caller.lab, request);
   for (Daemon* daemon : daemons) {
     daemon->is_held() ? daemon->resume() : daemon->kill(SIGTERM, false);
   }
   if (!daemons.empty()) co_return co_await wait_until_replaced(caller, before);
   Result<> restarted = of_first_meaning(
-      wish, [&caller](const Target& target) { return restart(caller.lab, target); });
+      request, [&caller](const Target& target) { return restart(caller.lab, target); });
   if (!restarted) co_return std::move(restarted).fault();
   co_return co_await wait_until_replaced(caller, before);
 }
@@ -362,11 +363,11 @@ Task<> say_what_is_ignored(Caller& caller, std::vector<std::string>& said) {
   }
 }
 
-Task<Result<Line>> do_apply(Caller& caller, const Line& wish) {
+Task<Result<Line>> do_apply(Caller& caller, const Line& request) {
   const Lacks before = caller.lab.lacks();
   std::vector<std::string> said = caller.lab.not_honoured();
-  const std::vector<std::string> files = words_in(wish, "files");
-  if (Result<> added = caller.lab.add_manifests(files, flag_in(wish, "recursive")); !added) {
+  const std::vector<std::string> files = words_in(request, "files");
+  if (Result<> added = caller.lab.add_manifests(files, flag_in(request, "recursive")); !added) {
     co_return std::move(added).fault();
   }
   co_await say_what_is_ignored(caller, said);
@@ -408,13 +409,13 @@ Result<SocketAddress> address_of(const kube::Service& service, int port) {
 
 // A connection to a service, made on the first node and handed to the caller; or its address
 // alone, after which the caller stays and hears by the end of its own connection that the lab ends.
-Task<Result<Line>> do_connect(Caller& caller, const Line& wish) {
+Task<Result<Line>> do_connect(Caller& caller, const Line& request) {
   const Result<const kube::Service*> service = of_first_meaning(
-      wish, [&caller](const Target& target) { return find_service(caller.lab, target); });
+      request, [&caller](const Target& target) { return find_service(caller.lab, target); });
   if (!service) co_return service.fault();
-  const Result<SocketAddress> address = address_of(**service, wish.value("port", 0));
+  const Result<SocketAddress> address = address_of(**service, request.value("port", 0));
   if (!address) co_return address.fault();
-  if (flag_in(wish, "stay")) {
+  if (flag_in(request, "stay")) {
     const Result<> said =
         co_await send_line(caller.stream, {{"status", 0}, {"address", address->text()}});
     if (said) static_cast<void>((co_await hang_up(caller.stream)).ok());
@@ -434,7 +435,7 @@ Task<Result<Line>> do_connect(Caller& caller, const Line& wish) {
   co_return Line{};  // has been said already
 }
 
-using Command = Task<Result<Line>> (*)(Caller& caller, const Line& wish);
+using Command = Task<Result<Line>> (*)(Caller& caller, const Line& request);
 struct NamedCommand {
   const char* name;
   Command run;
@@ -452,7 +453,7 @@ Commands::Commands(Lab& lab, std::unique_ptr<net::UnixListener> listener,
 
 Result<std::unique_ptr<Commands>> Commands::listen(Lab& lab, std::function<void()> down) {
   Result<std::unique_ptr<net::UnixListener>> listener =
-      net::UnixListener::listen(lab.loop(), lab.places().command_socket());
+      net::UnixListener::listen(lab.loop(), lab.paths().command_socket());
   if (!listener) return std::move(listener).fault();
   std::unique_ptr<Commands> made(new Commands(lab, std::move(*listener), std::move(down)));
   lab.loop().start(made->callers_, made->accept_all());
@@ -468,18 +469,18 @@ Task<> Commands::accept_all() {
 }
 
 Task<> Commands::serve(net::UnixStreamPointer stream) {
-  Result<Wish> wish = co_await read_wish(*stream);
-  if (!wish) co_return;
-  const std::string name = text_in(wish->line, "command");
+  Result<IpcRequest> request = co_await read_request(*stream);
+  if (!request) co_return;
+  const std::string name = text_in(request->line, "command");
   if (name == "down") {
     static_cast<void>((co_await send_line(*stream, {{"status", 0}})).ok());
     down_();
     co_return;
   }
-  Caller caller{.lab = lab_, .stream = *stream, .passed = std::move(wish->descriptors)};
+  Caller caller{.lab = lab_, .stream = *stream, .passed = std::move(request->descriptors)};
   Result<Line> answer = invalid("the lab knows no command '" + name + "'");
   for (const NamedCommand& command : commands) {
-    if (name == command.name) answer = co_await command.run(caller, wish->line);
+    if (name == command.name) answer = co_await command.run(caller, request->line);
   }
   if (!answer) {
     answer = Line{{"status", 1},

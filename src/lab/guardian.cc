@@ -18,10 +18,10 @@
 #include <string>
 
 #include "base/json_text.h"
-#include "lab/cage.h"
-#include "lab/places.h"
+#include "lab/ipc.h"
+#include "lab/namespaces.h"
+#include "lab/paths.h"
 #include "lab/screen.h"
-#include "lab/talk.h"
 
 namespace fairlead::lab {
 namespace {
@@ -37,9 +37,9 @@ int complain(const Fault& fault) {
 
 class Guardian {
  public:
-  Guardian(const Options& options, Places places, Descriptor verdict)
+  Guardian(const Options& options, Paths paths, Descriptor verdict)
       : options_(options),
-        places_(std::move(places)),
+        paths_(std::move(paths)),
         verdict_(std::move(verdict)),
         screen_(::isatty(STDOUT_FILENO) != 0) {}
 
@@ -48,12 +48,12 @@ class Guardian {
     if (!begun) {
       complain(begun.fault());
       tell_verdict(false);
-      remove_directory(places_);
+      remove_directory(paths_);
       return failed;
     }
     watch();
     screen_.clear();
-    remove_directory(places_);
+    remove_directory(paths_);
     tell_verdict(false);  // when it never was ready
     return failed_ ? failed : 0;
   }
@@ -78,12 +78,13 @@ class Guardian {
       return from_errno(errno, "writing the lab's options");
     }
     const std::array<int, 2> kept{theirs.number(), paper.number()};
-    Result<Cage> cage = start_inside({"fairlead", "lab", "inside", std::to_string(kept[0]),
-                                      std::to_string(kept[1]), places_.base},
-                                     kept);
-    if (!cage) return std::move(cage).fault();
-    init_ = cage->init;
-    send({{"guardian", ::getpid()}, {"init", init_}, {"rootless", cage->rootless}});
+    Result<Namespaces> namespaces =
+        start_inside({"fairlead", "lab", "inside", std::to_string(kept[0]), std::to_string(kept[1]),
+                      paths_.base},
+                     kept);
+    if (!namespaces) return std::move(namespaces).fault();
+    init_ = namespaces->init;
+    send({{"guardian", ::getpid()}, {"init", init_}, {"rootless", namespaces->rootless}});
     return done();
   }
 
@@ -176,7 +177,7 @@ class Guardian {
   }
 
   const Options& options_;
-  Places places_;
+  Paths paths_;
   Descriptor verdict_;
   Screen screen_;
   Descriptor signals_;
@@ -207,13 +208,13 @@ int bring_up(const Options& options, bool detach) {
   const Result<std::vector<Found>> labs = living_labs();
   if (!labs) return complain(labs.fault());
   for (const Found& lab : *labs) {
-    if (lab.places.name == options.name) return complain(is_up_already(options.name));
+    if (lab.paths.name == options.name) return complain(is_up_already(options.name));
   }
   if (!base->instead_of.empty()) std::fprintf(stderr, "%s\n", base->instead_of.c_str());
-  Places places{.base = base->path, .name = options.name};
-  Result<Descriptor> lock = claim(places);
+  Paths paths{.base = base->path, .name = options.name};
+  Result<Descriptor> lock = claim(paths);
   if (!lock) return complain(lock.fault());
-  if (!detach) return Guardian(options, std::move(places), Descriptor()).run();
+  if (!detach) return Guardian(options, std::move(paths), Descriptor()).run();
 
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return complain(from_errno(errno, "making a pipe"));
@@ -223,7 +224,7 @@ int bring_up(const Options& options, bool detach) {
   if (child < 0) return complain(from_errno(errno, "making a process"));
   if (child == 0) {
     ::setsid();
-    ::_exit(Guardian(options, std::move(places), std::move(judge)).run());
+    ::_exit(Guardian(options, std::move(paths), std::move(judge)).run());
   }
   judge.close();
   return wait_for_verdict(verdict);

@@ -1,5 +1,5 @@
 // The part of a lab that stays outside of its namespaces: it starts the first process inside, shows
-// what that tells, passes on the wish to stop, and clears the state directory when all is over.
+// what that tells, passes on the request to stop, and clears the state directory when all is over.
 // Kill either of the two in any way, and the other follows.
 #pragma once
 

@@ -18,7 +18,7 @@
 #include "lab/container.h"
 #include "lab/manifests.h"
 #include "lab/probe.h"
-#include "lab/standing.h"
+#include "lab/readiness.h"
 #include "net/tcp.h"
 #include "net/unix.h"
 #include "registry/facts.h"
@@ -188,14 +188,14 @@ std::uint64_t number_of(const std::string& world) {
 
 }  // namespace
 
-Lab::Lab(net::Loop& loop, Children& children, Options options, Places places,
+Lab::Lab(net::Loop& loop, Children& children, Options options, Paths paths,
          std::function<void(std::string)> tell)
     : loop_(loop),
       children_(children),
       options_(std::move(options)),
-      places_(std::move(places)),
+      paths_(std::move(paths)),
       tell_(std::move(tell)),
-      surroundings_{loop_, children_, places_, images_, manifests_, [this](std::string line) {
+      surroundings_{loop_, children_, paths_, images_, manifests_, [this](std::string line) {
                       if (told_.insert(line).second) tell_(std::move(line));
                     }} {}
 
@@ -226,19 +226,19 @@ void Lab::start_agents() {
   const auto changed = [this] { touch(); };
   control_agent_ = std::make_unique<Daemon>(
       loop_, children_, *control_,
-      std::vector<std::string>{"control", "--files", places_.objects(), "--http-address",
+      std::vector<std::string>{"control", "--files", paths_.objects(), "--http-address",
                                "[::]:8080", "--grpc-address", "[::]:15010", "--status-socket",
-                               places_.control_socket()},
-      places_.log_of("control"), changed);
+                               paths_.control_socket()},
+      paths_.log_of("control"), changed);
   control_agent_->start();
   for (Node& node : nodes_) {
     node.agent = std::make_unique<Daemon>(
         loop_, children_, node.machine,
-        std::vector<std::string>{"node", "--name", node.name, "--files", places_.objects(),
+        std::vector<std::string>{"node", "--name", node.name, "--files", paths_.objects(),
                                  "--dns-address", fmt::format("{}:53", dns_address),
                                  "--dns-address", fmt::format("[{}]:53", dns_address6),
-                                 "--status-socket", places_.node_socket(node.name)},
-        places_.log_of("node-" + node.name), changed);
+                                 "--status-socket", paths_.node_socket(node.name)},
+        paths_.log_of("node-" + node.name), changed);
     node.agent->start();
   }
 }
@@ -397,7 +397,7 @@ void Lab::write_objects(kube::Objects objects) {
   if (generation_ > 0 && objects == objects_ && unwritten_.empty()) return;
   objects.resource_version = std::to_string(++generation_);
   objects_ = std::move(objects);
-  const Result<> written = write_file(places_.objects(), kube::write(objects_));
+  const Result<> written = write_file(paths_.objects(), kube::write(objects_));
   const bool was_written = unwritten_.empty();
   unwritten_ = written ? "" : written.fault().describe();
   if (unwritten_.empty()) return;
@@ -435,18 +435,18 @@ void Lab::reconcile() {
 // Once for each, when it turns out: nobody has to wait to the end to hear of it.
 void Lab::tell_of_failures() {
   for (const auto& [name, running] : pods_) {
-    const Standing standing = standing_of(running.runner->status());
-    const bool worth = standing.kind == Standing::Kind::hopeless || !standing.container.empty();
+    const Readiness readiness = readiness_of(running.runner->status());
+    const bool worth = readiness.kind == Readiness::Kind::hopeless || !readiness.container.empty();
     if (!worth || running.retiring) continue;
-    const std::string more = standing.container.empty()
+    const std::string more = readiness.container.empty()
                                  ? ""
-                                 : fmt::format("; `{} {} -c {}` tells more",
-                                               places_.command("logs"), name, standing.container);
+                                 : fmt::format("; `{} {} -c {}` tells more", paths_.command("logs"),
+                                               name, readiness.container);
     surroundings_.tell(
-        fmt::format("the {} {} {}{}", running.is_vm ? "VM" : "pod", name, standing.why, more));
+        fmt::format("the {} {} {}{}", running.is_vm ? "VM" : "pod", name, readiness.why, more));
   }
   for (const auto& [name, pod] : unplaced_) {
-    surroundings_.tell(fmt::format("the pod {} {}", name, standing_of(pod.status).why));
+    surroundings_.tell(fmt::format("the pod {} {}", name, readiness_of(pod.status).why));
   }
   for (const Lack& one : hindered_) surroundings_.tell(fmt::format("the {} {}", one.who, one.why));
 }
@@ -595,7 +595,7 @@ Task<> Lab::ask_progress() {
   if (!options_.mesh) co_return;
   for (Node& node : nodes_) {
     Result<Progress> progress =
-        co_await net::within(loop_, ask_limit, ask_agent(loop_, places_.node_socket(node.name)));
+        co_await net::within(loop_, ask_limit, ask_agent(loop_, paths_.node_socket(node.name)));
     node.progress =
         progress ? std::move(*progress) : Progress{.error = progress.fault().describe()};
   }
@@ -648,10 +648,10 @@ Lacks Lab::lacks() const {
   Lacks lacks{.pods = pods_.size() + unplaced_.size()};
   const auto add = [&lacks](std::string who, const std::string& uid,
                             const kube::PodStatus& status) {
-    Standing standing = standing_of(status);
-    const Lack lack{.who = std::move(who), .why = std::move(standing.why), .uid = uid};
-    if (standing.kind == Standing::Kind::hopeless) lacks.hopeless.push_back(lack);
-    if (standing.kind == Standing::Kind::waiting) lacks.waiting.push_back(lack);
+    Readiness readiness = readiness_of(status);
+    const Lack lack{.who = std::move(who), .why = std::move(readiness.why), .uid = uid};
+    if (readiness.kind == Readiness::Kind::hopeless) lacks.hopeless.push_back(lack);
+    if (readiness.kind == Readiness::Kind::waiting) lacks.waiting.push_back(lack);
   };
   for (const auto& [name, running] : pods_) {
     add((running.is_vm ? "VM " : "pod ") + name, running.runner->pod().metadata.uid,
@@ -792,7 +792,7 @@ Fault Lab::nothing_of(const Target& target) const {
   for (const auto& [key, pod] : unplaced_) {
     if (!is_meant(target, pod.metadata, "Pod") && !owns(target, pod.metadata)) continue;
     return Fault{.kind = FaultKind::unreachable,
-                 .message = fmt::format("the pod {} {}", key, standing_of(pod.status).why)};
+                 .message = fmt::format("the pod {} {}", key, readiness_of(pod.status).why)};
   }
   const bool full = !target.name_space.empty();
   const std::string wanted = full ? target.name_space + "/" + target.name : target.name;

@@ -21,7 +21,7 @@
 #include "lab/daemon.h"
 #include "lab/fabric.h"
 #include "lab/options.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 #include "lab/pod.h"
 #include "lab/target.h"
 #include "net/loop.h"
@@ -79,7 +79,7 @@ struct Lacks {
 
 class Lab {
  public:
-  Lab(net::Loop& loop, Children& children, Options options, Places places,
+  Lab(net::Loop& loop, Children& children, Options options, Paths paths,
       std::function<void(std::string)> tell);
   ~Lab();
 
@@ -130,7 +130,7 @@ class Lab {
   [[nodiscard]] const kube::Objects& objects() const LIFETIMEBOUND { return objects_; }
   [[nodiscard]] std::uint64_t generation() const { return generation_; }
   [[nodiscard]] const Options& options() const LIFETIMEBOUND { return options_; }
-  [[nodiscard]] const Places& places() const LIFETIMEBOUND { return places_; }
+  [[nodiscard]] const Paths& paths() const LIFETIMEBOUND { return paths_; }
   [[nodiscard]] net::Loop& loop() const { return loop_; }
   [[nodiscard]] Children& children() const { return children_; }
 
@@ -194,7 +194,7 @@ class Lab {
   net::Loop& loop_;
   Children& children_;
   Options options_;
-  Places places_;
+  Paths paths_;
   std::function<void(std::string)> tell_;
   Images images_;
   kube::Objects manifests_;  // the last good, with the lab's own services, and their addresses

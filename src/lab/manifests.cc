@@ -12,7 +12,7 @@
 
 #include "base/lines.h"
 #include "document/document.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 #include "registry/files.h"
 
 namespace fairlead::lab {

@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 #include "lab/container.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 
 namespace fairlead::lab {
 

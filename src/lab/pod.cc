@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "kube/inject.h"
 #include "lab/probe.h"
-#include "lab/standing.h"
+#include "lab/readiness.h"
 #include "lab/volumes.h"
 #include "xds/bootstrap.h"
 
@@ -66,8 +66,8 @@ bool ContainerRunner::has_succeeded() const {
 }
 
 void ContainerRunner::write_log(const std::string& line) {
-  const std::string path = pod_.surroundings_.places.log_of(pod_.pod_.metadata.name_space,
-                                                            pod_.pod_.metadata.name, spec_.name);
+  const std::string path = pod_.surroundings_.paths.log_of(pod_.pod_.metadata.name_space,
+                                                           pod_.pod_.metadata.name, spec_.name);
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
   const std::string text = "fairlead lab: " + line + "\n";
   if (file.valid()) static_cast<void>(!::write(file.number(), text.data(), text.size()));
@@ -84,7 +84,7 @@ Result<> ContainerRunner::start() {
   }
   const kube::Metadata& metadata = pod_.pod_.metadata;
   const std::string path =
-      pod_.surroundings_.places.log_of(metadata.name_space, metadata.name, spec_.name);
+      pod_.surroundings_.paths.log_of(metadata.name_space, metadata.name, spec_.name);
   // Whoever the container runs as may open its standard output anew, as /dev/stdout.
   const Descriptor log(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
   if (!log.valid()) return from_errno(errno, "opening " + path);

@@ -16,7 +16,7 @@
 #include "lab/children.h"
 #include "lab/container.h"
 #include "lab/fabric.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 #include "lab/process.h"
 #include "net/loop.h"
 
@@ -31,7 +31,7 @@ inline constexpr const char* work_folder = "/run/fairlead-lab";  // the lab's ow
 struct Surroundings {
   net::Loop& loop;
   Children& children;
-  const Places& places;
+  const Paths& paths;
   const Images& images;
   const kube::Objects& objects;           // the manifests: config maps, secrets
   std::function<void(std::string)> tell;  // a line for people

@@ -15,7 +15,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "lab/talk.h"
+#include "lab/ipc.h"
 
 namespace fairlead::lab {
 namespace {

@@ -17,7 +17,7 @@
 #include <sstream>
 
 #include "base/descriptor.h"
-#include "lab/cage.h"
+#include "lab/namespaces.h"
 
 namespace fairlead::lab {
 namespace {

@@ -184,7 +184,7 @@ std::string describe_state(
 
 json status_of(Lab& lab) {
   const std::string world = std::to_string(lab.generation());
-  json status = {{"name", lab.places().name},     {"world", world},
+  json status = {{"name", lab.paths().name},      {"world", world},
                  {"manifests", lab.manifests()},  {"broken", lab.broken()},
                  {"unwritten", lab.unwritten()},  {"missing", lab.lacks().describe()},
                  {"ignored", lab.not_honoured()}, {"hindered", json::array()},

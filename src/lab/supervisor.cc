@@ -16,11 +16,11 @@
 #include "base/json_text.h"
 #include "base/lines.h"
 #include "base/log.h"
-#include "lab/cage.h"
 #include "lab/commands.h"
+#include "lab/ipc.h"
 #include "lab/lab.h"
 #include "lab/manifests.h"
-#include "lab/talk.h"
+#include "lab/namespaces.h"
 #include "net/file_watch.h"
 #include "net/signals.h"
 #include "net/unix.h"
@@ -45,12 +45,12 @@ Result<Options> options_from(int descriptor) {
 
 class Supervisor {
  public:
-  Supervisor(net::Loop& loop, net::UnixStreamPointer channel, Options options, Places places)
+  Supervisor(net::Loop& loop, net::UnixStreamPointer channel, Options options, Paths paths)
       : loop_(loop),
         channel_(std::move(channel)),
-        lab_(loop, children_, std::move(options), places,
+        lab_(loop, children_, std::move(options), paths,
              [this](std::string line) { say(std::move(line)); }),
-        places_(std::move(places)) {}
+        paths_(std::move(paths)) {}
 
   Task<Result<>> run() {
     Result<std::unique_ptr<net::Signals>> signals =
@@ -128,7 +128,7 @@ class Supervisor {
   }
 
   Result<> write_record() {
-    record_.name = places_.name;
+    record_.name = paths_.name;
     record_.started = time_text(SystemClock().wall());
     record_.manifests = lab_.manifests();
     for (const Node& node : lab_.nodes()) {
@@ -142,7 +142,7 @@ class Supervisor {
     if (lab_.control() != nullptr) {
       record_.control = {"control", lab_.control_machine().addresses.texts()};
     }
-    return write_file(places_.record(), to_json(record_));
+    return write_file(paths_.record(), to_json(record_));
   }
 
   Task<> tell_when_ready() {
@@ -163,11 +163,10 @@ class Supervisor {
   [[nodiscard]] std::string describe(const Lacks& left, double took) {
     const std::string all =
         fmt::format("{}, {}", counted(lab_.nodes().size(), "node"), counted(left.pods, "pod"));
-    if (left.none())
-      return fmt::format("lab {} is ready: {}, in {:.1f} s", places_.name, all, took);
+    if (left.none()) return fmt::format("lab {} is ready: {}, in {:.1f} s", paths_.name, all, took);
     return fmt::format(
         "lab {} is up, but after {:.1f} s not ready: {}; `{}` tells more, `{}` ends it",
-        places_.name, took, left.names(true), places_.command("status"), places_.command("down"));
+        paths_.name, took, left.names(true), paths_.command("status"), paths_.command("down"));
   }
 
   [[nodiscard]] bool is_being_written() const {
@@ -206,7 +205,7 @@ class Supervisor {
   net::UnixStreamPointer channel_;
   Children children_;
   Lab lab_;
-  Places places_;
+  Paths paths_;
   Record record_;
   std::unique_ptr<net::Signals> signals_;
   std::unique_ptr<Commands> commands_;
@@ -217,11 +216,11 @@ class Supervisor {
 };
 
 // Its own session, so that Ctrl-C reaches the guardian alone; its own log.
-void settle_streams(const Places& places) {
+void settle_streams(const Paths& paths) {
   ::setsid();
   const Descriptor null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   const Descriptor log(
-      ::open(places.log_of("lab").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
+      ::open(paths.log_of("lab").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644));
   ::dup2(null.number(), STDIN_FILENO);
   if (log.valid()) {
     ::dup2(log.number(), STDOUT_FILENO);
@@ -241,8 +240,8 @@ int run_inside(int channel, int options_descriptor, const std::string& state_bas
   };
   Result<Options> options = options_from(options_descriptor);
   if (!options) return fail(options.fault());
-  Places places{.base = state_base, .name = options->name};
-  settle_streams(places);
+  Paths paths{.base = state_base, .name = options->name};
+  settle_streams(paths);
   log::set_source("lab");
   if (Result<> settled =
           settle_inside("fairlead-" + options->name, state_base, work_folder, options->envoy);
@@ -253,7 +252,7 @@ int run_inside(int channel, int options_descriptor, const std::string& state_bas
   Result<net::UnixStreamPointer> stream =
       net::UnixStream::adopt(loop, Descriptor(channel), "the guardian");
   if (!stream) return fail(stream.fault());
-  Supervisor supervisor(loop, std::move(*stream), std::move(*options), std::move(places));
+  Supervisor supervisor(loop, std::move(*stream), std::move(*options), std::move(paths));
   Result<> ran = loop.run(supervisor.run());
   return ran ? 0 : fail(ran.fault());
 }

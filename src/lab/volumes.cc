@@ -12,7 +12,7 @@
 #include <set>
 
 #include "lab/container.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 
 namespace fairlead::lab {
 namespace {

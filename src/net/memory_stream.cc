@@ -71,7 +71,7 @@ Result<std::size_t> MemoryStream::write_now(std::span<const std::string_view> pi
   return written;
 }
 
-void MemoryStream::shut() {
+void MemoryStream::shutdown_write() {
   if (shut_ || closed_) return;
   shut_ = true;
   if (other_ == nullptr) return;
@@ -81,7 +81,7 @@ void MemoryStream::shut() {
 
 void MemoryStream::close() {
   if (closed_) return;
-  shut();
+  shutdown_write();
   closed_ = true;
   if (other_ != nullptr) {
     other_->other_ = nullptr;

@@ -19,7 +19,7 @@ class MemoryStream final : public Stream {
 
   Result<Taken> read_now(std::span<char> into) override;
   Result<std::size_t> write_now(std::span<const std::string_view> pieces) override;
-  void shut() override;
+  void shutdown_write() override;
   void close() override;
   void reset() override;
   [[nodiscard]] Loop& loop() const override { return loop_; }

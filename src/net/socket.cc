@@ -118,7 +118,7 @@ Result<std::size_t> SocketStream::write_now(std::span<const std::string_view> pi
   return socket_fault(errno, "writing");
 }
 
-void SocketStream::shut() {
+void SocketStream::shutdown_write() {
   if (descriptor() >= 0) ::shutdown(descriptor(), SHUT_WR);
 }
 

@@ -38,7 +38,7 @@ void Stream::woken(bool reader, bool writer, Wake how) {
   if (notice != nullptr) {
     if (writer_done) writing->wake();
     if (reading != nullptr) reading->wake();
-    notice->came(*this);
+    notice->on_readable(*this);
     return;
   }
   if (writer_done && (reading != nullptr || how == Wake::soon)) {

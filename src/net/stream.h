@@ -61,19 +61,19 @@ class Stream {
   [[nodiscard]] virtual Result<std::size_t> write_now(std::span<const std::string_view> pieces) = 0;
   // How many bytes were taken, in order; fewer than given: wait for writable().
 
-  virtual void shut() = 0;
+  virtual void shutdown_write() = 0;
   // Nothing more is written; the peer reads the end. Reading goes on.
   virtual void close() = 0;
   // Both directions, orderly. Waiters wake with a fault `closed`. Harmless when closed already.
   virtual void reset() = 0;
   // The same, and the peer is told that it was no orderly end.
 
-  [[nodiscard]] bool quiet() const { return !may_read_ && !ended_; }
+  [[nodiscard]] bool is_idle() const { return !may_read_ && !ended_; }
   // Nothing has come since the last read_now() that found nothing more: an idle connection that may
   // be used again. One that is not quiet was closed by its peer, or spoken on out of turn.
   class Notice {
    public:
-    virtual void came(Stream& stream) = 0;  // may close the stream, and destroy it
+    virtual void on_readable(Stream& stream) = 0;  // may close the stream, and destroy it
    protected:
     ~Notice() = default;
   };

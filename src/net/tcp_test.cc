@@ -42,7 +42,7 @@ Task<Result<>> echo(Stream& stream) {
     Result<> written = co_await stream.write_all({buffer.data(), taken->bytes});
     if (!written.ok()) co_return written;
   }
-  stream.shut();
+  stream.shutdown_write();
   co_return done();
 }
 
@@ -53,7 +53,7 @@ Task<> serve_echo(TcpListener& listener) {
 
 Task<Result<>> write_and_shut(Stream& stream, const std::string& bytes) {
   Result<> written = co_await stream.write_all(bytes);
-  stream.shut();
+  stream.shutdown_write();
   co_return written;
 }
 
@@ -183,7 +183,7 @@ Task<Result<>> until_readable(Stream& stream) {
 TEST(Tcp, AHalfCloseIsAnEndAndTheOtherHalfGoesOn) {
   Loop loop;
   Ends ends = connected(loop);
-  ends.client->shut();
+  ends.client->shutdown_write();
   auto all = loop.run(read_to_end(*ends.server));
   ASSERT_TRUE(all.ok());
   EXPECT_EQ(*all, "");
@@ -215,14 +215,14 @@ TEST(Tcp, ClosingHereWakesWhoeverWaits) {
 TEST(Tcp, AnIdleConnectionKnowsThatItIsNoMore) {
   Loop loop;
   Ends ends = connected(loop);
-  EXPECT_TRUE(ends.client->quiet());
+  EXPECT_TRUE(ends.client->is_idle());
   ends.server->close();
   ASSERT_TRUE(loop.run(until_readable(*ends.client)).ok());
-  EXPECT_FALSE(ends.client->quiet());
+  EXPECT_FALSE(ends.client->is_idle());
 }
 
 struct Notices final : Stream::Notice {
-  void came(Stream& stream) override {
+  void on_readable(Stream& stream) override {
     ++count;
     gone = &stream;
     owned.reset();

@@ -212,7 +212,7 @@ Task<Result<std::vector<dns::Code>>> ask_by_tcp(net::Loop& loop, std::string byt
     const std::string one = bytes.substr(i, 1);
     if (Result<> sent = co_await (*stream)->write_all(one); !sent) co_return sent.fault();
   }
-  (*stream)->shut();
+  (*stream)->shutdown_write();
   std::string all;
   std::array<char, 4096> buffer{};
   while (true) {

@@ -25,7 +25,7 @@ void Alarm::set(HttpConnection& connection, net::Loop& loop, Duration after) {
 }
 
 void Alarm::expired() {
-  connection_->rang(kind_);
+  connection_->on_timer(kind_);
 }
 
 HttpConnection::HttpConnection(Worker& worker, Accepted accepted, ChainPointer chain,
@@ -96,7 +96,7 @@ Duration HttpConnection::stillness_left() const {
   return last + *s.timeouts.idle - now();
 }
 
-void HttpConnection::rang(Alarm::Kind kind) {
+void HttpConnection::on_timer(Alarm::Kind kind) {
   switch (kind) {
     case Alarm::Kind::stillness: {
       const bool limited =
@@ -174,7 +174,7 @@ Task<> HttpConnection::run(std::string first_bytes) {
   (void)begin_with(first_bytes);
   while (true) {
     if (input_.empty()) {
-      if (stream_->quiet()) {
+      if (stream_->is_idle()) {
         if (!x_ || x_->parser.between_messages()) {
           rest();
           if (served_ && must_end()) break;
@@ -225,7 +225,7 @@ Task<Result<>> HttpConnection::read_on() {
 // Closing with bytes unread would reset the connection, and the peer might lose the response.
 Task<> HttpConnection::linger() {
   input_ = {};
-  stream_->shut();
+  stream_->shutdown_write();
   (void)co_await net::within(worker_.loop(), linger_time, read_on());
 }
 

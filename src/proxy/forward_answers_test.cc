@@ -389,7 +389,7 @@ TEST_F(UpgradeTest, MuchPassesInBothDirectionsAtOnce) {
     (void)wire.message();
     wire.send(switching_);
     for (int round = 0; round < 100; ++round) wire.send(wire.exactly(20000));
-    wire.shut();
+    wire.shutdown_write();
   });
   start_upgrading(app.address());
   Wire wire = client();
@@ -401,7 +401,7 @@ TEST_F(UpgradeTest, MuchPassesInBothDirectionsAtOnce) {
   const std::string back = wire.all();
   sending.join();
   EXPECT_EQ(back.size(), words.size());
-  wire.shut();
+  wire.shutdown_write();
   EXPECT_EQ(last_record().status, 101U);
   EXPECT_EQ(last_record().bytes_received, words.size());
   EXPECT_EQ(last_record().bytes_sent, words.size());
@@ -448,7 +448,7 @@ TEST_F(UpgradeTest, ConnectMakesATunnelWhereItIsAllowed) {
     EXPECT_THAT(wire.until("\r\n\r\n"), StartsWith("CONNECT a:80 HTTP/1.1\r\n"));
     wire.send("HTTP/1.1 200 OK\r\n\r\nwelcome");
     EXPECT_EQ(wire.exactly(5), "hello");
-    wire.shut();
+    wire.shutdown_write();
     (void)wire.all();
   });
   start_upgrading(app.address(), "CONNECT");

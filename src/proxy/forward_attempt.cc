@@ -179,15 +179,15 @@ void HttpConnection::limit_attempt() {
 // Before the request is sent. Only a stream that is not quiet can have ended: the others are not
 // asked.
 bool HttpConnection::client_has_left() const {
-  return state().complete && !stream_->quiet() && peer_has_left();
+  return state().complete && !stream_->is_idle() && peer_has_left();
 }
 
 void HttpConnection::watch_client() {
-  unread_ = !stream_->quiet();
+  unread_ = !stream_->is_idle();
   stream_->notify(this);
 }
 
-void HttpConnection::came(net::Stream& stream) {
+void HttpConnection::on_readable(net::Stream& stream) {
   // Its next request waits already, or it has said all: that it has left is the only news.
   if (!input_.empty() || unread_) {
     if (peer_has_left()) return lost_client();
@@ -264,7 +264,7 @@ Task<Nothing> HttpConnection::upload_rest() {
   while (!s.complete) {
     const H1Event event = parser.next(input_);  // the end of a body needs no byte after it
     if (event == H1Event::more) {
-      if (stream_->quiet()) {
+      if (stream_->is_idle()) {
         in_.release();
         const Result<> ready = co_await stream_->readable();
         if (!ready.ok()) co_return stop_upload(ready.fault());

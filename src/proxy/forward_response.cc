@@ -26,7 +26,7 @@ Task<Nothing> HttpConnection::respond() {
   H1Event event = H1Event::more;
   while (event != H1Event::head) {
     if (event == H1Event::more) {
-      if (up.quiet()) {
+      if (up.is_idle()) {
         x.from_upstream.release();
         const Result<> ready = co_await up.readable();
         if (!ready.ok()) s.client_gone = true;
@@ -34,7 +34,7 @@ Task<Nothing> HttpConnection::respond() {
       if (interrupted()) break;
       if (!x.from_upstream) x.from_upstream = worker_.buffers().take();
       if (!read_upstream(bytes, event)) {
-        broke_off(Ended::failed);
+        on_upstream_reset(Ended::failed);
         break;
       }
     } else if (event == H1Event::interim) {
@@ -150,7 +150,7 @@ bool HttpConnection::read_upstream(std::string_view& bytes, H1Event& event) {
   return true;
 }
 
-void HttpConnection::broke_off(Ended how) {
+void HttpConnection::on_upstream_reset(Ended how) {
   RequestState& s = state();
   if (interrupted()) return;
   s.ended = how;
@@ -249,7 +249,7 @@ Task<Nothing> HttpConnection::stream_body(const BodyFraming& framing) {
   bool many = false;  // the last read filled its buffer
   H1Event event = H1Event::more;
   while (event != H1Event::end) {
-    if (up.quiet()) {
+    if (up.is_idle()) {
       x.from_upstream.release();
       const Result<> ready = co_await up.readable();
       if (!ready.ok()) s.client_gone = true;
@@ -260,7 +260,7 @@ Task<Nothing> HttpConnection::stream_body(const BodyFraming& framing) {
     }
     std::string_view bytes;
     if (!read_upstream(bytes, event)) {
-      broke_off(Ended::broken);
+      on_upstream_reset(Ended::broken);
       co_return Nothing();
     }
     many = bytes.size() == x.from_upstream.size();

@@ -175,7 +175,7 @@ TEST_F(ForwardTest, AnUpgradeBecomesATunnel) {
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhi");
     EXPECT_EQ(wire.exactly(4), "ping");
     wire.send("pong");
-    wire.shut();
+    wire.shutdown_write();
     EXPECT_EQ(wire.all(), "bye");
   });
   config::HttpConnectionManager manager = manager_of({route_to("app")});
@@ -189,7 +189,7 @@ TEST_F(ForwardTest, AnUpgradeBecomesATunnel) {
   ASSERT_TRUE(wire.send("ping"));
   EXPECT_EQ(wire.all(), "pong");
   ASSERT_TRUE(wire.send("bye"));
-  wire.shut();
+  wire.shutdown_write();
   EXPECT_TRUE(eventually([&] { return last_record().status == 101; }));
 }
 
@@ -486,7 +486,7 @@ TEST_F(ForwardTest, AClientThatHasSaidAllIsAnswered) {
   Wire wire = client();
   ASSERT_TRUE(wire.send(two_in_a_row));
   came.get_future().wait();
-  wire.shut();
+  wire.shutdown_write();
   go.set_value();
   EXPECT_THAT(wire.message(), HasSubstr("one"));
   EXPECT_THAT(wire.message().size(), ::testing::Gt(large.size()));
@@ -548,7 +548,7 @@ TEST_F(ForwardTest, AServerMayAnswerBeforeItHasReadTheBody) {
     (void)wire.until("\r\n\r\n");
     wire.send(
         "HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
-    wire.shut();
+    wire.shutdown_write();
     (void)wire.all();
   });
   start({app.address()});

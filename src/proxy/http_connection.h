@@ -25,7 +25,7 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   [[nodiscard]] Task<> run(std::string first_bytes);
   void drain() override;
   void abort() override;
-  void rang(Alarm::Kind kind);
+  void on_timer(Alarm::Kind kind);
 
  private:
   enum class Then : std::uint8_t { next, close };
@@ -77,7 +77,7 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   [[nodiscard]] bool client_has_left() const;
   void watch_client();
   void lost_client();
-  void came(net::Stream& stream) override;
+  void on_readable(net::Stream& stream) override;
   void interrupt();
 
   // ── The two directions ──
@@ -99,7 +99,7 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   [[nodiscard]] Task<Nothing> stream_body(const http::BodyFraming& framing);
   [[nodiscard]] Task<Nothing> become_tunnel(std::string_view bytes);
   [[nodiscard]] bool read_upstream(std::string_view& bytes, http::H1Event& event);
-  void broke_off(Ended how);
+  void on_upstream_reset(Ended how);
   void became_garbage();
 
   [[nodiscard]] RequestState& state() { return x_->state; }

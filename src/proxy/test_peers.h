@@ -69,7 +69,7 @@ class Wire {
     }
     return true;
   }
-  void shut() const { ::shutdown(descriptor_, SHUT_WR); }
+  void shutdown_write() const { ::shutdown(descriptor_, SHUT_WR); }
   void close() {
     if (const int open = descriptor_.exchange(-1); open >= 0) ::close(open);
   }

@@ -19,7 +19,7 @@ Task<Nothing> carry(net::Stream& from, net::Stream& to, Buffers& buffers, Carrie
   Buffer buffer;
   bool many = false;  // the last read filled its buffer
   while (true) {
-    if (from.quiet()) {
+    if (from.is_idle()) {
       buffer.release();
       const Result<> ready = co_await from.readable();
       if (!ready.ok()) break;
@@ -33,7 +33,7 @@ Task<Nothing> carry(net::Stream& from, net::Stream& to, Buffers& buffers, Carrie
       break;
     }
     if (taken->end) {
-      to.shut();
+      to.shutdown_write();
       co_return Nothing();
     }
     if (taken->bytes == 0) continue;

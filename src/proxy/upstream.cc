@@ -31,7 +31,7 @@ UpstreamConnection::~UpstreamConnection() {
   stats.upstream_cx_destroy.add();
 }
 
-void UpstreamConnection::came(net::Stream& /*stream*/) {
+void UpstreamConnection::on_readable(net::Stream& /*stream*/) {
   host_.cluster().lost_idle(*this);
 }
 
@@ -380,7 +380,7 @@ void Cluster::give_back(UpstreamPointer connection) {
   if (worn) stats_->upstream_cx_max_requests.add();
   const bool gone =
       retired_ || (!host.number_ && cluster_->type != config::ClusterType::original_dst);
-  if (worn || gone || !connection->stream_->quiet()) return discard(std::move(connection));
+  if (worn || gone || !connection->stream_->is_idle()) return discard(std::move(connection));
   connection->stream_->notify(connection.get());
   if (cluster_->idle_timeout.count() > 0) {
     context_.loop.arm(*connection, cluster_->idle_timeout);

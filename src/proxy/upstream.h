@@ -40,7 +40,7 @@ class UpstreamConnection final : private net::Stream::Notice, private net::Wheel
 
  private:
   friend class Cluster;
-  void came(net::Stream& stream) override;
+  void on_readable(net::Stream& stream) override;
   void expired() override;
 
   Host& host_;

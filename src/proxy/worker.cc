@@ -243,20 +243,21 @@ Task<> Worker::accept_on(std::shared_ptr<Slot> slot, std::shared_ptr<Socket> soc
     Result<net::TcpStreamPointer> accepted = co_await socket->listener->accept();
     if (!accepted.ok()) co_return;
     ++socket->accepted;
-    loop_.start(gate_, welcome(slot, std::move(*accepted)));
+    loop_.start(gate_, handle_accepted(slot, std::move(*accepted)));
   }
 }
 
 Task<Result<Nothing>> Worker::read_first(net::Stream& stream, std::string& bytes) {
+  static_assert(detection_limit < Buffers::small, "what is undecided leaves room in a buffer");
   Buffer buffer;
   while (detect(bytes) == Speech::undecided) {
-    if (stream.quiet()) {
+    if (stream.is_idle()) {
       buffer.release();
       Result<> ready = co_await stream.readable();
       if (!ready.ok()) co_return std::move(ready).fault();
     }
     if (!buffer) buffer = buffers_.take();
-    const std::size_t room = std::min(buffer.size(), buffer.size() - bytes.size());
+    const std::size_t room = buffer.size() - bytes.size();
     const Result<net::Taken> taken = stream.read_now(buffer.span().first(room));
     if (!taken.ok()) co_return taken.fault();
     if (taken->end) break;
@@ -266,7 +267,7 @@ Task<Result<Nothing>> Worker::read_first(net::Stream& stream, std::string& bytes
 }
 
 // From an accepted socket to the filter chain that takes it.
-Task<> Worker::welcome(std::shared_ptr<Slot> slot, net::TcpStreamPointer stream) {
+Task<> Worker::handle_accepted(std::shared_ptr<Slot> slot, net::TcpStreamPointer stream) {
   const SnapshotTablePointer table = table_;
   std::shared_ptr<const config::Listener> listener = slot->listener;
   SocketAddress dialled = stream->local();

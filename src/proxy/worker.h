@@ -101,7 +101,7 @@ class Worker {
   void drain_sockets(Slot& slot);
   void retire_chains();
   [[nodiscard]] Task<> accept_on(std::shared_ptr<Slot> slot, std::shared_ptr<Socket> socket);
-  [[nodiscard]] Task<> welcome(std::shared_ptr<Slot> slot, net::TcpStreamPointer stream);
+  [[nodiscard]] Task<> handle_accepted(std::shared_ptr<Slot> slot, net::TcpStreamPointer stream);
   [[nodiscard]] ChainPointer chain_of(const std::shared_ptr<const config::Listener>& listener,
                                       const config::FilterChain& chain);
   [[nodiscard]] std::vector<LogTarget> targets_of(const std::vector<config::AccessLog>& logs);

@@ -8,7 +8,7 @@
 namespace fairlead::witness {
 namespace {
 
-// Places in a line. Texts of Envoy's own in the middle may hold spaces; those that users can set
+// Paths in a line. Texts of Envoy's own in the middle may hold spaces; those that users can set
 // stand in quotes, and a quote in them is escaped.
 constexpr std::size_t least_words = 22;
 constexpr std::size_t status_word = 2;

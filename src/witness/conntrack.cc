@@ -65,13 +65,13 @@ class Attributes {
   const nlattr* operator[](std::size_t number) const { return at_[number]; }
 
  private:
-  using Places = std::array<const nlattr*, count>;
+  using Paths = std::array<const nlattr*, count>;
   static int take(const nlattr* attribute, void* data) {
     const std::uint16_t type = mnl_attr_get_type(attribute);
-    if (type < count) (*static_cast<Places*>(data))[type] = attribute;
+    if (type < count) (*static_cast<Paths*>(data))[type] = attribute;
     return MNL_CB_OK;
   }
-  Places at_{};
+  Paths at_{};
 };
 
 std::optional<IpAddress> address_in(const nlattr* v4, const nlattr* v6) {

@@ -394,9 +394,9 @@ TEST(RoundTrip, AServiceWithoutEndpointsKeepsItsOrigin) {
       .origin = {
           .kind = "Service", .name_space = "default", .name = "a", .file = "a.yaml", .line = 3}};
   check(empty, decode_cluster_load_assignment, 0);
-  config::ClusterLoadAssignment hollow = empty;
-  hollow.localities.emplace_back();
-  check(hollow, decode_cluster_load_assignment, 1);
+  config::ClusterLoadAssignment without_localities = empty;
+  without_localities.localities.emplace_back();
+  check(without_localities, decode_cluster_load_assignment, 1);
 }
 
 }  // namespace

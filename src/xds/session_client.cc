@@ -27,7 +27,7 @@ template <class T>
 using Holding = std::map<std::string, Held<T>>;
 
 // One type of resources.
-struct Lane {
+struct Subscription {
   std::string version;  // the last that was accepted
   std::string nonce;    // of the last response on this stream
   Names names;          // asked for; none: all
@@ -75,7 +75,7 @@ struct AdsClient::State {
   bool asks_clusters = false;
   bool asks_listeners = false;
   config::Snapshot fixed;  // the bootstrap's own resources
-  std::array<Lane, 4> lanes;
+  std::array<Subscription, 4> subscriptions;
   Holding<config::Cluster> clusters;
   Holding<config::ClusterLoadAssignment> endpoints;
   Holding<config::Listener> listeners;
@@ -91,7 +91,9 @@ struct AdsClient::State {
   Names waived;                     // of those, what was waited for long enough
   std::optional<Instant> deadline;  // of the wait
 
-  Lane& lane(ResourceType type) { return lanes.at(static_cast<std::size_t>(type)); }
+  Subscription& subscription(ResourceType type) {
+    return subscriptions.at(static_cast<std::size_t>(type));
+  }
 
   void ask(ClientStep& step, ResourceType type, const Fault* refusal = nullptr);
   void ask_for(ClientStep& step, ResourceType type, Names names);
@@ -124,8 +126,8 @@ AdsClient::State::State(const Bootstrap& bootstrap, ClientOptions with)
   node_once = bootstrap.discovery->node_on_first_message_only;
   asks_clusters = bootstrap.discovery->clusters;
   asks_listeners = bootstrap.discovery->listeners;
-  lane(ResourceType::endpoint).names = wanted_endpoints();
-  lane(ResourceType::route).names = wanted_routes();
+  subscription(ResourceType::endpoint).names = wanted_endpoints();
+  subscription(ResourceType::route).names = wanted_routes();
 }
 
 AdsClient::AdsClient(const Bootstrap& bootstrap, ClientOptions options)
@@ -138,7 +140,7 @@ AdsClient& AdsClient::operator=(AdsClient&&) noexcept = default;
 
 // A request is at once the answer to the last response of its type: with `refusal` a NACK.
 void AdsClient::State::ask(ClientStep& step, ResourceType type, const Fault* refusal) {
-  const Lane& from = lane(type);
+  const Subscription& from = subscription(type);
   wire::discovery::DiscoveryRequest request;
   if (!introduced || !node_once) *request.mutable_node() = node;
   introduced = true;
@@ -154,7 +156,7 @@ void AdsClient::State::ask(ClientStep& step, ResourceType type, const Fault* ref
 }
 
 void AdsClient::State::ask_for(ClientStep& step, ResourceType type, Names names) {
-  Lane& from = lane(type);
+  Subscription& from = subscription(type);
   if (from.names == names) return;
   from.names = std::move(names);
   if (streaming) ask(step, type);
@@ -183,10 +185,10 @@ void AdsClient::State::follow_names(ClientStep& step) {
   ask_for(step, ResourceType::endpoint, wanted_endpoints());
   ask_for(step, ResourceType::route, wanted_routes());
   std::erase_if(endpoints, [this](const auto& entry) {
-    return !lane(ResourceType::endpoint).names.contains(entry.first);
+    return !subscription(ResourceType::endpoint).names.contains(entry.first);
   });
   std::erase_if(routes, [this](const auto& entry) {
-    return !lane(ResourceType::route).names.contains(entry.first);
+    return !subscription(ResourceType::route).names.contains(entry.first);
   });
 }
 
@@ -194,12 +196,13 @@ ClientStep AdsClient::connected(Instant /*now*/) {
   State& state = *state_;
   state.streaming = true;
   state.introduced = false;
-  for (Lane& lane : state.lanes) lane.nonce.clear();
+  for (Subscription& subscription : state.subscriptions) subscription.nonce.clear();
   ClientStep step;
   if (state.asks_clusters) state.ask(step, ResourceType::cluster);
-  if (!state.lane(ResourceType::endpoint).names.empty()) state.ask(step, ResourceType::endpoint);
+  if (!state.subscription(ResourceType::endpoint).names.empty())
+    state.ask(step, ResourceType::endpoint);
   if (state.asks_listeners) state.ask(step, ResourceType::listener);
-  if (!state.lane(ResourceType::route).names.empty()) state.ask(step, ResourceType::route);
+  if (!state.subscription(ResourceType::route).names.empty()) state.ask(step, ResourceType::route);
   return step;
 }
 
@@ -265,7 +268,8 @@ Result<Holding<T>> AdsClient::State::decode_all(const wire::discovery::Discovery
 
 template <class T>
 void AdsClient::State::count_unhonoured(ResourceType type, const Holding<T>& held) {
-  for (const auto& [name, one] : held) lane(type).counts.unhonoured += one.unhonoured.size();
+  for (const auto& [name, one] : held)
+    subscription(type).counts.unhonoured += one.unhonoured.size();
 }
 
 // Clusters and listeners come as the whole set; of the others comes what is new.
@@ -281,7 +285,7 @@ Result<> AdsClient::State::accept(ResourceType type,
       return done();
     }
     for (auto& [name, held] : *all) {
-      if (from_disk || lane(type).names.contains(name)) holding[name] = std::move(held);
+      if (from_disk || subscription(type).names.contains(name)) holding[name] = std::move(held);
     }
     return done();
   };
@@ -301,8 +305,8 @@ Result<> AdsClient::State::accept(ResourceType type,
       break;
   }
   if (!taken.ok()) return taken;
-  lane(type).version = response.version_info();
-  lane(type).known = true;
+  subscription(type).version = response.version_info();
+  subscription(type).known = true;
   world = response.version_info();
   return done();
 }
@@ -316,17 +320,17 @@ Result<ClientStep> AdsClient::received(std::string_view message, Instant now) {
   const std::optional<ResourceType> type = resource_type_from(response.type_url());
   if (!type) return step;  // never asked for
   State& state = *state_;
-  Lane& lane = state.lane(*type);
-  lane.nonce = response.nonce();
+  Subscription& subscription = state.subscription(*type);
+  subscription.nonce = response.nonce();
   const Result<> accepted = state.accept(*type, response, /*from_disk=*/false);
   if (!accepted.ok()) {
-    ++lane.counts.refused;
-    lane.refusal = accepted.fault().describe();
+    ++subscription.counts.refused;
+    subscription.refusal = accepted.fault().describe();
     state.ask(step, *type, &accepted.fault());
     return step;
   }
-  ++lane.counts.accepted;
-  lane.refusal.clear();
+  ++subscription.counts.accepted;
+  subscription.refusal.clear();
   state.ask(step, *type);
   state.follow_names(step);
   state.settle(step, *type, now);
@@ -337,7 +341,7 @@ Result<ClientStep> AdsClient::received(std::string_view message, Instant now) {
 
 bool AdsClient::State::heard_everything() const {
   const auto known = [this](ResourceType type) {
-    return lanes.at(static_cast<std::size_t>(type)).known;
+    return subscriptions.at(static_cast<std::size_t>(type)).known;
   };
   return (!asks_clusters || known(ResourceType::cluster)) &&
          (!asks_listeners || known(ResourceType::listener));
@@ -353,10 +357,10 @@ void AdsClient::State::find_used_clusters() {
 // Everything that is named and is not there.
 void AdsClient::State::find_lacking() {
   lacking.clear();
-  for (const std::string& name : lane(ResourceType::endpoint).names) {
+  for (const std::string& name : subscription(ResourceType::endpoint).names) {
     if (!endpoints.contains(name)) lacking.insert("endpoints " + name);
   }
-  for (const std::string& name : lane(ResourceType::route).names) {
+  for (const std::string& name : subscription(ResourceType::route).names) {
     if (!routes.contains(name)) lacking.insert("routes " + name);
   }
   for (const std::string& name : used_clusters) {
@@ -370,10 +374,10 @@ void AdsClient::State::find_lacking() {
 void AdsClient::State::date(config::Snapshot& snapshot) const {
   snapshot.world = world;
   snapshot.versions = {
-      .listeners = lanes[static_cast<std::size_t>(ResourceType::listener)].version,
-      .routes = lanes[static_cast<std::size_t>(ResourceType::route)].version,
-      .clusters = lanes[static_cast<std::size_t>(ResourceType::cluster)].version,
-      .endpoints = lanes[static_cast<std::size_t>(ResourceType::endpoint)].version};
+      .listeners = subscriptions[static_cast<std::size_t>(ResourceType::listener)].version,
+      .routes = subscriptions[static_cast<std::size_t>(ResourceType::route)].version,
+      .clusters = subscriptions[static_cast<std::size_t>(ResourceType::cluster)].version,
+      .endpoints = subscriptions[static_cast<std::size_t>(ResourceType::endpoint)].version};
 }
 
 template <class T>
@@ -427,7 +431,7 @@ void AdsClient::State::use_new_endpoints(ClientStep& step) {
     changed = true;
   }
   if (!changed) return;
-  snapshot.versions.endpoints = lane(ResourceType::endpoint).version;
+  snapshot.versions.endpoints = subscription(ResourceType::endpoint).version;
   use(step, std::move(snapshot));
 }
 
@@ -464,7 +468,7 @@ std::vector<std::string> AdsClient::waiting_for() const {
   const State& state = *state_;
   std::vector<std::string> waiting;
   const auto unknown = [&](bool asks, ResourceType type) {
-    return asks && !state.lanes.at(static_cast<std::size_t>(type)).known;
+    return asks && !state.subscriptions.at(static_cast<std::size_t>(type)).known;
   };
   if (unknown(state.asks_clusters, ResourceType::cluster)) waiting.emplace_back("clusters");
   if (unknown(state.asks_listeners, ResourceType::listener)) waiting.emplace_back("listeners");
@@ -473,11 +477,11 @@ std::vector<std::string> AdsClient::waiting_for() const {
 }
 
 const AdsClient::Counts& AdsClient::counts(ResourceType type) const {
-  return state_->lane(type).counts;
+  return state_->subscription(type).counts;
 }
 
 const std::string& AdsClient::refusal(ResourceType type) const {
-  return state_->lane(type).refusal;
+  return state_->subscription(type).refusal;
 }
 
 // ── On disk ──────────────────────────────────────────────────────────────────────────────────────
@@ -487,10 +491,10 @@ std::string AdsClient::last_good() const {
   const State& state = *state_;
   std::string bytes;
   const auto add = [&](ResourceType type, const auto& holding) {
-    const Lane& lane = state.lanes.at(static_cast<std::size_t>(type));
-    if (!lane.known) return;
+    const Subscription& subscription = state.subscriptions.at(static_cast<std::size_t>(type));
+    if (!subscription.known) return;
     wire::discovery::DiscoveryResponse response;
-    response.set_version_info(lane.version);
+    response.set_version_info(subscription.version);
     response.set_type_url(std::string(type_url(type)));
     for (const auto& [name, held] : holding) {
       wire::Any& any = *response.add_resources();

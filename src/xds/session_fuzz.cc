@@ -85,8 +85,8 @@ void spoil_routes(config::Snapshot& world) {
 
 // Changes what clients take: a cluster without endpoints, and one that has to be warmed again.
 void change_clusters(config::Snapshot& world) {
-  put(world.clusters, "hollow",
-      config::Cluster{.name = "hollow", .type = config::ClusterType::eds});
+  put(world.clusters, "without-endpoints",
+      config::Cluster{.name = "without-endpoints", .type = config::ClusterType::eds});
   const auto there = world.clusters.get(cluster_name("a"));
   if (!there) return;
   config::Cluster changed = *there;

@@ -46,7 +46,7 @@ class NameDigests {
 };
 
 // One type on one stream.
-struct Lane {
+struct Subscription {
   bool subscribed = false;
   bool everything = false;  // as opposed to names
   bool named = false;       // names were given: from then on an empty list means none
@@ -87,49 +87,50 @@ Node node_from(const wire::core::Node& message) {
           .user_agent_version = message.user_agent_version()};
 }
 
-using HollowEndpoints = News<config::ClusterLoadAssignment>;
+using MissingEndpoints = News<config::ClusterLoadAssignment>;
 
-HollowEndpoints hollow_endpoints_of(const config::Snapshot& snapshot) {
-  HollowEndpoints hollow;
+MissingEndpoints missing_endpoints_of(const config::Snapshot& snapshot) {
+  MissingEndpoints missing_endpoints;
   for (const auto& [name, cluster] : snapshot.clusters) {
     if (cluster->type != config::ClusterType::eds) continue;
     const std::string& eds_name = eds_name_of(*cluster);
     if (snapshot.endpoints.contains(eds_name)) continue;
-    hollow[eds_name] = std::make_shared<const config::ClusterLoadAssignment>(
+    missing_endpoints[eds_name] = std::make_shared<const config::ClusterLoadAssignment>(
         config::ClusterLoadAssignment{.cluster_name = eds_name});
   }
-  return hollow;
+  return missing_endpoints;
 }
 
 // Whether a cluster may be without endpoints in `now`, given that none was in `before`.
-bool may_be_hollow(const config::Snapshot& before, const config::Snapshot& now) {
+bool may_miss_endpoints(const config::Snapshot& before, const config::Snapshot& now) {
   const auto lost = [](const auto* /*old*/, const auto* fresh) { return fresh == nullptr; };
-  const auto hollow = [&](const auto* /*old*/, const auto* fresh) {
+  const auto missing_endpoints = [&](const auto* /*old*/, const auto* fresh) {
     return fresh != nullptr && fresh->second->type == config::ClusterType::eds &&
            !now.endpoints.contains(eds_name_of(*fresh->second));
   };
   return Table<config::ClusterLoadAssignment>::any_difference(before.endpoints, now.endpoints,
                                                               lost) ||
-         Table<config::Cluster>::any_difference(before.clusters, now.clusters, hollow);
+         Table<config::Cluster>::any_difference(before.clusters, now.clusters, missing_endpoints);
 }
 
 template <class T>
-void forget(Table<T>& told, const Lane& lane) {
-  if (lane.everything) return;
-  told.remove_if([&](const auto& entry) { return !lane.wants(entry.first); });
+void forget(Table<T>& told, const Subscription& subscription) {
+  if (subscription.everything) return;
+  told.remove_if([&](const auto& entry) { return !subscription.wants(entry.first); });
 }
 
-// Whether `lane` wants all of `table`, given that it wants all of `told`.
+// Whether `subscription` wants all of `table`, given that it wants all of `told`.
 template <class T>
-bool wants_all(const Lane& lane, const Table<T>& table, const Table<T>& told) {
-  return lane.everything || !Table<T>::any_difference(told, table, [&](auto* old, auto* now) {
-           return old == nullptr && !lane.wants(now->first);
+bool wants_all(const Subscription& subscription, const Table<T>& table, const Table<T>& told) {
+  return subscription.everything ||
+         !Table<T>::any_difference(told, table, [&](auto* old, auto* now) {
+           return old == nullptr && !subscription.wants(now->first);
          });
 }
 
-// What `lane` wants of `wanted`, and of `kept` what is not there any more.
+// What `subscription` wants of `wanted`, and of `kept` what is not there any more.
 template <class T>
-Table<T> wanted_by(const Lane& lane, const Table<T>& wanted, const Table<T>& kept) {
+Table<T> wanted_by(const Subscription& subscription, const Table<T>& wanted, const Table<T>& kept) {
   Table<T> made = wanted;
   if (!kept.empty()) {
     Table<T>::any_difference(wanted, kept, [&](const auto* there, const auto* old) {
@@ -137,7 +138,7 @@ Table<T> wanted_by(const Lane& lane, const Table<T>& wanted, const Table<T>& kep
       return false;
     });
   }
-  forget(made, lane);
+  forget(made, subscription);
   return made;
 }
 
@@ -156,7 +157,7 @@ bool stands_as(const Table<T>& told, const Table<T>& now, const Table<T>& wanted
 struct AdsServer::State {
   std::shared_ptr<Encodings> encodings;
   std::optional<Node> node;
-  std::array<Lane, 4> lanes;
+  std::array<Subscription, 4> subscriptions;
   config::SnapshotPointer target;
   // What the proxy was last told, type by type.
   struct Sent {
@@ -168,7 +169,7 @@ struct AdsServer::State {
   // Of routes and endpoints the proxy wants all that it was told: see forget_unwanted().
   Sent sent;
   Table<config::Cluster> held;  // the clusters that it last acknowledged
-  HollowEndpoints hollow;
+  MissingEndpoints missing_endpoints;
   // For clusters of `target` that have no endpoints there: a cluster has some, if only none.
   std::set<std::string> fresh_endpoints;
   // Of clusters that changed or came: a real Envoy warms such a cluster again, and waits for its
@@ -178,9 +179,11 @@ struct AdsServer::State {
   std::uint64_t last_nonce = 0;
   std::string acknowledged_world;
 
-  Lane& lane(ResourceType type) { return lanes.at(static_cast<std::size_t>(type)); }
-  [[nodiscard]] const Lane& lane(ResourceType type) const {
-    return lanes.at(static_cast<std::size_t>(type));
+  Subscription& subscription(ResourceType type) {
+    return subscriptions.at(static_cast<std::size_t>(type));
+  }
+  [[nodiscard]] const Subscription& subscription(ResourceType type) const {
+    return subscriptions.at(static_cast<std::size_t>(type));
   }
 
   void take_request(ResourceType type, const wire::discovery::DiscoveryRequest& request);
@@ -188,13 +191,13 @@ struct AdsServer::State {
   void forget_unwanted(ResourceType type);
 
   void advance(Messages& out);
-  [[nodiscard]] bool clusters_stand(Messages& out, bool keep_old);
+  [[nodiscard]] bool send_clusters(Messages& out, bool keep_old);
   [[nodiscard]] bool endpoints_stand(Messages& out);
   [[nodiscard]] bool listeners_stand(Messages& out);
   [[nodiscard]] bool routes_stand(Messages& out);
   template <class T>
-  [[nodiscard]] bool all_stand(Messages& out, ResourceType type, Table<T>& told,
-                               const Table<T>& wanted, const Table<T>& kept);
+  [[nodiscard]] bool send_table(Messages& out, ResourceType type, Table<T>& told,
+                                const Table<T>& wanted, const Table<T>& kept);
   template <class T>
   [[nodiscard]] bool some_stand(Messages& out, ResourceType type, Table<T>& told,
                                 const Table<T>& wanted, const News<T>& news, bool is_whole);
@@ -209,7 +212,9 @@ struct AdsServer::State {
   }
 
   [[nodiscard]] const std::string& version_of(ResourceType type) const;
-  [[nodiscard]] bool refused(ResourceType type) const { return !lane(type).refusal.empty(); }
+  [[nodiscard]] bool refused(ResourceType type) const {
+    return !subscription(type).refusal.empty();
+  }
   [[nodiscard]] bool endpoints_are_asked_for() const;
   [[nodiscard]] bool routes_are_asked_for() const;
   [[nodiscard]] bool is_named_in_full() const;
@@ -228,17 +233,18 @@ AdsServer& AdsServer::operator=(AdsServer&&) noexcept = default;
 // start, means everything; so does "*".
 void AdsServer::State::take_names(ResourceType type,
                                   const wire::discovery::DiscoveryRequest& request) {
-  Lane& lane = this->lane(type);
+  Subscription& subscription = this->subscription(type);
   NameDigests names(request.resource_names());
   const bool star = names.erase("*");
-  if (star || !names.empty()) lane.named = true;
+  if (star || !names.empty()) subscription.named = true;
   const bool may_mean_all = type == ResourceType::cluster || type == ResourceType::listener;
-  const bool everything = star || (may_mean_all && !lane.named);
-  const bool unchanged = names == lane.names && everything == lane.everything;
-  if (lane.subscribed && unchanged && !lane.waits_for_answer) lane.again = true;
+  const bool everything = star || (may_mean_all && !subscription.named);
+  const bool unchanged = names == subscription.names && everything == subscription.everything;
+  if (subscription.subscribed && unchanged && !subscription.waits_for_answer)
+    subscription.again = true;
   if (unchanged) return;
-  lane.names = std::move(names);
-  lane.everything = everything;
+  subscription.names = std::move(names);
+  subscription.everything = everything;
   forget_unwanted(type);
   endpoints_asked_for.reset();
   routes_asked_for.reset();
@@ -246,28 +252,29 @@ void AdsServer::State::take_names(ResourceType type,
 
 // What was given up and is asked for again later is to be sent again.
 void AdsServer::State::forget_unwanted(ResourceType type) {
-  if (type == ResourceType::endpoint) forget(sent.endpoints, lane(type));
-  if (type == ResourceType::route) forget(sent.routes, lane(type));
+  if (type == ResourceType::endpoint) forget(sent.endpoints, subscription(type));
+  if (type == ResourceType::route) forget(sent.routes, subscription(type));
 }
 
 void AdsServer::State::take_request(ResourceType type,
                                     const wire::discovery::DiscoveryRequest& request) {
-  Lane& lane = this->lane(type);
-  if (lane.subscribed && request.response_nonce() != lane.nonce) return;  // about an older response
-  const bool answers = lane.waits_for_answer && lane.subscribed;
+  Subscription& subscription = this->subscription(type);
+  if (subscription.subscribed && request.response_nonce() != subscription.nonce)
+    return;  // about an older response
+  const bool answers = subscription.waits_for_answer && subscription.subscribed;
   take_names(type, request);
   if (answers) {
-    lane.waits_for_answer = false;
+    subscription.waits_for_answer = false;
     if (request.has_error_detail()) {
-      lane.refusal = request.error_detail().message();
-      if (lane.refusal.empty()) lane.refusal = "no reason given";
+      subscription.refusal = request.error_detail().message();
+      if (subscription.refusal.empty()) subscription.refusal = "no reason given";
     } else {
-      lane.refusal.clear();
-      lane.acknowledged = lane.sent;
+      subscription.refusal.clear();
+      subscription.acknowledged = subscription.sent;
       if (type == ResourceType::cluster) held = sent.clusters;
     }
   }
-  lane.subscribed = true;
+  subscription.subscribed = true;
 }
 
 Result<Messages> AdsServer::received(std::string_view message) {
@@ -292,8 +299,9 @@ Messages AdsServer::publish(config::SnapshotPointer snapshot) {
   State& state = *state_;
   const config::SnapshotPointer before = std::exchange(state.target, std::move(snapshot));
   const config::Snapshot& now = *state.target;
-  const bool was_whole = before && state.hollow.empty();
-  if (!was_whole || may_be_hollow(*before, now)) state.hollow = hollow_endpoints_of(now);
+  const bool was_whole = before && state.missing_endpoints.empty();
+  if (!was_whole || may_miss_endpoints(*before, now))
+    state.missing_endpoints = missing_endpoints_of(now);
   if (!before || !(before->routes == now.routes)) state.routes_asked_for.reset();
   Messages out;
   state.advance(out);
@@ -323,7 +331,7 @@ const std::string& AdsServer::State::version_of(ResourceType type) const {
 
 template <class Resources>
 void AdsServer::State::send(Messages& out, ResourceType type, const Resources& resources) {
-  Lane& to = lane(type);
+  Subscription& to = subscription(type);
   wire::discovery::DiscoveryResponse response;
   to.nonce = std::to_string(++last_nonce);
   to.sent = version_of(type);
@@ -342,9 +350,9 @@ void AdsServer::State::send(Messages& out, ResourceType type, const Resources& r
 // A type of which a response is always the whole set. True when the proxy was told all and has
 // answered. `kept` is what stays beside it for as long as something may point at it.
 template <class T>
-bool AdsServer::State::all_stand(Messages& out, ResourceType type, Table<T>& told,
-                                 const Table<T>& wanted, const Table<T>& kept) {
-  Lane& to = lane(type);
+bool AdsServer::State::send_table(Messages& out, ResourceType type, Table<T>& told,
+                                  const Table<T>& wanted, const Table<T>& kept) {
+  Subscription& to = subscription(type);
   if (to.waits_for_answer) return false;
   if (!to.subscribed) return true;
   Table<T> now = wanted_by(to, wanted, kept);
@@ -381,7 +389,7 @@ void AdsServer::State::note_changed(const Table<config::Cluster>& before,
 template <class T>
 bool AdsServer::State::some_stand(Messages& out, ResourceType type, Table<T>& told,
                                   const Table<T>& wanted, const News<T>& news, bool is_whole) {
-  Lane& to = lane(type);
+  Subscription& to = subscription(type);
   to.again = false;
   const bool owes_an_answer = to.nonce.empty() && (to.everything || !to.names.empty());
   if (is_whole && wants_all(to, wanted, told)) {
@@ -394,14 +402,14 @@ bool AdsServer::State::some_stand(Messages& out, ResourceType type, Table<T>& to
   return false;
 }
 
-// What of `wanted` is news to `lane`, which was told `told`.
+// What of `wanted` is news to `subscription`, which was told `told`.
 template <class T>
-News<T> news_for(const Lane& lane, const Table<T>& told, const Table<T>& wanted) {
+News<T> news_for(const Subscription& subscription, const Table<T>& told, const Table<T>& wanted) {
   News<T> news;
   const Table<T> nothing;
-  Table<T>::any_difference(lane.again ? nothing : told, wanted,
+  Table<T>::any_difference(subscription.again ? nothing : told, wanted,
                            [&](const auto* old, const auto* now) {
-                             if (now == nullptr || !lane.wants(now->first)) return false;
+                             if (now == nullptr || !subscription.wants(now->first)) return false;
                              if (old == nullptr || !same(old->second, now->second)) {
                                news[now->first] = now->second;
                              }
@@ -410,14 +418,14 @@ News<T> news_for(const Lane& lane, const Table<T>& told, const Table<T>& wanted)
   return news;
 }
 
-bool AdsServer::State::clusters_stand(Messages& out, bool keep_old) {
+bool AdsServer::State::send_clusters(Messages& out, bool keep_old) {
   static const Table<config::Cluster> none;
-  return all_stand(out, ResourceType::cluster, sent.clusters, target->clusters,
-                   keep_old ? held : none);
+  return send_table(out, ResourceType::cluster, sent.clusters, target->clusters,
+                    keep_old ? held : none);
 }
 
 bool AdsServer::State::endpoints_stand(Messages& out) {
-  const Lane& to = lane(ResourceType::endpoint);
+  const Subscription& to = subscription(ResourceType::endpoint);
   if (to.waits_for_answer) return false;
   if (!to.subscribed) return true;
   auto news = news_for(to, sent.endpoints, target->endpoints);
@@ -425,22 +433,22 @@ bool AdsServer::State::endpoints_stand(Messages& out) {
     const auto now = target->endpoints.get(name);
     if (now && to.wants(name)) news[name] = now;
   }
-  for (const auto& [name, none] : hollow) {
+  for (const auto& [name, none] : missing_endpoints) {
     const bool known = same(sent.endpoints.get(name), none);
     if (known && !to.again && !fresh_endpoints.contains(name)) continue;
     if (to.wants(name)) news[name] = none;
   }
   fresh_endpoints.clear();
   return some_stand(out, ResourceType::endpoint, sent.endpoints, target->endpoints, news,
-                    hollow.empty());
+                    missing_endpoints.empty());
 }
 
 bool AdsServer::State::listeners_stand(Messages& out) {
-  return all_stand(out, ResourceType::listener, sent.listeners, target->listeners, {});
+  return send_table(out, ResourceType::listener, sent.listeners, target->listeners, {});
 }
 
 bool AdsServer::State::routes_stand(Messages& out) {
-  const Lane& to = lane(ResourceType::route);
+  const Subscription& to = subscription(ResourceType::route);
   if (to.waits_for_answer) return false;
   if (!to.subscribed) return true;
   const auto news = news_for(to, sent.routes, target->routes);
@@ -453,14 +461,14 @@ bool AdsServer::State::routes_stand(Messages& out) {
 // refused is held back, and clusters that refused listeners or routes may still use stay.
 void AdsServer::State::advance(Messages& out) {
   if (!target) return;
-  const bool clusters = clusters_stand(out, /*keep_old=*/true);
+  const bool clusters = send_clusters(out, /*keep_old=*/true);
   const bool endpoints = endpoints_stand(out);
   if (!clusters || !endpoints || refused(ResourceType::cluster)) return;
-  if (lane(ResourceType::cluster).everything && !endpoints_are_asked_for()) return;
+  if (subscription(ResourceType::cluster).everything && !endpoints_are_asked_for()) return;
   if (!listeners_stand(out) || !routes_stand(out)) return;
   if (refused(ResourceType::listener) || refused(ResourceType::route)) return;
-  if (lane(ResourceType::listener).everything && !routes_are_asked_for()) return;
-  if (!clusters_stand(out, /*keep_old=*/false)) return;
+  if (subscription(ResourceType::listener).everything && !routes_are_asked_for()) return;
+  if (!send_clusters(out, /*keep_old=*/false)) return;
   if (settled()) acknowledged_world = target->world;
 }
 
@@ -470,7 +478,7 @@ void AdsServer::State::advance(Messages& out) {
 // Until it did, it has not got everything.
 bool AdsServer::State::endpoints_are_asked_for() const {
   if (endpoints_asked_for) return *endpoints_asked_for;
-  const Lane& to = lane(ResourceType::endpoint);
+  const Subscription& to = subscription(ResourceType::endpoint);
   endpoints_asked_for =
       std::all_of(sent.clusters.begin(), sent.clusters.end(), [&](const auto& entry) {
         const config::Cluster& cluster = *entry.second;
@@ -484,7 +492,7 @@ bool AdsServer::State::routes_are_asked_for() const {
   std::set<std::string> names;
   for (const auto& [name, listener] : sent.listeners) add_route_names(*listener, names);
   routes_asked_for = std::all_of(names.begin(), names.end(), [this](const std::string& name) {
-    return lane(ResourceType::route).wants(name) || !target->routes.contains(name);
+    return subscription(ResourceType::route).wants(name) || !target->routes.contains(name);
   });
   return *routes_asked_for;
 }
@@ -496,10 +504,12 @@ bool AdsServer::State::is_named_in_full() const {
 bool AdsServer::State::settled() const {
   if (!target) return false;
   const bool any =
-      std::any_of(lanes.begin(), lanes.end(), [](const Lane& lane) { return lane.subscribed; });
-  const bool quiet = std::all_of(lanes.begin(), lanes.end(), [](const Lane& lane) {
-    return !lane.waits_for_answer && lane.refusal.empty();
-  });
+      std::any_of(subscriptions.begin(), subscriptions.end(),
+                  [](const Subscription& subscription) { return subscription.subscribed; });
+  const bool quiet =
+      std::all_of(subscriptions.begin(), subscriptions.end(), [](const Subscription& subscription) {
+        return !subscription.waits_for_answer && subscription.refusal.empty();
+      });
   return any && quiet && is_named_in_full();
 }
 
@@ -510,13 +520,13 @@ const std::optional<Node>& AdsServer::node() const {
 std::array<TypeStatus, 4> AdsServer::status() const {
   std::array<TypeStatus, 4> status;
   for (const ResourceType type : all_resource_types) {
-    const Lane& lane = state_->lane(type);
+    const Subscription& subscription = state_->subscription(type);
     status.at(static_cast<std::size_t>(type)) = {.type = type,
-                                                 .subscribed = lane.subscribed,
-                                                 .names = lane.names.size(),
-                                                 .sent = lane.sent,
-                                                 .acknowledged = lane.acknowledged,
-                                                 .refusal = lane.refusal};
+                                                 .subscribed = subscription.subscribed,
+                                                 .names = subscription.names.size(),
+                                                 .sent = subscription.sent,
+                                                 .acknowledged = subscription.acknowledged,
+                                                 .refusal = subscription.refusal};
   }
   return status;
 }

@@ -172,12 +172,12 @@ TEST(Session, AClusterWithoutEndpointsIsToldThatItHasNone) {
   Talk talk;
   talk.target = World("1")
                     .service("a", 1, false)
-                    .cluster({.name = "hollow", .type = config::ClusterType::eds})
+                    .cluster({.name = "without-endpoints", .type = config::ClusterType::eds})
                     .done();
   talk.connect();
   talk.run();
   ASSERT_TRUE(talk.snapshot);
-  EXPECT_THAT(talk.snapshot->endpoints.at("hollow")->localities, IsEmpty());
+  EXPECT_THAT(talk.snapshot->endpoints.at("without-endpoints")->localities, IsEmpty());
   EXPECT_TRUE(talk.server.settled());
 }
 

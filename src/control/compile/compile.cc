@@ -134,7 +134,7 @@ struct Compiled {
 
 // Whether what listeners and routes are made of is the same: everything but the endpoints of
 // services that have an address of their own.
-bool same_face(const mesh::Service& left, const mesh::Service& right) {
+bool same_routing_inputs(const mesh::Service& left, const mesh::Service& right) {
   if (&left == &right) return true;
   const bool endpoints_matter = left.addresses.empty();
   return left.host == right.host && left.kind == right.kind && left.addresses == right.addresses &&
@@ -146,7 +146,7 @@ bool same_face(const mesh::Service& left, const mesh::Service& right) {
 bool same_faces(const mesh::World& left, const mesh::World& right) {
   return left.domain == right.domain &&
          std::equal(left.services.begin(), left.services.end(), right.services.begin(),
-                    right.services.end(), same_face);
+                    right.services.end(), same_routing_inputs);
 }
 
 }  // namespace

@@ -189,7 +189,7 @@ Task<Result<std::string>> ClientConnection::body(std::size_t limit) {
 }
 
 bool ClientConnection::reusable() const {
-  return state_->answered && !state_->spoilt && state_->unread.empty() && state_->stream->quiet();
+  return state_->answered && !state_->spoilt && state_->unread.empty() && state_->stream->is_idle();
 }
 
 net::Stream& ClientConnection::stream() const {

@@ -185,7 +185,7 @@ Task<Result<>> GrpcConnection::write() {
       continue;
     }
     if (over_ || session_.finished()) {
-      stream_->shut();
+      stream_->shutdown_write();
       stream_->close();
       co_return done();
     }

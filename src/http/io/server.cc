@@ -115,7 +115,7 @@ class ServerConnection {
 // True: there are bytes in unread_. False: the client sends nothing more.
 Task<Result<bool>> ServerConnection::fill(Duration limit) {
   while (true) {
-    if (stream_.quiet()) {
+    if (stream_.is_idle()) {
       if (Result<> ready = co_await net::within(stream_.loop(), limit, readable(stream_));
           !ready.ok()) {
         co_return ready.fault();
@@ -137,7 +137,7 @@ Task<bool> ServerConnection::idle() {
   if (closing()) co_return false;
   parser_.release();
   buffer_.reset();
-  if (!stream_.quiet()) co_return true;
+  if (!stream_.is_idle()) co_return true;
   Cancel none;
   Cancel& until = closing_ != nullptr ? *closing_ : none;
   if (closing_ == nullptr) none.inherit(co_await cancellation_here());
@@ -193,7 +193,7 @@ Task<> ServerConnection::serve() {
     if (!co_await answer()) break;
   }
   // What was written arrives even when the client has sent bytes that were not read.
-  stream_.shut();
+  stream_.shutdown_write();
   Result<bool> more = true;
   for (int rounds = 0; rounds < 64 && more.ok() && *more; ++rounds) {
     more = co_await fill(std::chrono::milliseconds(500));

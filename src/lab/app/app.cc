@@ -172,7 +172,7 @@ Task<> echo(net::StreamPointer stream) {
     }
     if (taken->end) break;
   }
-  stream->shut();
+  stream->shutdown_write();
 }
 
 template <class Server>
@@ -229,9 +229,9 @@ Task<> App::close() {
 
 Task<http::Response> App::answer(http::Request& request) {
   if (is_probe(request.path())) co_return http::Response::text(200, "ok\n");
-  const Result<Wishes> wishes = wishes_from(request.query());
-  http::Response response = wishes ? co_await answer(request, *wishes)
-                                   : http::Response::text(400, wishes.fault().describe() + "\n");
+  const Result<RequestSpec> spec = request_spec_from(request.query());
+  http::Response response = spec ? co_await answer(request, *spec)
+                                 : http::Response::text(400, spec.fault().describe() + "\n");
   if (!settings_.pod.empty()) response.fields.emplace_back("x-sample-pod", settings_.pod);
   if (!settings_.version.empty()) {
     response.fields.emplace_back("x-sample-version", settings_.version);
@@ -239,30 +239,29 @@ Task<http::Response> App::answer(http::Request& request) {
   co_return response;
 }
 
-Task<http::Response> App::answer(http::Request& request, const Wishes& wishes) {
+Task<http::Response> App::answer(http::Request& request, const RequestSpec& spec) {
   const std::size_t body_bytes = co_await read_body(request);
-  if (wishes.delay.count() > 0) {
-    if (Result<> slept = co_await loop_.sleep(wishes.delay); !slept) {
+  if (spec.delay.count() > 0) {
+    if (Result<> slept = co_await loop_.sleep(spec.delay); !slept) {
       co_return http::Response::text(503, "the app is going away\n");
     }
   }
   constexpr std::uint64_t cases = 1'000'000;
-  if (static_cast<double>(random_.below(cases)) < wishes.fail * static_cast<double>(cases)) {
-    co_return http::Response::text(wishes.status.value_or(500), "failed, as it was asked to\n");
+  if (static_cast<double>(random_.below(cases)) < spec.fail * static_cast<double>(cases)) {
+    co_return http::Response::text(spec.status.value_or(500), "failed, as it was asked to\n");
   }
 
   const PassedOn fields = passed_on(request.head().fields);
   Json calls = Json::array();
   bool wrong = false;
-  for (const std::string& url : wishes.calls_said ? wishes.calls : settings_.calls) {
+  for (const std::string& url : spec.calls_said ? spec.calls : settings_.calls) {
     Json call = co_await call_on(loop_, resolver_, url, fields);
     wrong = wrong || went_wrong(call);
     calls.push_back(std::move(call));
   }
-  const std::uint16_t status =
-      wishes.fail > 0 || !wishes.status ? (wrong ? 502 : 200) : *wishes.status;
-  if (wishes.bytes) {
-    http::Response response = bytes_response(*wishes.bytes, wishes.chunked);
+  const std::uint16_t status = spec.fail > 0 || !spec.status ? (wrong ? 502 : 200) : *spec.status;
+  if (spec.bytes) {
+    http::Response response = bytes_response(*spec.bytes, spec.chunked);
     response.status = status;
     co_return response;
   }
@@ -279,7 +278,7 @@ Task<http::Response> App::answer(http::Request& request, const Wishes& wishes) {
                   {"body_bytes", body_bytes},
                   {"calls", std::move(calls)}};
   http::Response response = http::Response::json(dumped(said), status);
-  if (wishes.chunked) {
+  if (spec.chunked) {
     response.stream = [body = std::exchange(response.body, {})](http::BodyWriter& writer) {
       return write_in_pieces(writer, body);
     };

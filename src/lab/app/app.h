@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "http/io/acceptor.h"
 #include "http/io/server.h"
+#include "lab/app/request_spec.h"
 #include "lab/app/resolve.h"
-#include "lab/app/wishes.h"
 #include "net/loop.h"
 
 namespace fairlead::lab::app {
@@ -29,7 +29,7 @@ class App {
 
  private:
   [[nodiscard]] Task<http::Response> answer(http::Request& request);
-  [[nodiscard]] Task<http::Response> answer(http::Request& request, const Wishes& wishes);
+  [[nodiscard]] Task<http::Response> answer(http::Request& request, const RequestSpec& spec);
 
   net::Loop& loop_;
   AppSettings settings_;

@@ -136,7 +136,7 @@ Task<Result<std::string>> talk(net::Loop& loop, SocketAddress to) {
   if (Result<> sent = co_await (*stream)->write_all(std::string_view("any bytes")); !sent) {
     co_return std::move(sent).fault();
   }
-  (*stream)->shut();
+  (*stream)->shutdown_write();
   std::string came;
   std::array<char, 64> buffer{};
   for (;;) {

@@ -11,7 +11,7 @@
 
 #include "document/document.h"
 #include "kube/read.h"
-#include "lab/app/wishes.h"
+#include "lab/app/request_spec.h"
 
 namespace fairlead::lab::app {
 namespace {

@@ -1,4 +1,4 @@
-#include "lab/app/wishes.h"
+#include "lab/app/request_spec.h"
 
 #include <fmt/format.h>
 
@@ -77,32 +77,32 @@ std::string call_of_chain(std::string_view chain) {
   return call;
 }
 
-Result<> take(Wishes& wishes, std::string_view name, const std::string& value) {
+Result<> take(RequestSpec& spec, std::string_view name, const std::string& value) {
   if (name == "call") {
-    wishes.calls_said = true;
-    if (value != "none") wishes.calls.push_back(value);
+    spec.calls_said = true;
+    if (value != "none") spec.calls.push_back(value);
   } else if (name == "chain") {
-    wishes.calls_said = true;
-    if (!value.empty()) wishes.calls.push_back(call_of_chain(value));
+    spec.calls_said = true;
+    if (!value.empty()) spec.calls.push_back(call_of_chain(value));
   } else if (name == "delay") {
     const std::optional<Duration> delay = duration_of(value);
     if (!delay) return unclear(name, value, "a time like 250ms or 2s, of at most a day");
-    wishes.delay = *delay;
+    spec.delay = *delay;
   } else if (name == "fail") {
     const std::optional<double> share = number_of(value);
     if (!share || *share > 1) return unclear(name, value, "a share between 0 and 1");
-    wishes.fail = *share;
+    spec.fail = *share;
   } else if (name == "status") {
     const std::optional<std::uint64_t> status = http::parse_decimal(value);
     if (!status || *status < 200 || *status > 599) {
       return unclear(name, value, "a status between 200 and 599");
     }
-    wishes.status = static_cast<std::uint16_t>(*status);
+    spec.status = static_cast<std::uint16_t>(*status);
   } else if (name == "bytes") {
-    wishes.bytes = http::parse_decimal(value);
-    if (!wishes.bytes) return unclear(name, value, "a number of bytes");
+    spec.bytes = http::parse_decimal(value);
+    if (!spec.bytes) return unclear(name, value, "a number of bytes");
   } else if (name == "chunked") {
-    wishes.chunked = value != "0";
+    spec.chunked = value != "0";
   }
   return done();
 }
@@ -183,17 +183,17 @@ Result<AppSettings> settings_from(const Environment& environment) {
   return settings;
 }
 
-Result<Wishes> wishes_from(std::string_view query) {
-  Wishes wishes;
+Result<RequestSpec> request_spec_from(std::string_view query) {
+  RequestSpec spec;
   for (const std::string_view pair : split(query, '&')) {
     if (pair.empty()) continue;
     const std::size_t equals = std::min(pair.find('='), pair.size());
     const std::string value = decoded(pair.substr(std::min(equals + 1, pair.size())));
-    if (Result<> taken = take(wishes, pair.substr(0, equals), value); !taken) {
+    if (Result<> taken = take(spec, pair.substr(0, equals), value); !taken) {
       return std::move(taken).fault();
     }
   }
-  return wishes;
+  return spec;
 }
 
 Result<CallTarget> target_of(std::string_view url) {

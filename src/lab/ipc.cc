@@ -1,4 +1,4 @@
-#include "lab/talk.h"
+#include "lab/ipc.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -53,10 +53,10 @@ bool has_more(int socket, std::chrono::seconds patience) {
 
 }  // namespace
 
-Result<Descriptor> call(const Places& places, const Line& wish, std::span<const int> passed) {
-  Result<Descriptor> socket = connect_to(places.command_socket());
+Result<Descriptor> call(const Paths& paths, const Line& request, std::span<const int> passed) {
+  Result<Descriptor> socket = connect_to(paths.command_socket());
   if (!socket) return socket;
-  if (Result<> sent = send_with(socket->number(), json_text(wish) + "\n", passed); !sent) {
+  if (Result<> sent = send_with(socket->number(), json_text(request) + "\n", passed); !sent) {
     return std::move(sent).fault();
   }
   return socket;

@@ -1,4 +1,4 @@
-#include "lab/cage.h"
+#include "lab/namespaces.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -22,7 +22,7 @@
 
 #include "base/descriptor.h"
 #include "lab/namespace.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 
 namespace fairlead::lab {
 namespace {
@@ -221,7 +221,7 @@ SubordinateRange find_range(const std::string& text, const std::string& user, st
   return best;
 }
 
-Result<Cage> start_inside(const std::vector<std::string>& words, std::span<const int> kept) {
+Result<Namespaces> start_inside(const std::vector<std::string>& words, std::span<const int> kept) {
   std::vector<std::string> copies = words;
   std::vector<char*> arguments;
   arguments.reserve(copies.size() + 1);
@@ -254,7 +254,7 @@ Result<Cage> start_inside(const std::vector<std::string>& words, std::span<const
   failed_write.close();
   int error = 0;
   const bool entered = mapped && ::read(failed_read.number(), &error, sizeof error) == 0;
-  if (entered) return Cage{.init = init, .rootless = entrance.rootless};
+  if (entered) return Namespaces{.init = init, .rootless = entrance.rootless};
   ::kill(init, SIGKILL);
   ::waitpid(init, nullptr, 0);
   if (!mapped) return std::move(mapped).fault();

@@ -1,4 +1,4 @@
-#include "lab/places.h"
+#include "lab/paths.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -21,7 +21,7 @@ class Folder : public testing::Test {
  protected:
   Folder() { fs::create_directories(path); }
   ~Folder() override { fs::remove_all(path); }
-  const std::string path = testing::TempDir() + "fairlead-places-" + std::to_string(::getpid());
+  const std::string path = testing::TempDir() + "fairlead-paths-" + std::to_string(::getpid());
 };
 
 // No file may be longer than so many bytes: as a disk that is full in the middle of one.
@@ -68,12 +68,12 @@ TEST_F(Folder, OfTheRuntimeDirectoryIsTheBaseWhenItCanBeMade) {
 }
 
 TEST_F(Folder, OfALabIsGoneInOneStepAndWhatThatLeftIsCleared) {
-  const Places places{.base = path, .name = "one"};
+  const Paths paths{.base = path, .name = "one"};
   const std::string left = path + "/.going-two";  // of a program that was ended meanwhile
-  fs::create_directories(places.logs());
+  fs::create_directories(paths.logs());
   fs::create_directories(left + "/logs");
-  remove_directory(places);
-  EXPECT_FALSE(fs::exists(places.directory()));
+  remove_directory(paths);
+  EXPECT_FALSE(fs::exists(paths.directory()));
   EXPECT_TRUE(fs::exists(left));
   const Result<std::vector<Found>> labs = living_labs({path});
   ASSERT_TRUE(labs.ok());
@@ -86,20 +86,20 @@ TEST_F(Folder, OfALabThatIsComingUpIsNotTakenForALeftOverOne) {
   std::thread looking([&] {
     while (!done) EXPECT_TRUE(living_labs({path}).ok());
   });
-  const Places places{.base = path, .name = "one"};
+  const Paths paths{.base = path, .name = "one"};
   for (int times = 0; times < 300; ++times) {
-    const Result<Descriptor> lock = claim(places);
+    const Result<Descriptor> lock = claim(paths);
     EXPECT_TRUE(lock.ok()) << lock.fault().describe();
-    EXPECT_TRUE(write_file(places.record(), "{}").ok());
-    remove_directory(places);
+    EXPECT_TRUE(write_file(paths.record(), "{}").ok());
+    remove_directory(paths);
   }
   done = true;
   looking.join();
 }
 
 TEST(Command, NamesALabThatHasAnotherNameThanUsual) {
-  EXPECT_EQ((Places{.name = "lab"}).command("logs"), "fairlead lab logs");
-  EXPECT_EQ((Places{.name = "two"}).command("logs"), "fairlead lab logs --name two");
+  EXPECT_EQ((Paths{.name = "lab"}).command("logs"), "fairlead lab logs");
+  EXPECT_EQ((Paths{.name = "two"}).command("logs"), "fairlead lab logs --name two");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "explain/knowledge.h"
+#include "explain/model.h"
 
 #include <map>
 #include <optional>
@@ -25,7 +25,7 @@ std::vector<SocketAddress> cluster_dns() {
           {IpAddress::v6({0xfd, 0, 0, 0x10, 0, 0x96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0a}), 53}};
 }
 
-struct Knowledge::State {
+struct Model::State {
   mesh::WorldPointer world;
   control::Compiler compiler;
   std::optional<dns::Zone> zone;
@@ -34,37 +34,37 @@ struct Knowledge::State {
   std::map<std::string, nft::Ruleset> node_rules;
 };
 
-Knowledge::Knowledge(mesh::WorldPointer world) : state_(std::make_unique<State>()) {
+Model::Model(mesh::WorldPointer world) : state_(std::make_unique<State>()) {
   state_->world = std::move(world);
   state_->compiler.use(state_->world);
 }
-Knowledge::~Knowledge() = default;
-Knowledge::Knowledge(Knowledge&&) noexcept = default;
-Knowledge& Knowledge::operator=(Knowledge&&) noexcept = default;
+Model::~Model() = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
 
-const mesh::World& Knowledge::world() const {
+const mesh::World& Model::world() const {
   return *state_->world;
 }
 
-void Knowledge::put_snapshot(const mesh::Workload& workload, config::SnapshotPointer snapshot) {
+void Model::put_snapshot(const mesh::Workload& workload, config::SnapshotPointer snapshot) {
   state_->snapshots.insert_or_assign(key_of(workload), std::move(snapshot));
 }
 
-void Knowledge::put_capture(const mesh::Workload& workload, nft::Ruleset rules) {
+void Model::put_capture(const mesh::Workload& workload, nft::Ruleset rules) {
   state_->captures.insert_or_assign(key_of(workload), Result<nft::Ruleset>(std::move(rules)));
 }
 
-void Knowledge::put_node_rules(const mesh::Node& node, nft::Ruleset rules) {
+void Model::put_node_rules(const mesh::Node& node, nft::Ruleset rules) {
   state_->node_rules.insert_or_assign(node.name, std::move(rules));
 }
 
-const config::Snapshot& Knowledge::snapshot_of(const mesh::Workload& workload) {
+const config::Snapshot& Model::snapshot_of(const mesh::Workload& workload) {
   config::SnapshotPointer& snapshot = state_->snapshots[key_of(workload)];
   if (!snapshot) snapshot = state_->compiler.snapshot_for(control::audience_of(workload));
   return *snapshot;
 }
 
-Result<const nft::Ruleset*> Knowledge::capture_of(const mesh::Workload& workload) {
+Result<const nft::Ruleset*> Model::capture_of(const mesh::Workload& workload) {
   const std::string key = key_of(workload);
   auto found = state_->captures.find(key);
   if (found == state_->captures.end()) {
@@ -80,7 +80,7 @@ Result<const nft::Ruleset*> Knowledge::capture_of(const mesh::Workload& workload
   return &*found->second;
 }
 
-const nft::Ruleset& Knowledge::node_rules_of(const mesh::Node& node) {
+const nft::Ruleset& Model::node_rules_of(const mesh::Node& node) {
   auto found = state_->node_rules.find(node.name);
   if (found == state_->node_rules.end()) {
     const node::Self self{.node = node.name, .dns = cluster_dns()};
@@ -89,7 +89,7 @@ const nft::Ruleset& Knowledge::node_rules_of(const mesh::Node& node) {
   return found->second;
 }
 
-const dns::Zone& Knowledge::zone() {
+const dns::Zone& Model::zone() {
   if (!state_->zone) state_->zone.emplace(node::zone_of(*state_->world));
   return *state_->zone;
 }

@@ -14,13 +14,13 @@
 
 namespace fairlead::lab {
 
-struct Cage {
+struct Namespaces {
   pid_t init = 0;  // the first process inside; a child of the caller
   bool rootless = false;
 };
 
-[[nodiscard]] Result<Cage> start_inside(const std::vector<std::string>& words,
-                                        std::span<const int> kept);
+[[nodiscard]] Result<Namespaces> start_inside(const std::vector<std::string>& words,
+                                              std::span<const int> kept);
 // Runs this very program with `words` as its arguments as the first process of new namespaces; the
 // descriptors `kept` stay open in it. It dies with the caller's thread. Fault: denied with the
 // cause and the way out; missing when newuidmap is not there.

@@ -1,4 +1,4 @@
-#include "lab/standing.h"
+#include "lab/readiness.h"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 namespace fairlead::lab {
 namespace {
 
-using Kind = Standing::Kind;
+using Kind = Readiness::Kind;
 
 constexpr std::string_view start_error = "StartError: ";
 constexpr int one_bad_start = 1;  // as of an app that did not find its database yet
@@ -43,7 +43,7 @@ Sought seek(const kube::PodStatus& status, bool (*holds)(const kube::ContainerSt
   return {};
 }
 
-Standing failed(const kube::PodStatus& status) {
+Readiness failed(const kube::PodStatus& status) {
   const Sought found = seek(status, has_failed);
   if (found.container == nullptr) return {.kind = Kind::hopeless, .why = "has failed"};
   const auto& ended = std::get<kube::Terminated>(found.container->state);
@@ -53,14 +53,14 @@ Standing failed(const kube::PodStatus& status) {
           .container = found.container->name};
 }
 
-Standing unable(const Sought& found) {
+Readiness unable(const Sought& found) {
   const auto& waiting = std::get<kube::Waiting>(found.container->state);
   return {.kind = Kind::hopeless,
           .why = fmt::format("cannot start: its {}container {} (image {}): {}", found.kind,
                              found.container->name, found.container->image, waiting.message)};
 }
 
-Standing crashing(const Sought& found) {
+Readiness crashing(const Sought& found) {
   return {.kind = Kind::waiting,
           .why = fmt::format("is not ready: its {}container {} crashes again and again", found.kind,
                              found.container->name),
@@ -72,7 +72,7 @@ bool runs_unready(const kube::ContainerStatus& container) {
 }
 
 // What keeps it from being ready is said by the condition itself.
-Standing unready(const kube::PodStatus& status, const std::string& why) {
+Readiness unready(const kube::PodStatus& status, const std::string& why) {
   if (why.empty()) return {.kind = Kind::waiting, .why = "is not ready"};
   const Sought found = seek(status, runs_unready);
   return {.kind = Kind::waiting,
@@ -82,7 +82,7 @@ Standing unready(const kube::PodStatus& status, const std::string& why) {
 
 }  // namespace
 
-Standing standing_of(const kube::PodStatus& status) {
+Readiness readiness_of(const kube::PodStatus& status) {
   if (status.phase == kube::PodPhase::succeeded) return {.kind = Kind::over};
   if (status.phase == kube::PodPhase::failed) return failed(status);
   const kube::Condition* ready = kube::find_condition(status.conditions, "Ready");

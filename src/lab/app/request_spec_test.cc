@@ -1,4 +1,4 @@
-#include "lab/app/wishes.h"
+#include "lab/app/request_spec.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -74,33 +74,34 @@ TEST(Settings, OfVariablesThatMakeNoSenseAreRefused) {
                 "'https://b/'"));
 }
 
-TEST(Wishes, EachParameter) {
-  const Wishes wishes =
-      wishes_from(
+TEST(RequestSpec, EachParameter) {
+  const RequestSpec spec =
+      request_spec_from(
           "call=http%3A%2F%2Fa%2F%3Fdelay%3D1s&call=b:1&delay=250ms&fail=0.25&status=503"
           "&bytes=10&chunked=1&mine=x&&flag")
           .value();
-  EXPECT_THAT(wishes.calls, ElementsAre("http://a/?delay=1s", "b:1"));
-  EXPECT_EQ(wishes.delay, std::chrono::milliseconds(250));
-  EXPECT_DOUBLE_EQ(wishes.fail, 0.25);
-  EXPECT_EQ(wishes.status, 503);
-  EXPECT_EQ(wishes.bytes, 10U);
-  EXPECT_TRUE(wishes.chunked);
-  EXPECT_FALSE(wishes_from("").value().calls_said);
-  EXPECT_TRUE(wishes_from("call=none").value().calls_said);
-  EXPECT_THAT(wishes_from("call=none").value().calls, IsEmpty());
-  EXPECT_THAT(wishes_from("chain=a:1,b:2,c").value().calls, ElementsAre("http://a:1/?chain=b:2,c"));
-  EXPECT_EQ(wishes_from("delay=2").value().delay, std::chrono::seconds(2));
-  EXPECT_EQ(wishes_from("delay=0.5m").value().delay, std::chrono::seconds(30));
+  EXPECT_THAT(spec.calls, ElementsAre("http://a/?delay=1s", "b:1"));
+  EXPECT_EQ(spec.delay, std::chrono::milliseconds(250));
+  EXPECT_DOUBLE_EQ(spec.fail, 0.25);
+  EXPECT_EQ(spec.status, 503);
+  EXPECT_EQ(spec.bytes, 10U);
+  EXPECT_TRUE(spec.chunked);
+  EXPECT_FALSE(request_spec_from("").value().calls_said);
+  EXPECT_TRUE(request_spec_from("call=none").value().calls_said);
+  EXPECT_THAT(request_spec_from("call=none").value().calls, IsEmpty());
+  EXPECT_THAT(request_spec_from("chain=a:1,b:2,c").value().calls,
+              ElementsAre("http://a:1/?chain=b:2,c"));
+  EXPECT_EQ(request_spec_from("delay=2").value().delay, std::chrono::seconds(2));
+  EXPECT_EQ(request_spec_from("delay=0.5m").value().delay, std::chrono::seconds(30));
 }
 
-TEST(Wishes, WhatIsUnclearIsNamed) {
+TEST(RequestSpec, WhatIsUnclearIsNamed) {
   for (const char* query :
        {"delay=x", "delay=-1s", "delay=99999h", "delay=1e300s", "fail=2", "fail=", "fail=nan",
         "status=700", "status=x", "bytes=-1", "bytes=1k"}) {
-    const Result<Wishes> wishes = wishes_from(query);
-    ASSERT_FALSE(wishes.ok()) << query;
-    EXPECT_THAT(wishes.fault().message, HasSubstr("expected is")) << query;
+    const Result<RequestSpec> spec = request_spec_from(query);
+    ASSERT_FALSE(spec.ok()) << query;
+    EXPECT_THAT(spec.fault().message, HasSubstr("expected is")) << query;
   }
 }
 

@@ -1,4 +1,4 @@
-#include "lab/places.h"
+#include "lab/paths.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -135,20 +135,20 @@ Result<> check_name(std::string_view name) {
                   name));
 }
 
-std::string Places::node_socket(std::string_view node) const {
+std::string Paths::node_socket(std::string_view node) const {
   return fmt::format("{}/nodes/{}.sock", directory(), node);
 }
 
-std::string Places::log_of(std::string_view name_space, std::string_view pod,
-                           std::string_view container) const {
+std::string Paths::log_of(std::string_view name_space, std::string_view pod,
+                          std::string_view container) const {
   return fmt::format("{}/{}_{}_{}.log", logs(), name_space, pod, container);
 }
 
-std::string Places::log_of(std::string_view program) const {
+std::string Paths::log_of(std::string_view program) const {
   return fmt::format("{}/{}.log", logs(), program);
 }
 
-std::string Places::command(std::string_view verb) const {
+std::string Paths::command(std::string_view verb) const {
   const std::string named = name == usual_name ? "" : " --name " + name;
   return fmt::format("fairlead lab {}{}", verb, named);
 }
@@ -191,35 +191,35 @@ Result<Record> read_record(std::string_view text) {
 namespace {
 
 // In one step, so that whoever looks sees a lab or none, never half of one. Where it is now.
-std::string move_away(const Places& places) {
+std::string move_away(const Paths& paths) {
   std::error_code ignored;
-  const std::string gone = fmt::format("{}/{}{}", places.base, going, places.name);
+  const std::string gone = fmt::format("{}/{}{}", paths.base, going, paths.name);
   fs::remove_all(gone, ignored);
-  const bool moved = ::rename(places.directory().c_str(), gone.c_str()) == 0;
-  return moved ? gone : places.directory();
+  const bool moved = ::rename(paths.directory().c_str(), gone.c_str()) == 0;
+  return moved ? gone : paths.directory();
 }
 
 // False: it is a living lab's.
-bool remove_if_left_over(const Places& places) {
-  const Descriptor held = hold(places.base);
-  if (is_locked(places.lock())) return false;
+bool remove_if_left_over(const Paths& paths) {
+  const Descriptor held = hold(paths.base);
+  if (is_locked(paths.lock())) return false;
   std::error_code ignored;
-  fs::remove_all(move_away(places), ignored);
+  fs::remove_all(move_away(paths), ignored);
   return true;
 }
 
 Result<> add_living(std::vector<Found>& labs, const std::string& base) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(base, error)) {
-    Found found{.places = {.base = base, .name = entry.path().filename().string()}};
-    if (found.places.name.starts_with(going)) {
+    Found found{.paths = {.base = base, .name = entry.path().filename().string()}};
+    if (found.paths.name.starts_with(going)) {
       std::error_code ignored;  // it may be gone by now
       fs::remove_all(entry.path(), ignored);
     }
-    if (!check_name(found.places.name) || !entry.is_directory(error)) continue;
-    if (remove_if_left_over(found.places)) continue;
-    found.record.name = found.places.name;
-    if (const Result<std::string> text = read_file(found.places.record())) {
+    if (!check_name(found.paths.name) || !entry.is_directory(error)) continue;
+    if (remove_if_left_over(found.paths)) continue;
+    found.record.name = found.paths.name;
+    if (const Result<std::string> text = read_file(found.paths.record())) {
       if (Result<Record> record = read_record(*text)) found.record = std::move(*record);
     }
     labs.push_back(std::move(found));
@@ -236,7 +236,7 @@ Result<std::vector<Found>> living_labs(const std::vector<std::string>& bases) {
     if (Result<> added = add_living(labs, base); !added) return std::move(added).fault();
   }
   std::sort(labs.begin(), labs.end(),
-            [](const Found& a, const Found& b) { return a.places.name < b.places.name; });
+            [](const Found& a, const Found& b) { return a.paths.name < b.paths.name; });
   return labs;
 }
 
@@ -245,8 +245,8 @@ Result<Found> find_lab(const std::string& name, const std::vector<std::string>& 
   if (!labs) return std::move(labs).fault();
   std::vector<std::string> names;
   for (Found& lab : *labs) {
-    if (lab.places.name == name || (name.empty() && labs->size() == 1)) return std::move(lab);
-    names.push_back(lab.places.name);
+    if (lab.paths.name == name || (name.empty() && labs->size() == 1)) return std::move(lab);
+    names.push_back(lab.paths.name);
   }
   if (!name.empty()) {
     return missing(fmt::format("no lab is called '{}'{}", name, did_you_mean(name, names)));
@@ -263,28 +263,28 @@ Fault is_up_already(const std::string& name) {
                                       name)};
 }
 
-Result<Descriptor> claim(const Places& places) {
-  const Descriptor held = hold(places.base);
-  if (::mkdir(places.directory().c_str(), 0700) != 0 && errno != EEXIST) {
-    return from_errno(errno, fmt::format("making {}", places.directory()));
+Result<Descriptor> claim(const Paths& paths) {
+  const Descriptor held = hold(paths.base);
+  if (::mkdir(paths.directory().c_str(), 0700) != 0 && errno != EEXIST) {
+    return from_errno(errno, fmt::format("making {}", paths.directory()));
   }
-  Descriptor lock(::open(places.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock.valid()) return from_errno(errno, fmt::format("opening {}", places.lock()));
-  if (::flock(lock.number(), LOCK_EX | LOCK_NB) != 0) return is_up_already(places.name);
+  Descriptor lock(::open(paths.lock().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock.valid()) return from_errno(errno, fmt::format("opening {}", paths.lock()));
+  if (::flock(lock.number(), LOCK_EX | LOCK_NB) != 0) return is_up_already(paths.name);
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(places.directory(), error)) {
-    if (entry.path() != places.lock()) fs::remove_all(entry.path(), error);
+  for (const fs::directory_entry& entry : fs::directory_iterator(paths.directory(), error)) {
+    if (entry.path() != paths.lock()) fs::remove_all(entry.path(), error);
   }
-  for (const std::string& folder : {places.logs(), places.directory() + "/nodes"}) {
+  for (const std::string& folder : {paths.logs(), paths.directory() + "/nodes"}) {
     if (::mkdir(folder.c_str(), 0700) != 0) return from_errno(errno, "making " + folder);
   }
   return lock;
 }
 
-void remove_directory(const Places& places) {
-  const Descriptor held = hold(places.base);
+void remove_directory(const Paths& paths) {
+  const Descriptor held = hold(paths.base);
   std::error_code ignored;
-  fs::remove_all(move_away(places), ignored);
+  fs::remove_all(move_away(paths), ignored);
 }
 
 namespace {

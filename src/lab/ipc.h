@@ -22,18 +22,18 @@
 
 #include "base/descriptor.h"
 #include "base/result.h"
-#include "lab/places.h"
+#include "lab/paths.h"
 
 namespace fairlead::lab {
 
 using Line = nlohmann::json;
 
-struct Wish {
+struct IpcRequest {
   Line line;
   std::vector<Descriptor> descriptors;
 };
 
-[[nodiscard]] Result<Descriptor> call(const Places& places, const Line& wish,
+[[nodiscard]] Result<Descriptor> call(const Paths& paths, const Line& request,
                                       std::span<const int> passed = {});
 // The caller's side: connects and asks. Fault: unreachable when the lab does not listen.
 

@@ -40,7 +40,7 @@ using Environment = std::function<std::optional<std::string>(const char* name)>;
 //   status=404       answer with this status
 //   bytes=1000       answer so many bytes of text instead of JSON
 //   chunked=1        answer without saying the length before
-struct Wishes {
+struct RequestSpec {
   std::vector<std::string> calls;
   bool calls_said = false;  // then the app's own calls are not made
   Duration delay{};
@@ -50,7 +50,7 @@ struct Wishes {
   bool chunked = false;
 };
 
-[[nodiscard]] Result<Wishes> wishes_from(std::string_view query);
+[[nodiscard]] Result<RequestSpec> request_spec_from(std::string_view query);
 // A fault names the parameter and what was expected. Parameters that it does not know are the
 // user's own.
 

@@ -8,7 +8,7 @@
 
 namespace fairlead::lab {
 
-struct Standing {
+struct Readiness {
   enum class Kind : std::uint8_t {
     ready,
     over,      // its work is done
@@ -18,10 +18,10 @@ struct Standing {
   Kind kind = Kind::waiting;
   std::string why;        // after the pod's name: "has failed: its container app ended with 1"
   std::string container;  // whose log tells more; empty: none does
-  bool operator==(const Standing&) const = default;
+  bool operator==(const Readiness&) const = default;
 };
 
-[[nodiscard]] Standing standing_of(const kube::PodStatus& status);
+[[nodiscard]] Readiness readiness_of(const kube::PodStatus& status);
 
 inline constexpr const char* cannot_be_created = "CreateContainerError";
 // The reason of a container that waits because its program could not even be started.

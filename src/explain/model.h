@@ -19,12 +19,12 @@ namespace fairlead::explain {
 
 // A world, and what programs would make of it. What was read from a running program or kernel may
 // be put in the place of what would be made: then the path tells that instead.
-class Knowledge {
+class Model {
  public:
-  explicit Knowledge(mesh::WorldPointer world);
-  ~Knowledge();
-  Knowledge(Knowledge&&) noexcept;
-  Knowledge& operator=(Knowledge&&) noexcept;
+  explicit Model(mesh::WorldPointer world);
+  ~Model();
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
 
   [[nodiscard]] const mesh::World& world() const LIFETIMEBOUND;
 

@@ -3,7 +3,7 @@
 //   BASE/NAME/lock           held as long as the lab lives: a directory whose lock is free is stale
 //            lab.json        who and where: see Record
 //            objects.json    the cluster as ordinary Kubernetes JSON (kind: List)
-//            command.sock    what `fairlead lab exec` and the others speak to: see talk.h
+//            command.sock    what `fairlead lab exec` and the others speak to: see ipc.h
 //            control.sock    the control plane's status
 //            nodes/NODE.sock the status of a node's agent
 //            logs/NAMESPACE_POD_CONTAINER.log, logs/lab.log, logs/control.log, logs/node-NODE.log
@@ -47,7 +47,7 @@ struct Base {
 // A lab's name becomes a folder and a host name: letters, digits and dashes, at most 40.
 
 // The paths of one lab.
-struct Places {
+struct Paths {
   std::string base;
   std::string name;
 
@@ -93,7 +93,7 @@ struct Record {
 [[nodiscard]] Result<Record> read_record(std::string_view json);
 
 struct Found {
-  Places places;
+  Paths paths;
   Record record;  // as far as it could be read
 };
 
@@ -106,13 +106,13 @@ struct Found {
 // The living lab of that name; an empty name means the only one there is. Fault: missing, naming
 // those that there are.
 
-[[nodiscard]] Result<Descriptor> claim(const Places& places);
+[[nodiscard]] Result<Descriptor> claim(const Paths& paths);
 // Makes the directory and holds its lock; what a dead lab left there is removed first. Fault:
 // exhausted when a living lab has the name.
 
 [[nodiscard]] Fault is_up_already(const std::string& name);
 
-void remove_directory(const Places& places);
+void remove_directory(const Paths& paths);
 
 [[nodiscard]] Result<> write_file(const std::string& path, std::string_view text);
 // By a temporary name and a rename, so that no reader sees half of it; of which nothing stays when
