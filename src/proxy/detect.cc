@@ -54,9 +54,7 @@ Speech detect_http1(std::string_view bytes) {
     return static_cast<unsigned char>(byte) <= ' ' || byte == 0x7f;
   });
   const auto length = static_cast<std::size_t>(target_end - target.begin());
-  if (length == target.size()) {
-    return bytes.size() >= detection_limit ? Speech::http11 : Speech::undecided;
-  }
+  if (length == target.size()) return Speech::undecided;
   if (length == 0 || target[length] != ' ') return Speech::other;
   return version_of(target.substr(length + 1));
 }
@@ -69,7 +67,9 @@ Speech detect(std::string_view first_bytes) {
   if (begins_alike(first_bytes, http2_preface)) {
     return first_bytes.size() >= http2_preface.size() ? Speech::http2 : Speech::undecided;
   }
-  return detect_http1(first_bytes);
+  const Speech speech = detect_http1(first_bytes);
+  const bool too_long = speech == Speech::undecided && first_bytes.size() >= detection_limit;
+  return too_long ? Speech::http11 : speech;
 }
 
 std::string_view application_protocol(Speech speech) {

@@ -17,11 +17,13 @@ enum class Speech : std::uint8_t {
 };
 
 inline constexpr std::size_t detection_limit = 8192;
-// A request line longer than this is taken for HTTP/1.1 when all of it could be one.
+// So many bytes are always decided. A request line that is longer is taken for HTTP/1.1 when all of
+// it could be one.
 
 [[nodiscard]] Speech detect(std::string_view first_bytes);
-// HTTP/1 is told by a whole request line: token, target, "HTTP/1.x". A protocol whose first line
-// merely begins with a word (SMTP, Redis, IRC) is `other` as soon as a byte says so.
+// Never `undecided` for `detection_limit` bytes or more, so that whoever reads until this decides
+// ends. HTTP/1 is told by a whole request line: token, target, "HTTP/1.x". A protocol whose first
+// line merely begins with a word (SMTP, Redis, IRC) is `other` as soon as a byte says so.
 
 [[nodiscard]] std::string_view application_protocol(Speech speech);
 // Envoy's word for filter chains: "http/1.0", "http/1.1", "h2c"; empty for the rest.

@@ -48,5 +48,18 @@ TEST(Detect, AnEndlessRequestLineIsHttpAfterALimit) {
   EXPECT_EQ(detect("GET /" + std::string(detection_limit - 5, 'a')), Speech::http11);
 }
 
+TEST(Detect, NothingIsUndecidedAtTheLimit) {
+  // A cut at each byte around the limit, in the target, between it and the version, in the version.
+  for (std::size_t target = detection_limit - 32; target < detection_limit + 8; ++target) {
+    const std::string line = "GET /" + std::string(target, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (std::size_t length = detection_limit; length <= line.size(); ++length) {
+      EXPECT_EQ(detect(line.substr(0, length)), Speech::http11) << target << " " << length;
+    }
+  }
+  for (const char byte : {'\0', ' ', '/', 'A', '\r', '\x16', '\xff'}) {
+    EXPECT_NE(detect(std::string(detection_limit, byte)), Speech::undecided);
+  }
+}
+
 }  // namespace
 }  // namespace fairlead::proxy

@@ -39,7 +39,7 @@ class ListenerTest : public ::testing::Test {
     return [](Wire& wire, int) {
       wire.send("welcome ");
       wire.send(wire.until("\n"));
-      wire.shut();
+      wire.shutdown_write();
       (void)wire.all();
     };
   }
@@ -57,8 +57,26 @@ TEST_F(ListenerTest, TcpPassesBothWaysAndEachEndIsPassedOn) {
                   .empty());
   Wire wire = Wire::to(proxy_.address());
   ASSERT_TRUE(wire.send(std::string(1'000'000, 'x')));
-  wire.shut();
+  wire.shutdown_write();
   EXPECT_EQ(wire.all(), "got 1000000");
+}
+
+// One write whose first buffer ends anywhere in the request line: the worker decides and turns on.
+TEST_F(ListenerTest, ARequestLineOfAnyLengthIsDecided) {
+  Server app(Server::answering([](const std::string&) { return ok_with("served"); }));
+  ASSERT_TRUE(proxy_
+                  .apply(snapshot_of({guessing(config::Milliseconds{5000})},
+                                     {cluster_of("http", {app.address()}), cluster_of("tcp", {})}))
+                  .empty());
+  for (std::size_t length = 16'360; length <= 16'400; ++length) {
+    Wire wire = Wire::to(proxy_.address());
+    ASSERT_TRUE(wire.send("GET /" + std::string(length - 6, 'a') + " HTTP/1.1\r\nHost: a\r\n\r\n" +
+                          std::string(2000, 'x')));
+    EXPECT_THAT(wire.message(), StartsWith("HTTP/1.1 ")) << length;
+  }
+  Wire other = Wire::to(proxy_.address());
+  ASSERT_TRUE(other.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+  EXPECT_THAT(other.message(), StartsWith("HTTP/1.1 200 "));
 }
 
 TEST_F(ListenerTest, TcpBeyondTheLimitOfConnectionsEndsAtOnce) {
