@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/one_line.h"
+
 namespace fairlead {
 namespace {
 
@@ -31,7 +33,9 @@ std::size_t columns_of(std::string_view text) {
   }));
 }
 
-std::vector<std::string> wrap(std::string_view text, std::size_t width) {
+std::vector<std::string> wrap(std::string_view given, std::size_t width) {
+  const std::string paragraph = one_line(given);
+  std::string_view text = paragraph;
   std::vector<std::string> lines;
   do {
     lines.push_back(next_line(text, width));
@@ -39,7 +43,9 @@ std::vector<std::string> wrap(std::string_view text, std::size_t width) {
   return lines;
 }
 
-std::string hanging(std::string_view text, std::size_t width, std::size_t indentation) {
+std::string hanging(std::string_view given, std::size_t width, std::size_t indentation) {
+  const std::string paragraph = one_line(given);
+  std::string_view text = paragraph;
   std::string all = next_line(text, width) + '\n';
   while (!text.empty()) {
     all += std::string(indentation, ' ') + next_line(text, width - indentation) + '\n';

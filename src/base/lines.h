@@ -12,7 +12,8 @@ namespace fairlead {
 // How many columns UTF-8 text takes; what we write has no wide letters.
 
 [[nodiscard]] std::vector<std::string> wrap(std::string_view text, std::size_t width);
-// Broken at blanks; a word that is wider than a line has a line of its own.
+// Broken at blanks; a word that is wider than a line has a line of its own. Control characters are
+// escaped (one_line.h): what peers and files say begins no line.
 
 [[nodiscard]] std::string hanging(std::string_view text, std::size_t width,
                                   std::size_t indentation = 2);

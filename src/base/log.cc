@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+#include "base/one_line.h"
+
 namespace fairlead::log {
 namespace {
 
@@ -37,6 +39,17 @@ std::shared_ptr<spdlog::logger> make(const std::string& source) {
 std::shared_ptr<spdlog::logger>& logger() {
   static std::shared_ptr<spdlog::logger> the = make("fairlead");
   return the;
+}
+
+// Messages quote what peers and files say. Here, where all of them pass, none of that can begin a
+// line of its own.
+void write(spdlog::level::level_enum level, std::string_view message) {
+  if (!logger()->should_log(level)) return;
+  if (is_one_line(message)) {
+    logger()->log(level, "{}", message);
+  } else {
+    logger()->log(level, "{}", one_line(message));
+  }
 }
 
 }  // namespace
@@ -95,19 +108,19 @@ void set_source(std::string_view source) {
 }
 
 void trace(std::string_view message) {
-  logger()->trace("{}", message);
+  write(spdlog::level::trace, message);
 }
 void debug(std::string_view message) {
-  logger()->debug("{}", message);
+  write(spdlog::level::debug, message);
 }
 void info(std::string_view message) {
-  logger()->info("{}", message);
+  write(spdlog::level::info, message);
 }
 void warning(std::string_view message) {
-  logger()->warn("{}", message);
+  write(spdlog::level::warn, message);
 }
 void error(std::string_view message) {
-  logger()->error("{}", message);
+  write(spdlog::level::err, message);
 }
 
 }  // namespace fairlead::log

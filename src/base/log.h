@@ -21,5 +21,6 @@ void debug(std::string_view message);
 void info(std::string_view message);
 void warning(std::string_view message);
 void error(std::string_view message);
+// One line each: control characters in `message` are escaped (one_line.h), whoever wrote them.
 
 }  // namespace fairlead::log

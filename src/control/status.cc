@@ -7,13 +7,15 @@
 
 #include "base/json_text.h"
 #include "base/lines.h"
+#include "base/one_line.h"
 
 namespace fairlead::control {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t width = 100;  // of what people read
+constexpr std::size_t width = 100;       // of what people read
+constexpr std::size_t longest_id = 200;  // of a node that is shown
 
 Json json_of(const xds::TypeStatus& type) {
   return {{"type", xds::short_name_of(type.type)},
@@ -51,7 +53,7 @@ std::string state_of(const Json& type) {
 
 // Istio's node ids are "sidecar~IP~POD.NAMESPACE~DOMAIN": the pod and its address say it all.
 std::string who_is(const Json& proxy) {
-  const std::string node = proxy.value("node", "");
+  const std::string node = one_line(proxy.value("node", ""), longest_id);
   if (node.empty()) return proxy.value("peer", "?");
   const std::size_t ip = node.find('~');
   const std::size_t name = ip == std::string::npos ? ip : node.find('~', ip + 1);

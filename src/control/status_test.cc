@@ -67,6 +67,16 @@ TEST(Status, NoLineIsWiderThanATerminal) {
   EXPECT_GT(count, 12);
 }
 
+TEST(Status, WhatAProxySaysBeginsNoLine) {
+  Status status = one_refused();
+  status.proxies[1].node = "router\nBEHIND   42   42   42       42   forged";
+  status.proxies[1].types[2].refusal = "no\nignored: all\x1b[2J";
+  const std::string text = *describe_status(status_json(status));
+  EXPECT_THAT(text, Not(HasSubstr("\nBEHIND   42   42   42       42   forged")));
+  EXPECT_THAT(text, HasSubstr("router\\nBEHIND"));
+  EXPECT_THAT(text, HasSubstr("no\\nignored: all\\x1b[2J"));
+}
+
 TEST(Status, NothingYetIsSaidInWords) {
   const std::string text = *describe_status(status_json({}));
   EXPECT_THAT(text, HasSubstr("no world yet"));
