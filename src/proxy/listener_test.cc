@@ -89,14 +89,37 @@ TEST_F(ListenerTest, TcpBeyondTheLimitOfConnectionsEndsAtOnce) {
   ASSERT_EQ(first.exactly(8), "welcome ");
   Wire second = Wire::to(proxy_.address());
   EXPECT_EQ(second.all(), "");
-  ASSERT_TRUE(eventually([&] { return !proxy_.records().empty(); }));
+  ASSERT_TRUE(eventually([&] { return proxy_.records().size() == 2; }));
   EXPECT_EQ(proxy_.records().back().flags, Flag::upstream_overflow);
   ASSERT_TRUE(first.send("you\n"));
   EXPECT_EQ(first.all(), "you\n");
   first.close();
-  EXPECT_TRUE(eventually([&] { return proxy_.records().size() == 2; }));
+  EXPECT_TRUE(eventually([&] { return !proxy_.records().front().open; }));
   Wire third = Wire::to(proxy_.address());
   EXPECT_EQ(third.exactly(8), "welcome ");
+}
+
+TEST_F(ListenerTest, ATcpConnectionHasItsRecordFromItsBeginningOn) {
+  Server app(greeter());
+  ASSERT_TRUE(proxy_
+                  .apply(snapshot_of({listener_of("front", tcp_to("app"))},
+                                     {cluster_of("app", {app.address()})}))
+                  .empty());
+  Wire wire = Wire::to(proxy_.address());
+  ASSERT_EQ(wire.exactly(8), "welcome ");  // so it is connected
+  ASSERT_EQ(proxy_.records().size(), 1U);
+  const Record begun = proxy_.records().front();
+  EXPECT_TRUE(begun.open);
+  EXPECT_NE(begun.downstream_remote.port, 0);
+  EXPECT_EQ(begun.upstream_remote, app.address());
+  EXPECT_TRUE(begun.upstream_local.has_value());
+  ASSERT_TRUE(wire.send("you\n"));
+  EXPECT_EQ(wire.all(), "you\n");
+  wire.close();
+  ASSERT_TRUE(eventually([&] { return !proxy_.records().front().open; }));
+  ASSERT_EQ(proxy_.records().size(), 1U) << "it is the same one";
+  EXPECT_EQ(proxy_.records().front().bytes_sent, 12U);
+  EXPECT_EQ(proxy_.records().front().upstream_local, begun.upstream_local);
 }
 
 TEST_F(ListenerTest, TcpTriesAnotherEndpoint) {

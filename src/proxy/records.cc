@@ -59,6 +59,7 @@ Json json_of(const Record& record) {
   std::string flags;
   append_short(flags, record.flags);
   json["flags"] = flags;
+  if (record.open) json["open"] = true;
   json["bytesReceived"] = record.bytes_received;
   json["bytesSent"] = record.bytes_sent;
   json["microseconds"] = microseconds(record.duration);
@@ -88,6 +89,7 @@ void Record::clear() {
   pooled.reset();
   attempts = status = 0;
   flags = Flag::none;
+  open = false;
   bytes_received = bytes_sent = 0;
 }
 
@@ -96,6 +98,11 @@ Record& Records::add() LIFETIMEBOUND {
   if (records_.size() < limit_) return records_.emplace_back();
   records_[place].clear();
   return records_[place];
+}
+
+Record* Records::numbered(std::uint64_t number) LIFETIMEBOUND {
+  const bool there = number < added_ && added_ - number <= records_.size();
+  return there ? &records_[number % limit_] : nullptr;
 }
 
 std::vector<Record> Records::with_id(std::string_view id) const {

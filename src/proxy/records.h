@@ -64,6 +64,7 @@ struct Record {
   std::uint32_t attempts = 0;
   std::uint32_t status = 0;
   Flag flags = Flag::none;
+  bool open = false;  // a connection that has not ended: its duration and bytes are not known yet
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
 
@@ -77,6 +78,9 @@ class Records {
 
   Record& add() LIFETIMEBOUND;
   // A blank one, in the place of the oldest when the ring is full. Good until the next add().
+  [[nodiscard]] Record* numbered(std::uint64_t number) LIFETIMEBOUND;
+  // The one that was added when added() was `number`; null when another has its place. Good until
+  // the next add().
 
   [[nodiscard]] std::vector<Record> with_id(std::string_view id) const;
   [[nodiscard]] std::vector<Record> last(std::size_t count) const;
@@ -95,7 +99,9 @@ class Records {
 // {"records":[{"id","started","direction":"outbound","method","path","downstreamRemote",
 //   "downstreamLocal","originalDestination","upstreamLocal","upstreamRemote","listener",
 //   "filterChain","virtualHost","route","cluster","endpoint","workload","attempts",
-//   "pooledMilliseconds","status","flags","bytesReceived","bytesSent","microseconds","world"}]}
-// Addresses as "10.0.0.1:80", what is not there is left out; `started` in microseconds since 1970.
+//   "pooledMilliseconds","status","flags","open","bytesReceived","bytesSent","microseconds",
+//   "world"}]}
+// Addresses as "10.0.0.1:80", what is not there is left out; "open" is there for a connection that
+// has not ended; `started` in microseconds since 1970.
 
 }  // namespace fairlead::proxy

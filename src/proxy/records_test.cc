@@ -21,6 +21,28 @@ TEST(Records, KeepTheLastOnesInOrder) {
   EXPECT_TRUE(records.with_id("a").empty());
 }
 
+TEST(Records, AreFoundByTheirNumberUntilLaterOnesTakeTheirPlace) {
+  Records records(3);
+  EXPECT_EQ(records.numbered(0), nullptr);
+  for (const char* id : {"a", "b", "c"}) records.add().id = id;
+  ASSERT_NE(records.numbered(0), nullptr);
+  EXPECT_EQ(records.numbered(0)->id.view(), "a");
+  EXPECT_EQ(records.numbered(3), nullptr) << "nobody has added it yet";
+  records.add().id = "d";
+  EXPECT_EQ(records.numbered(0), nullptr);
+  EXPECT_EQ(records.numbered(1)->id.view(), "b");
+  EXPECT_EQ(records.numbered(3)->id.view(), "d");
+}
+
+TEST(Records, SayThatAConnectionIsOpen) {
+  Records records;
+  records.add().open = true;
+  records.add();
+  const auto json = nlohmann::json::parse(records_json(records.last(2)))["records"];
+  EXPECT_EQ(json[0]["open"], true);
+  EXPECT_FALSE(json[1].contains("open"));
+}
+
 TEST(Records, LongTextsAreCut) {
   ShortText<4> text("abcdef");
   EXPECT_EQ(text.view(), "abcd");

@@ -68,6 +68,10 @@ class TcpConnection final : public Connection, private net::WheelEntry {
   void watch_idleness(Duration after);
   void expired() override;
   void finish();
+  void write_log(Duration took);
+  void fill(Record& record);
+  void record_beginning();
+  void record_end(Duration took);
 
   const config::TcpProxy& config() { return *chain_->tcp; }
 
@@ -87,6 +91,7 @@ class TcpConnection final : public Connection, private net::WheelEntry {
   Flag flags_ = Flag::none;
   std::string_view details_;
   std::uint32_t attempts_ = 0;
+  std::optional<std::uint64_t> record_;  // its number; absent before it is connected
 };
 
 TcpConnection::TcpConnection(Worker& worker, Accepted accepted, ChainPointer chain,
@@ -174,6 +179,7 @@ Task<> TcpConnection::run(std::string first_bytes) {
     net::Stream& up = up_->stream();
     upstream_local_ = up.local();
     upstream_local_text_ = up_->local_text();
+    record_beginning();
     there_.last = back_.last = worker_.loop().now();
     if (config().idle_timeout.count() > 0) watch_idleness(config().idle_timeout);
     Result<> first = done();
@@ -201,29 +207,38 @@ void TcpConnection::finish() {
     cluster_->stats().upstream_cx_tx_bytes_total.add(there_.bytes);
     cluster_->stats().upstream_cx_rx_bytes_total.add(back_.bytes);
   }
-  if (!chain_->logs.empty()) {
-    LogEntry entry;
-    entry.started = started_;
-    entry.duration = took;
-    entry.flags = flags_;
-    entry.response_details = details_;
-    entry.upstream_failure = failure_;
-    entry.bytes_received = there_.bytes;
-    entry.bytes_sent = back_.bytes;
-    if (host_) entry.upstream_host = host_->text();
-    entry.upstream_cluster = cluster_name_;
-    entry.upstream_local_address = upstream_local_text_;
-    entry.downstream_remote_address = remote_text_;
-    entry.downstream_local_address = dialled_text_;
-    entry.downstream_direct_local_address = dialled_text_;
-    entry.filter_chain = chain_->chain->name;
-    entry.attempts = attempts_;
-    entry.connection_id = id_;
-    worker_.log(*chain_, entry);
-  }
-  Record& record = worker_.records().add();
+  write_log(took);
+  record_end(took);
+  if (!cluster_ || !host_) return;
+  if (up_) cluster_->discard(std::move(up_));
+  host_.release();
+}
+
+void TcpConnection::write_log(Duration took) {
+  if (chain_->logs.empty()) return;
+  LogEntry entry;
+  entry.started = started_;
+  entry.duration = took;
+  entry.flags = flags_;
+  entry.response_details = details_;
+  entry.upstream_failure = failure_;
+  entry.bytes_received = there_.bytes;
+  entry.bytes_sent = back_.bytes;
+  if (host_) entry.upstream_host = host_->text();
+  entry.upstream_cluster = cluster_name_;
+  entry.upstream_local_address = upstream_local_text_;
+  entry.downstream_remote_address = remote_text_;
+  entry.downstream_local_address = dialled_text_;
+  entry.downstream_direct_local_address = dialled_text_;
+  entry.filter_chain = chain_->chain->name;
+  entry.attempts = attempts_;
+  entry.connection_id = id_;
+  worker_.log(*chain_, entry);
+}
+
+// All but how it ended.
+void TcpConnection::fill(Record& record) {
   record.started = started_;
-  record.duration = took;
   record.direction = chain_->listener->direction;
   record.downstream_remote = stream_->peer();
   record.downstream_local = stream_->local();
@@ -234,16 +249,32 @@ void TcpConnection::finish() {
   record.cluster = cluster_name_;
   record.world = used_->snapshot().world;
   record.attempts = attempts_;
-  record.flags = flags_;
-  record.bytes_received = there_.bytes;
-  record.bytes_sent = back_.bytes;
   if (!cluster_ || !host_) return;
   record.upstream_remote = host_->address();
   if (const config::LbEndpoint* endpoint = cluster_->endpoint_of(*host_)) {
     record.workload = endpoint->workload;
   }
-  if (up_) cluster_->discard(std::move(up_));
-  host_.release();
+}
+
+// A connection may stay for hours: who asks where it goes is told while it is open.
+void TcpConnection::record_beginning() {
+  record_ = worker_.records().added();
+  Record& record = worker_.records().add();
+  fill(record);
+  record.open = true;
+}
+
+void TcpConnection::record_end(Duration took) {
+  Record* record = record_ ? worker_.records().numbered(*record_) : nullptr;
+  if (record == nullptr) {  // never connected, or later ones have taken its place
+    record = &worker_.records().add();
+    fill(*record);
+  }
+  record->open = false;
+  record->duration = took;
+  record->flags = flags_;
+  record->bytes_received = there_.bytes;
+  record->bytes_sent = back_.bytes;
 }
 
 }  // namespace
