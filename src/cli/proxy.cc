@@ -150,7 +150,7 @@ Result<> check_static(const xds::Bootstrap& bootstrap) {
 
 void tell_unhonoured(const std::vector<config::Unhonoured>& all) {
   for (const config::Unhonoured& one : all) {
-    log::warning(fmt::format("not honoured: {}: {}", one.resource, one.field));
+    log::warning("not honoured: " + one.describe());
   }
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/diagnostic.h"
 #include "config/cluster.h"
 #include "config/listener.h"
 #include "config/named.h"
@@ -23,12 +24,8 @@ struct Versions {
   bool operator==(const Versions&) const = default;
 };
 
-// A field that came and is not honoured.
-struct Unhonoured {
-  std::string resource;  // "Listener virtualOutbound"
-  std::string field;     // "filter_chains[0].filters[1]: envoy.filters.network.rbac"
-  bool operator==(const Unhonoured&) const = default;
-};
+using Unhonoured = Diagnostic;
+// A field that came and is not honoured, and what its absence weakens.
 
 struct Snapshot {
   std::uint64_t number = 0;  // counts up in this process

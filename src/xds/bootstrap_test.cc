@@ -289,12 +289,13 @@ TEST(Bootstrap, ListsWhatItIsToldToPutUpWith) {
   const Result<Bootstrap> made = read_bootstrap(text, "envoy.yaml", UnknownStaticFields::list);
   ASSERT_TRUE(made.ok()) << made.fault().describe();
   std::vector<std::string> fields;
-  for (const config::Unhonoured& each : made->unhonoured) fields.push_back(each.field);
-  EXPECT_THAT(fields,
-              ElementsAre("stats_flush_interval (envoy.yaml:1)",
-                          "static_resources.clusters[0].outlierDetection (envoy.yaml:5)",
-                          "static_resources.clusters[0].lb_policy: MAGLEV: balanced by least "
-                          "request (envoy.yaml:6)"));
+  for (const config::Unhonoured& each : made->unhonoured) fields.push_back(each.describe());
+  EXPECT_THAT(
+      fields,
+      ElementsAre("Bootstrap: stats_flush_interval (envoy.yaml:1)",
+                  "Bootstrap: static_resources.clusters[0].outlierDetection (envoy.yaml:5)",
+                  "Bootstrap: static_resources.clusters[0].lb_policy: MAGLEV: balanced by least "
+                  "request (envoy.yaml:6)"));
   // What shapes Envoy's own process alone is put up with always.
   EXPECT_EQ(refusal("stats_flush_interval: 5s\nadmin: {access_log_path: /dev/null}\n"), "");
 }

@@ -87,8 +87,9 @@ Result<> add(Resources& all, const document::Node& node) {
   if (!type.ok()) return type.fault();
   const std::optional<ResourceType> known = resource_type_from(*type);
   if (!known) {
-    all.unhonoured.push_back(
-        {*type, fmt::format("the whole resource ({}:{})", node.file(), node.line())});
+    all.unhonoured.push_back({.resource = *type,
+                              .reason = "the whole resource",
+                              .origin = {.file = node.file(), .line = node.line()}});
     return done();
   }
   switch (*known) {

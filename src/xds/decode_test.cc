@@ -23,7 +23,7 @@ using testing::StartsWith;
 
 std::vector<std::string> fields_of(const std::vector<config::Unhonoured>& list) {
   std::vector<std::string> fields;
-  for (const config::Unhonoured& each : list) fields.push_back(each.resource + ": " + each.field);
+  for (const config::Unhonoured& each : list) fields.push_back(each.describe());
   return fields;
 }
 

@@ -84,18 +84,28 @@ document::Node locate(document::Node node, std::string_view path) {
   return node;
 }
 
+int line_number_of(const document::Node& node) {
+  return node.key_line() > 0 ? node.key_line() : node.line();
+}
+
 std::string line_of(const document::Node& node) {
-  return fmt::format("{}:{}", node.file(), node.key_line() > 0 ? node.key_line() : node.line());
+  return fmt::format("{}:{}", node.file(), line_number_of(node));
 }
 
 }  // namespace
 
-void Report::note(const std::string& path, std::string_view what) {
-  notes_.push_back({path, std::string(what)});
+void Report::note(const std::string& path, std::string_view what, Effect effect) {
+  notes_.push_back({path, std::string(what), effect});
 }
 
 void Report::take_back(const std::string& path) {
   std::erase_if(notes_, [&](const Note& note) { return note.path == path; });
+}
+
+Origin Report::origin_of(const std::string& path) const {
+  if (!root_.present()) return {};
+  const document::Node node = locate(root_, path);
+  return {.file = node.file(), .line = line_number_of(node)};
 }
 
 Fault Report::refused(const std::string& path, std::string_view why) const {
@@ -113,10 +123,11 @@ Fault Report::refused(const std::string& path, std::string_view why) const {
 std::vector<config::Unhonoured> Report::unhonoured() const {
   std::vector<config::Unhonoured> list;
   for (const Note& note : notes_) {
-    std::string field = note.path;
-    if (!note.what.empty()) field += (field.empty() ? "" : ": ") + note.what;
-    if (root_.present()) field += fmt::format(" ({})", line_of(locate(root_, note.path)));
-    list.push_back({resource_, std::move(field)});
+    list.push_back({.resource = resource_,
+                    .field = note.path,
+                    .reason = note.what,
+                    .effect = note.effect,
+                    .origin = origin_of(note.path)});
   }
   return list;
 }
@@ -134,8 +145,8 @@ Fault Place::refused(std::string_view why) const {
   return report_->refused(path(), why);
 }
 
-void Place::note(std::string_view what) const {
-  report_->note(path(), what);
+void Place::note(std::string_view what, Effect effect) const {
+  report_->note(path(), what, effect);
 }
 
 void Place::take_back_note() const {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/diagnostic.h"
 #include "base/lifetime.h"
 #include "base/result.h"
 #include "config/snapshot.h"
@@ -26,7 +27,7 @@ class Report {
 
   void name(std::string resource) { resource_ = std::move(resource); }
   // "Listener virtualOutbound"
-  void note(const std::string& path, std::string_view what);
+  void note(const std::string& path, std::string_view what, Effect effect);
   void take_back(const std::string& path);
   [[nodiscard]] Fault refused(const std::string& path, std::string_view why) const;
   // "Listener a: filter_chains[0]: WHY", or "FILE:LINE: filter_chains[0]: WHY".
@@ -34,11 +35,14 @@ class Report {
   struct Note {
     std::string path;
     std::string what;  // empty: the field as such
+    Effect effect = Effect::protects;
   };
   [[nodiscard]] const std::vector<Note>& notes() const LIFETIMEBOUND { return notes_; }
   [[nodiscard]] std::vector<config::Unhonoured> unhonoured() const;
 
  private:
+  [[nodiscard]] Origin origin_of(const std::string& path) const;
+
   std::string resource_;
   document::Node root_;  // absent when there is no text
   std::vector<Note> notes_;
@@ -57,8 +61,8 @@ class Place {
 
   [[nodiscard]] std::string path() const;
   [[nodiscard]] Fault refused(std::string_view why) const;
-  void note(std::string_view what = {}) const;
-  // What is here is not honoured.
+  void note(std::string_view what = {}, Effect effect = Effect::protects) const;
+  // What is here is not honoured; `effect`: what it would do.
   void take_back_note() const;
   // What is here is honoured after all.
   void note_unknown(const google::protobuf::Message& message) const;

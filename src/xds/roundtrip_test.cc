@@ -359,7 +359,7 @@ void check(const Value& value, Decode decode, std::uint64_t seed) {
   ASSERT_TRUE(decoded.ok()) << decoded.fault().describe();
   EXPECT_TRUE(decoded->value == value);
   for (const config::Unhonoured& field : decoded->unhonoured) {
-    ADD_FAILURE() << field.resource << ": " << field.field;
+    ADD_FAILURE() << field.describe();
   }
   EXPECT_EQ(encode(decoded->value), bytes);
 }

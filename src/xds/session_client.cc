@@ -257,7 +257,7 @@ Result<Holding<T>> AdsClient::State::decode_all(const wire::discovery::Discovery
     }
     if (strict && !held->unhonoured.empty()) {
       const config::Unhonoured& first = held->unhonoured.front();
-      complain(fmt::format("{}: {}: is not honoured", first.resource, first.field));
+      complain(first.describe() + ": is not honoured");
     }
     const std::string name = name_of(*held->value);
     if (!all.emplace(name, std::move(*held)).second) complain(name + " is there twice");

@@ -51,11 +51,11 @@ std::vector<config::LbEndpoint> control_endpoints(const xds::Bootstrap& bootstra
   return endpoints;
 }
 
-// "Listener a: filter_chains[3].x (f.yaml:4)" and the same of another listener are one complaint.
+// "Listener a: filter_chains[3].x" and the same of another listener are one complaint.
 std::string sort_of(const config::Unhonoured& field) {
   std::string sort = field.resource.substr(0, field.resource.find(' ')) + ": ";
   bool inside = false;
-  for (const char c : field.field.substr(0, field.field.find(" ("))) {
+  for (const char c : field.field + ": " + field.reason) {
     if (c == ']') inside = false;
     if (!inside) sort += c;
     if (c == '[') inside = true;
@@ -131,7 +131,7 @@ struct Source::State {
 void Source::State::complain(const config::Snapshot& snapshot) {
   for (const config::Unhonoured& field : snapshot.unhonoured) {
     if (!complained.insert(sort_of(field)).second) continue;
-    log::warning(fmt::format("not honoured: {}: {}", field.resource, field.field));
+    log::warning("not honoured: " + field.describe());
   }
 }
 
