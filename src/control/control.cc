@@ -1,5 +1,6 @@
 #include "control/control.h"
 
+#include <memory>
 #include <utility>
 
 #include "control/rest.h"
@@ -11,12 +12,27 @@ net::ListenOptions dual_stack() {
   return {.only_v6 = false};
 }
 
+// Discovery needs one stream of a connection, few bytes of requests and few fields: what a peer can
+// make us hold is bounded by that, whatever HTTP/2 and gRPC would allow.
+http::GrpcConnectionOptions discovery_options() {
+  http::GrpcConnectionOptions options;
+  options.session.budget = std::make_shared<http::GrpcBudget>();
+  options.session.max_waiting = std::size_t{64} * 1024;
+  options.session.http2 = {.max_concurrent_streams = 32,
+                           .stream_window = 256 * 1024,
+                           .connection_window = 1024 * 1024,
+                           .max_header_bytes = 16 * 1024};
+  return options;
+}
+
 }  // namespace
 
 Control::Control(net::Loop& loop)
-    : discovery_(publisher_),
+    : discovery_(loop, publisher_),
       http_(loop, [this](http::Request& request) { return answer(request); }),
-      grpc_(loop, [this](http::GrpcCallHandle& call) { return discovery_.answer(call); }) {}
+      grpc_(
+          loop, [this](http::GrpcCallHandle& call) { return discovery_.answer(call); },
+          discovery_options()) {}
 
 Result<SocketAddress> Control::listen_http(const SocketAddress& address) {
   return http_.listen(address, dual_stack());

@@ -175,5 +175,51 @@ TEST(Publisher, ProxiesAreSortedAndGoWhenTheyClose) {
   EXPECT_THAT(publisher.status().proxies, SizeIs(1));
 }
 
+// A field of any length (protobuf.dev, "Encoding").
+std::string long_field(int number, const std::string& text) {
+  std::string made(1, static_cast<char>(number << 3 | 2));
+  for (std::size_t size = text.size(); true; size >>= 7) {
+    made += static_cast<char>((size & 0x7F) | (size >= 0x80 ? 0x80 : 0));
+    if (size < 0x80) return made + text;
+  }
+}
+
+TEST(Publisher, WhatAStreamMakesUsKeepHasABound) {
+  const std::string cds(xds::type_url(xds::ResourceType::cluster));
+  Publisher publisher;
+  const Publisher::Proxy wordy = publisher.opened("10.0.0.1:1");
+  const auto large = publisher.received(
+      wordy, long_field(2, testing::text_field(1, "a") + long_field(3, std::string(300'000, 'x'))) +
+                 testing::text_field(4, cds));
+  ASSERT_FALSE(large.ok());
+  EXPECT_THAT(large.fault().message, HasSubstr("node: at most 262144 bytes are expected"));
+
+  std::string names = testing::first_request(cds, "b");
+  for (std::size_t i = 0; i <= xds::AdsServer::most_names; ++i)
+    names += testing::text_field(3, "n");
+  const auto many = publisher.received(publisher.opened("10.0.0.1:2"), names);
+  ASSERT_FALSE(many.ok());
+  EXPECT_THAT(many.fault().message, HasSubstr("resource_names: at most 100000 names"));
+}
+
+TEST(Publisher, AReasonToRefuseIsCut) {
+  const std::string cds(xds::type_url(xds::ResourceType::cluster));
+  Publisher publisher;
+  static_cast<void>(publisher.use(testing::shop("1", {"10.244.1.12"})));
+  const Publisher::Proxy proxy = publisher.opened("10.0.0.1:1");
+  const auto first = publisher.received(proxy, testing::first_request(cds, "a"));
+  ASSERT_TRUE(first.ok() && !first->empty());
+  const std::string response = first->front().bytes();
+  const std::string why = "\x08\x0d" + long_field(2, std::string(1'000'000, 'w'));
+  ASSERT_TRUE(publisher
+                  .received(proxy, testing::text_field(4, testing::bytes_of(response, 4)) +
+                                       testing::text_field(5, testing::bytes_of(response, 5)) +
+                                       long_field(6, why))
+                  .ok());
+  const std::string kept = publisher.status().proxies.at(0).types.at(0).refusal;
+  EXPECT_LT(kept.size(), 5000U);
+  EXPECT_THAT(kept, HasSubstr("bytes more)"));
+}
+
 }  // namespace
 }  // namespace fairlead::control

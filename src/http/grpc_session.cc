@@ -2,19 +2,30 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 
 namespace fairlead::http {
 namespace {
 
+// What keeping a message costs beside its bytes: empty ones count too.
+constexpr std::size_t cost_of_a_message = 64;
+constexpr std::size_t own_allowance = std::size_t{64} * 1024;  // of a connection, beside the budget
+
+std::size_t cost_of(const GrpcMessage& message) {
+  return message.bytes.size() + cost_of_a_message;
+}
+
 struct Call {
   explicit Call(std::size_t max_message) : deframer(max_message) {}
   GrpcDeframer deframer;
+  std::size_t unfinished = 0;        // of the deframer's bytes, as counted for the connection
+  bool peer_ended = false;           // server: nothing more comes, and the owner has not heard it
   bool answered = false;             // server: response fields are sent; client: they came
   bool finished = false;             // server: finish() was called
   std::optional<GrpcStatus> status;  // client: as soon as it is known
-  std::size_t waiting = 0;           // bytes of messages that nobody has taken
+  std::size_t waiting = 0;           // cost of messages that nobody has taken
   std::size_t owed = 0;              // received bytes that flow control has not been told of
 };
 
@@ -53,6 +64,11 @@ const H2Fields& response_fields() {
 struct GrpcSession::State {
   State(Role own_role, const GrpcOptions& given)
       : role(own_role), options(given), http2(own_role, given.http2) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    if (options.budget) options.budget->used -= drawn;
+  }
 
   Role role;
   GrpcOptions options;
@@ -60,6 +76,8 @@ struct GrpcSession::State {
   std::unordered_map<GrpcCall, Call> calls;
   std::vector<GrpcEvent> events;
   std::uint64_t pongs = 0;
+  std::size_t unfinished = 0;  // over all calls
+  std::size_t drawn = 0;       // from the budget
 
   void digest();
   void on(H2Headers& headers);
@@ -73,6 +91,8 @@ struct GrpcSession::State {
   void refuse(H2Stream stream, const char* http_status);
   void answer(GrpcCall id, Call& call, const H2Headers& headers);
   void give_messages(GrpcCall id, Call& call);
+  void end_of_messages(GrpcCall id, Call& call);
+  [[nodiscard]] bool hold(Call& call, std::size_t bytes);
   void fail(GrpcCall id, const GrpcStatus& status);
   void finish(GrpcCall id, Call& call, const GrpcStatus& status);
   Call* find(GrpcCall id) {
@@ -141,16 +161,40 @@ void GrpcSession::State::on(H2Data& data) {
   give_messages(data.stream, *call);
 }
 
+// What a server's owner does not take stays as bytes, and the peer's window shut: it costs what was
+// sent, however small the messages are. A client's peer is whom it chose to ask.
 void GrpcSession::State::give_messages(GrpcCall id, Call& call) {
-  for (;;) {
+  while (role == Role::client || call.waiting < options.max_waiting) {
     Result<std::optional<std::string>> message = call.deframer.next();
     if (!message.ok()) return fail(id, status_of(message.fault()));
     if (!*message) break;
-    call.waiting += (*message)->size();
-    events.emplace_back(GrpcMessage{id, std::move(**message)});
+    GrpcMessage& given = std::get<GrpcMessage>(
+        events.emplace_back(GrpcMessage{.call = id, .bytes = std::move(**message)}));
+    call.waiting += cost_of(given);
+  }
+  if (!hold(call, call.deframer.waiting())) {
+    return fail(id, {GrpcCode::resource_exhausted,
+                     "too many bytes are held of messages that have not come whole"});
   }
   // What is in an unfinished message must not hold the window shut, or it would never be finished.
-  if (call.waiting < options.max_waiting) http2.consumed(id, std::exchange(call.owed, 0));
+  if (call.waiting >= options.max_waiting) return;
+  http2.consumed(id, std::exchange(call.owed, 0));
+  if (std::exchange(call.peer_ended, false)) end_of_messages(id, call);
+}
+
+// Counts what a call holds of messages that are not whole. False: it is too much.
+bool GrpcSession::State::hold(Call& call, std::size_t bytes) {
+  if (role == Role::client) return true;
+  unfinished = unfinished - call.unfinished + bytes;
+  call.unfinished = bytes;
+  const std::size_t wanted = unfinished - std::min(unfinished, own_allowance);
+  if (options.budget) {
+    options.budget->used = options.budget->used - drawn + wanted;
+    drawn = wanted;
+  }
+  const bool grants =
+      wanted == 0 || !options.budget || options.budget->used <= options.budget->limit;
+  return grants && unfinished <= options.max_unfinished;
 }
 
 void GrpcSession::State::fail(GrpcCall id, const GrpcStatus& status) {
@@ -166,26 +210,35 @@ void GrpcSession::State::fail(GrpcCall id, const GrpcStatus& status) {
 void GrpcSession::State::on(const H2End& end) {
   Call* call = find(end.stream);
   if (!call) return;
-  if (!call->deframer.between_messages() && !call->finished && !call->status) {
-    return fail(end.stream, {GrpcCode::internal, "the body ended inside a message"});
+  if (role == Role::server && call->waiting >= options.max_waiting) {
+    call->peer_ended = true;  // after the messages that wait
+    return;
+  }
+  end_of_messages(end.stream, *call);
+}
+
+void GrpcSession::State::end_of_messages(GrpcCall id, Call& call) {
+  if (!call.deframer.between_messages() && !call.finished && !call.status) {
+    return fail(id, {GrpcCode::internal, "the body ended inside a message"});
   }
   if (role == Role::client) {
-    if (!call->status) call->status = {GrpcCode::unknown, "the answer ended without a status"};
-    http2.reset(end.stream, H2Error::cancel);  // nobody listens to our half any more
-  } else if (!call->finished) {
-    events.emplace_back(GrpcHalfClosed{end.stream});
+    if (!call.status) call.status = {GrpcCode::unknown, "the answer ended without a status"};
+    http2.reset(id, H2Error::cancel);  // nobody listens to our half any more
+  } else if (!call.finished) {
+    events.emplace_back(GrpcHalfClosed{id});
   }
 }
 
 void GrpcSession::State::on(const H2Closed& closed) {
   const auto found = calls.find(closed.stream);
   if (found == calls.end()) return;
-  const Call& call = found->second;
+  Call& call = found->second;
+  (void)hold(call, 0);
   GrpcEnded ended{.call = closed.stream};
   if (role == Role::client) {
     ended.status = call.status ? *call.status : status_of_reset(closed.error);
-  } else if (!call.finished || closed.by_peer) {
-    ended.status = {GrpcCode::cancelled, "the client ended the call: " + describe(closed.error)};
+  } else if (!call.finished || closed.by_peer || closed.error != H2Error::none) {
+    ended.status = {GrpcCode::cancelled, "the call was ended: " + describe(closed.error)};
   }
   calls.erase(found);
   events.emplace_back(std::move(ended));
@@ -193,6 +246,8 @@ void GrpcSession::State::on(const H2Closed& closed) {
 
 void GrpcSession::State::finish(GrpcCall id, Call& call, const GrpcStatus& status) {
   if (std::exchange(call.finished, true)) return;
+  call.deframer = GrpcDeframer(options.max_message);  // what comes now is thrown away
+  (void)hold(call, 0);
   const H2Fields trailers = grpc_trailers(status);
   if (call.answered) {
     http2.finish(id, trailers);
@@ -265,6 +320,14 @@ void GrpcSession::finish(GrpcCall id, const GrpcStatus& status) {
   if (Call* call = state_->find(id)) state_->finish(id, *call, status);
 }
 
+void GrpcSession::reset(GrpcCall id, H2Error error) {
+  Call* call = state_->find(id);
+  if (!call) return;
+  call->finished = true;
+  (void)state_->hold(*call, 0);
+  state_->http2.reset(id, error);
+}
+
 void GrpcSession::send(GrpcCall id, std::string_view message) {
   begin_message(id, message.size());
   send_part(id, message);
@@ -291,10 +354,8 @@ std::size_t GrpcSession::queued(GrpcCall call) const {
 void GrpcSession::taken(const GrpcMessage& message) {
   Call* call = state_->find(message.call);
   if (!call) return;
-  call->waiting -= message.bytes.size();
-  if (call->waiting < state_->options.max_waiting) {
-    state_->http2.consumed(message.call, std::exchange(call->owed, 0));
-  }
+  call->waiting -= cost_of(message);
+  if (!call->finished) state_->give_messages(message.call, *call);
 }
 
 void GrpcSession::ping(std::uint64_t payload) {

@@ -43,9 +43,22 @@ struct GrpcGoingAway {};  // client: open no more calls here
 
 using GrpcEvent = std::variant<GrpcOpened, GrpcMessage, GrpcHalfClosed, GrpcEnded, GrpcGoingAway>;
 
+// What many connections may hold together of messages that have not come whole yet. Not for several
+// threads.
+struct GrpcBudget {
+  std::size_t limit = 64 * 1024 * 1024;  // bytes
+  std::size_t used = 0;
+};
+
 struct GrpcOptions {
-  std::size_t max_message = 4 * 1024 * 1024;   // bytes received in one message; gRPC's default
-  std::size_t max_waiting = 1024 * 1024;       // bytes of messages not taken(); then the peer waits
+  std::size_t max_message = 4 * 1024 * 1024;  // bytes received in one message; gRPC's default
+  std::size_t max_waiting = 1024 * 1024;      // bytes of messages not taken(); then the peer waits
+  std::size_t max_unfinished = 8 * 1024 * 1024;
+  // Server: bytes of messages that have not come whole yet, on one connection. The call that brings
+  // more ends with RESOURCE_EXHAUSTED.
+  std::shared_ptr<GrpcBudget> budget;
+  // Server: the same for all connections that share it. Each connection has 64 KiB beside it, so
+  // that ordinary messages pass whatever others hold. Null: no such limit.
   std::string user_agent = "fairlead-grpc/1";  // client
   H2Options http2;
 };
@@ -77,6 +90,8 @@ class GrpcSession {
   // Client: give up. The call ends with `status`.
 
   void finish(GrpcCall call, const GrpcStatus& status);  // server: the answer's end
+  void reset(GrpcCall call, H2Error error);
+  // Server: ends the call at once, and throws away what flow control holds back of its answer.
 
   void send(GrpcCall call, std::string_view message);
   void begin_message(GrpcCall call, std::size_t size);
@@ -85,6 +100,7 @@ class GrpcSession {
   [[nodiscard]] std::size_t queued(GrpcCall call) const;
   // Bytes sent and held back by flow control.
   void taken(const GrpcMessage& message);
+  // Messages that waited for that come now: take_events().
 
   void ping(std::uint64_t payload);
   [[nodiscard]] std::uint64_t pongs() const;  // answers to pings so far

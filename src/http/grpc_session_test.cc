@@ -131,6 +131,77 @@ TEST(GrpcSession, WhoeverDoesNotTakeMessagesIsNotFlooded) {
   EXPECT_EQ(pair.client.queued(call), 0);
 }
 
+TEST(GrpcSession, EmptyMessagesThatNobodyTakesCountToo) {
+  Pair pair({.max_waiting = 64 * 100});
+  const GrpcCall call = pair.start();
+  for (int i = 0; i < 10'000; ++i) pair.client.send(call, "");
+  pair.client.half_close(call);
+  pair.settle();
+  EXPECT_THAT(messages_of(pair.at_server), SizeIs(100));
+  EXPECT_THAT(all_of<GrpcHalfClosed>(pair.at_server), SizeIs(0)) << "messages wait before it";
+
+  std::size_t taken = 0;
+  for (int round = 0; round < 200 && taken < 10'000; ++round) {
+    for (const GrpcMessage& one : all_of<GrpcMessage>(std::exchange(pair.at_server, {}))) {
+      pair.server.taken(one);
+      ++taken;
+    }
+    pair.settle();
+  }
+  EXPECT_EQ(taken, 10'000);
+  EXPECT_THAT(all_of<GrpcHalfClosed>(pair.at_server), SizeIs(1));
+}
+
+// The beginning of a message of megabytes, and no more of it.
+void begin_large(Pair& pair, GrpcCall call) {
+  pair.client.begin_message(call, 3'000'000);
+  pair.client.send_part(call, std::string(2'000'000, 'x'));
+  pair.settle();
+}
+
+TEST(GrpcSession, MessagesThatNeverComeWholeAreBoundedForAConnection) {
+  Pair pair({.max_unfinished = 5'000'000});
+  begin_large(pair, pair.start());
+  begin_large(pair, pair.start());
+  EXPECT_THAT(all_of<GrpcEnded>(pair.at_client), SizeIs(0));
+  begin_large(pair, pair.start());
+  ASSERT_THAT(all_of<GrpcEnded>(pair.at_client), SizeIs(1));
+  EXPECT_EQ(all_of<GrpcEnded>(pair.at_client)[0].status.code, GrpcCode::resource_exhausted);
+}
+
+TEST(GrpcSession, MessagesThatNeverComeWholeAreBoundedForAllConnections) {
+  const auto budget = std::make_shared<GrpcBudget>(GrpcBudget{.limit = 3'000'000});
+  {
+    Pair first({.budget = budget});
+    begin_large(first, first.start());
+    EXPECT_GT(budget->used, 1'900'000U);
+    Pair second({.budget = budget});
+    const GrpcCall small = second.start();
+    begin_large(second, second.start());
+    ASSERT_THAT(all_of<GrpcEnded>(second.at_client), SizeIs(1));
+    EXPECT_EQ(all_of<GrpcEnded>(second.at_client)[0].status.code, GrpcCode::resource_exhausted);
+    second.client.send(small, std::string(60'000, 'x'));
+    second.settle();
+    EXPECT_THAT(messages_of(second.at_server), SizeIs(1)) << "ordinary messages pass";
+  }
+  EXPECT_EQ(budget->used, 0U);
+}
+
+TEST(GrpcSession, WhatAServerResetsIsThrownAway) {
+  Pair pair({.max_waiting = 1, .http2 = {.stream_window = 1000}});
+  const GrpcCall call = pair.start();
+  pair.settle();
+  pair.server.send(call, std::string(1'000'000, 'x'));
+  Pair::carry(pair.server, pair.client);
+  EXPECT_GT(pair.server.queued(call), 900'000U);
+  pair.server.reset(call, H2Error::enhance_your_calm);
+  pair.settle();
+  EXPECT_EQ(pair.server.queued(call), 0U);
+  ASSERT_THAT(all_of<GrpcEnded>(pair.at_client), SizeIs(1));
+  EXPECT_EQ(all_of<GrpcEnded>(pair.at_client)[0].status.code, GrpcCode::resource_exhausted);
+  EXPECT_THAT(all_of<GrpcEnded>(pair.at_server), SizeIs(1));
+}
+
 TEST(GrpcSession, AMessageOverTheLimitEndsTheCallOnly) {
   Pair pair({.max_message = 100});
   const GrpcCall large = pair.start();

@@ -61,6 +61,8 @@ class GrpcDeframer {
   // for a compressed one: the stream cannot go on.
   [[nodiscard]] bool between_messages() const { return taken_ == buffer_.size(); }
   // A body may end here and nowhere else.
+  [[nodiscard]] std::size_t waiting() const { return buffer_.size() - taken_; }
+  // Bytes that next() has not given yet.
   [[nodiscard]] std::size_t room() const { return buffer_.capacity(); }
 
  private:

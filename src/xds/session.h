@@ -104,8 +104,12 @@ class AdsServer {
   AdsServer& operator=(AdsServer&&) noexcept;
 
   [[nodiscard]] Result<Messages> received(std::string_view message);
-  // A DiscoveryRequest; gives the messages to send. A fault means that this is none, or that the
-  // first one carries no node: end the stream with INVALID_ARGUMENT.
+  // A DiscoveryRequest; gives the messages to send. A fault means that this is none, that the first
+  // one carries no node, or that it is over one of the limits below: end the stream with
+  // INVALID_ARGUMENT.
+  static constexpr std::size_t most_names = 100'000;        // resources asked for, of one type
+  static constexpr std::size_t largest_node = 256 * 1024;   // bytes of the node's message
+  static constexpr std::size_t longest_refusal = 4 * 1024;  // bytes kept of a NACK's reason
 
   [[nodiscard]] Messages publish(config::SnapshotPointer snapshot);
   // What this proxy should speak from now on; gives the messages to send. Only types that changed

@@ -87,6 +87,29 @@ Node node_from(const wire::core::Node& message) {
           .user_agent_version = message.user_agent_version()};
 }
 
+// A reason is for people, and is kept for as long as the stream lives.
+std::string shortened(const std::string& reason) {
+  if (reason.size() <= AdsServer::longest_refusal) return reason;
+  return fmt::format("{}... ({} bytes more)", reason.substr(0, AdsServer::longest_refusal),
+                     reason.size() - AdsServer::longest_refusal);
+}
+
+// What a stream makes us keep has a bound.
+Result<> check_size(const wire::discovery::DiscoveryRequest& request) {
+  if (request.has_node() && request.node().ByteSizeLong() > AdsServer::largest_node) {
+    return invalid(fmt::format("node: at most {} bytes are expected, these are {}",
+                               AdsServer::largest_node, request.node().ByteSizeLong()));
+  }
+  const auto names = static_cast<std::size_t>(request.resource_names_size());
+  if (names > AdsServer::most_names) {
+    return invalid(
+        fmt::format("resource_names: at most {} names are expected, these are {}; "
+                    "without names everything is sent",
+                    AdsServer::most_names, names));
+  }
+  return done();
+}
+
 using MissingEndpoints = News<config::ClusterLoadAssignment>;
 
 MissingEndpoints missing_endpoints_of(const config::Snapshot& snapshot) {
@@ -266,7 +289,7 @@ void AdsServer::State::take_request(ResourceType type,
   if (answers) {
     subscription.waits_for_answer = false;
     if (request.has_error_detail()) {
-      subscription.refusal = request.error_detail().message();
+      subscription.refusal = shortened(request.error_detail().message());
       if (subscription.refusal.empty()) subscription.refusal = "no reason given";
     } else {
       subscription.refusal.clear();
@@ -282,6 +305,7 @@ Result<Messages> AdsServer::received(std::string_view message) {
   if (!parse(message, request)) {
     return invalid("the message is no DiscoveryRequest");
   }
+  if (Result<> sized = check_size(request); !sized.ok()) return sized.fault();
   State& state = *state_;
   if (!state.node) {
     if (!request.has_node()) return invalid("the first DiscoveryRequest carries no node");

@@ -30,6 +30,8 @@ class OnCancel final : private CancelHook {
 };
 
 constexpr Duration kLastWords = std::chrono::seconds(1);  // to tell the peer that we go
+constexpr int kReadsAhead = 16;           // of what is read before what answers it is written
+constexpr std::size_t kCallsAhead = 256;  // that have ended before their handlers have
 
 }  // namespace
 
@@ -74,11 +76,13 @@ class GrpcConnection : public std::enable_shared_from_this<GrpcConnection> {
   [[nodiscard]] GrpcSession& session() LIFETIMEBOUND { return session_; }
   [[nodiscard]] std::size_t max_queued() const { return options_.max_queued; }
   void output_waits() { output_.set_soon(); }
+  void taken(const GrpcMessage& message);
 
  private:
   Task<Result<>> pump();
   Task<Result<>> read();
   Task<Result<>> write();
+  Task<Result<>> write_until_over();
   Task<> handle(std::shared_ptr<Call> call);
   void lose(const Fault& why);
   void digest();
@@ -102,6 +106,7 @@ class GrpcConnection : public std::enable_shared_from_this<GrpcConnection> {
   Cancel stop_;
   Gate handlers_;
   net::Readiness output_;
+  net::Readiness written_;  // all that could be written since it was cleared
   net::Timer keepalive_;
   net::Timer last_words_;
   std::uint64_t pings_ = 0;
@@ -145,6 +150,7 @@ Task<Result<>> GrpcConnection::read() {
   // One buffer does for all connections of a thread: what was read is digested at once.
   static thread_local std::array<char, std::size_t{64} * 1024> buffer;
   Fault why{FaultKind::closed, "the peer closed the connection"};
+  int ahead = 0;
   while (true) {
     if (Result<> ready = co_await stream_->readable(); !ready.ok()) {
       why = std::move(ready).fault();
@@ -162,15 +168,37 @@ Task<Result<>> GrpcConnection::read() {
     Result<> received = session_.receive({buffer.data(), taken->bytes});
     digest();
     output_waits();
-    if (received.ok()) continue;
-    why = std::move(received).fault();
-    break;
+    if (!received.ok()) {
+      why = std::move(received).fault();
+      break;
+    }
+    // Who sends and does not read waits: nothing that answers a peer (acknowledgements, resets,
+    // calls that it gave up) piles up without a bound. Others on this loop get their turn, too.
+    if (written_.is_set()) ahead = 0;
+    written_.clear();
+    if (++ahead < kReadsAhead && handlers_.inside() < calls_.size() + kCallsAhead) continue;
+    if (Result<> caught_up = co_await written_.wait(); !caught_up.ok()) {
+      why = std::move(caught_up).fault();
+      break;
+    }
   }
   lose(why);
   co_return why;
 }
 
+void GrpcConnection::taken(const GrpcMessage& message) {
+  session_.taken(message);
+  digest();
+  output_waits();
+}
+
 Task<Result<>> GrpcConnection::write() {
+  Result<> ended = co_await write_until_over();
+  written_.close();
+  co_return ended;
+}
+
+Task<Result<>> GrpcConnection::write_until_over() {
   while (true) {
     std::string bytes = session_.take_output();
     digest();  // a call that we end is over once that is on its way
@@ -189,6 +217,7 @@ Task<Result<>> GrpcConnection::write() {
       stream_->close();
       co_return done();
     }
+    written_.set_soon();
     output_.clear();
     if (Result<> woken = co_await output_.wait(); !woken.ok()) co_return woken;
   }
@@ -335,8 +364,7 @@ Task<Result<std::optional<std::string>>> GrpcCallHandle::receive() {
   GrpcMessage message = std::move(call->messages.front());
   call->messages.pop_front();
   if (const auto connection = call->connection.lock(); connection && !call->ended) {
-    connection->session().taken(message);
-    connection->output_waits();
+    connection->taken(message);
   }
   co_return std::optional(std::move(message.bytes));
 }
@@ -360,7 +388,6 @@ Task<Result<>> GrpcCallHandle::send(const std::vector<std::string_view>& parts) 
   Result<> sent = done();
   for (const std::string_view part : parts) {
     session.send_part(call->id, part);
-    // Who has to stop waiting has begun a message all the same: the rest of it goes too.
     while (sent.ok() && !call->ended && session.queued(call->id) > connection->max_queued()) {
       connection->output_waits();
       call->room.clear();
@@ -368,6 +395,16 @@ Task<Result<>> GrpcCallHandle::send(const std::vector<std::string_view>& parts) 
       sent = co_await call->room.wait();
       call->wants_room = false;
     }
+    // Who has to stop waiting has begun a message. Its rest would fill memory for a peer that takes
+    // nothing.
+    if (!sent.ok() && !call->ended) {
+      if (call->of_server) {
+        session.reset(call->id, H2Error::cancel);
+      } else {
+        session.cancel(call->id, {GrpcCode::cancelled, "sending was given up within a message"});
+      }
+    }
+    if (!sent.ok() || call->ended) break;
   }
   connection->output_waits();
   if (!sent.ok()) co_return sent;
@@ -394,6 +431,13 @@ void GrpcCallHandle::cancel(GrpcStatus status) {
   const auto connection = state_->connection.lock();
   if (!connection || state_->ended) return;
   connection->session().cancel(state_->id, status);
+  connection->output_waits();
+}
+
+void GrpcCallHandle::reset(H2Error error) {
+  const auto connection = state_->connection.lock();
+  if (!connection || state_->ended) return;
+  connection->session().reset(state_->id, error);
   connection->output_waits();
 }
 

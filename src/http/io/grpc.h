@@ -40,8 +40,8 @@ class GrpcCallHandle {
   // status() says how: also that the connection was lost. For a server a fault means that the
   // client gave the call up. One waits at a time.
   [[nodiscard]] Task<Result<>> send(std::string_view message);
-  // Returns once the message is queued and not too much waits. A fault: the call has ended. One
-  // waits at a time, beside one that receives.
+  // Returns once the message is queued and not too much waits. A fault: the call has ended, or was
+  // cancelled within the message, and is reset. One waits at a time, beside one that receives.
   [[nodiscard]] Task<Result<>> send(const std::vector<std::string_view>& parts);
   // One message, of which no more is copied than may wait.
   [[nodiscard]] bool ended() const;
@@ -49,6 +49,8 @@ class GrpcCallHandle {
 
   void half_close();               // client: no more messages
   void cancel(GrpcStatus status);  // client
+  void reset(H2Error error);
+  // Server: ends the call at once, and throws away what its peer has not taken.
 
   [[nodiscard]] const std::string& method() const;     // "/package.Service/Method"
   [[nodiscard]] const H2Fields& metadata() const;      // server: of the request

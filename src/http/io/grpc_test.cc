@@ -253,6 +253,33 @@ TEST_F(GrpcKeepalive, APeerThatAnswersPingsIsKept) {
   EXPECT_EQ(*log, "open");
 }
 
+// Writes until that has to wait for a second, and reads nothing.
+Task<Result<>> write_for_ever(net::Stream& stream, std::string bytes, std::size_t& written) {
+  while (true) {
+    if (Result<> ok = co_await stream.write_all(bytes); !ok.ok()) co_return ok;
+    written += bytes.size();
+  }
+}
+
+TEST_F(Grpc, WhoSendsAndNeverReadsIsNotReadFromForEver) {
+  auto [client, at_server] = net::MemoryStream::pair(loop, 64 * 1024);
+  server.acceptor().adopt(std::move(at_server));
+  // Frames that each want an answer: settings (RFC 9113 §6.5).
+  const std::string settings("\0\0\0\x04\0\0\0\0\0", 9);
+  std::string flood = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings;
+  std::size_t written = 0;
+  // A stream that is opened and given up: it is refused or reset, both of which want a frame.
+  for (int i = 0; i < 1000; ++i) flood += settings;
+  const Result<> ended = loop.run(
+      [](net::Loop& on, net::Stream& to, std::string bytes, std::size_t& count) -> Task<Result<>> {
+        co_return co_await net::within(on, std::chrono::seconds(1),
+                                       write_for_ever(to, std::move(bytes), count));
+      }(loop, *client, flood, written));
+  ASSERT_FALSE(ended.ok());
+  EXPECT_LT(written, 4'000'000U);
+  client.reset();
+}
+
 TEST_F(Grpc, WhatIsNoHttp2IsClosed) {
   const auto answer = loop.run(fetch(loop, address, {}));
   ASSERT_FALSE(answer.ok());
