@@ -4,6 +4,11 @@
 
 namespace fairlead {
 
+const Clock& system_clock() {
+  static const SystemClock clock;
+  return clock;
+}
+
 std::uint64_t Random::below(std::uint64_t bound) {
   // Lemire's multiply-shift: the bias is below bound / 2^64, far under what balancing can show.
   return static_cast<std::uint64_t>(static_cast<__uint128_t>(next()) * bound >> 64);

@@ -33,6 +33,9 @@ class SystemClock final : public Clock {
   [[nodiscard]] WallTime wall() const override { return std::chrono::system_clock::now(); }
 };
 
+[[nodiscard]] const Clock& system_clock();
+// One for all threads.
+
 // A test's clock: stands still until told.
 class ManualClock final : public Clock {
  public:

@@ -144,9 +144,12 @@ void Loop::post(std::function<void()> work) {
 
 // ── turning ─────────────────────────────────────────────────────────────────────────────────────
 
-Loop::Loop()
-    : epoll_(need(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
-      began_(std::chrono::steady_clock::now()),
+Loop::Loop() : Loop(system_clock()) {}
+
+Loop::Loop(const Clock& clock)
+    : clock_(clock),
+      epoll_(need(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      began_(clock.now()),
       now_(began_),
       posted_(std::make_unique<Posted>(*this)) {}
 
@@ -172,21 +175,28 @@ void Loop::turn_until(const bool& ended) {
   while (!ended) turn();
 }
 
-void Loop::turn() {
+bool Loop::settle(int most_turns) {
+  for (int turns = 0; turns < most_turns; ++turns) {
+    if (!turn_within(0) && !any_ready() && turn_ends_ == nullptr) return true;
+  }
+  return false;
+}
+
+bool Loop::turn_within(int milliseconds) {
   const bool outer = std::exchange(turning_, true);
   if (outer) {
     log::error("a loop was run from inside itself");
     std::abort();
   }
-  const int timeout = milliseconds_to_sleep();
-  const int count = ::epoll_wait(epoll_, events_.data(), kBatch, timeout);
-  now_ = std::chrono::steady_clock::now();
+  const int count = ::epoll_wait(epoll_, events_.data(), kBatch, milliseconds);
+  now_ = clock_.now();
   if (count > 0) dispatch(count);
   wheel_.advance(whole_ticks(now_));
   // Last, so that whoever waits for the end of a task never sleeps once more after it.
   run_ready();
   end_turn();
   turning_ = false;
+  return count > 0;
 }
 
 void Loop::dispatch(int count) {
@@ -235,17 +245,23 @@ std::uint64_t Loop::whole_ticks(Instant time) const {
 }
 
 void Loop::arm(WheelEntry& entry, Duration after) {
-  if (!turning_) now_ = std::chrono::steady_clock::now();
+  if (!turning_) now_ = clock_.now();
   constexpr Duration kLongest = std::chrono::hours(24 * 365);
   after = std::clamp(after, Duration::zero(), kLongest);
   wheel_.set(entry, whole_ticks(now_ + after + kTick - Duration(1)));
+}
+
+std::optional<Instant> Loop::next_timer() const {
+  const std::optional<std::uint64_t> tick = wheel_.next();
+  if (!tick) return {};
+  return began_ + *tick * kTick;
 }
 
 int Loop::milliseconds_to_sleep() const {
   if (any_ready() || turn_ends_ != nullptr) return 0;
   const std::optional<std::uint64_t> tick = wheel_.next();
   if (!tick) return -1;
-  const Duration left = began_ + *tick * kTick - std::chrono::steady_clock::now();
+  const Duration left = began_ + *tick * kTick - clock_.now();
   if (left <= Duration::zero()) return 0;
   constexpr Duration kLongest = std::chrono::hours(1);
   return static_cast<int>((std::min(left, kLongest) + kTick - Duration(1)) / kTick);

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/gate.h"
+#include "base/lifetime.h"
 #include "base/result.h"
 #include "base/task.h"
 #include "net/timer.h"
@@ -77,6 +78,8 @@ class TurnEnd {
 class Loop {
  public:
   Loop();
+  explicit Loop(const Clock& clock);
+  // `clock` outlives it. With one that stands still use settle(): run() would sleep by it.
   ~Loop();
   // All sources and timers of a loop die before it, or with its detached tasks.
   Loop(const Loop&) = delete;
@@ -90,6 +93,12 @@ class Loop {
   T run(Task<T> task);
   // Runs the loop until `task` has ended, whatever stop() says.
 
+  bool settle(int most_turns = 10'000);
+  // Turns without sleeping until nothing is left to be done at this time. False when something is
+  // still left after so many turns: whoever is behind it makes no progress. For tests.
+  [[nodiscard]] std::optional<Instant> next_timer() const;
+  // No timer fires before that; absent when none is armed.
+
   void start(Task<> task, Cancel* cancel = nullptr);
   bool start(Gate& gate, Task<> task);
   // Detached. Inside `gate`, and under its cancel(); false, and the task never runs, when the gate
@@ -100,6 +109,7 @@ class Loop {
 
   [[nodiscard]] Instant now() const { return now_; }
   // When the present batch of events began. Costs nothing.
+  [[nodiscard]] const Clock& clock() const LIFETIMEBOUND { return clock_; }
 
   class Sleep;
   [[nodiscard]] Sleep sleep(Duration time);
@@ -118,7 +128,8 @@ class Loop {
   };
   static constexpr int kBatch = 256;
 
-  void turn();
+  void turn() { (void)turn_within(milliseconds_to_sleep()); }
+  bool turn_within(int milliseconds);
   void turn_until(const bool& ended);
   void dispatch(int count);
   void end_turn();
@@ -130,6 +141,7 @@ class Loop {
   static Task<> hand_over(OwnedTask<T> task, std::optional<T>& value, bool& ended);
   static Task<> hand_over(OwnedTask<void> task, bool& ended);
 
+  const Clock& clock_;
   int epoll_ = -1;
   std::array<epoll_event, kBatch> events_;
   int event_at_ = 0;

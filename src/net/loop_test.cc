@@ -185,5 +185,43 @@ TEST(Latest, ReadersSeeTheNewestValue) {
   EXPECT_EQ(seen, (std::vector{1, 3}));
 }
 
+// ── A clock that the test turns ─────────────────────────────────────────────────────────────────
+
+TEST(Loop, TimersKeepToTheClockThatTheLoopWasGiven) {
+  ManualClock clock;
+  Loop loop(clock);
+  int rang = 0;
+  Timer timer(loop, [&rang] { ++rang; });
+  timer.arm(hours(1));
+  EXPECT_TRUE(loop.settle());
+  EXPECT_EQ(rang, 0);
+  ASSERT_TRUE(loop.next_timer().has_value());
+  EXPECT_LE(*loop.next_timer(), clock.now() + hours(1));
+  clock.advance(hours(1) - milliseconds(1));
+  EXPECT_TRUE(loop.settle());
+  EXPECT_EQ(rang, 0);
+  clock.advance(milliseconds(1));
+  EXPECT_TRUE(loop.settle());
+  EXPECT_EQ(rang, 1);
+  EXPECT_FALSE(loop.next_timer().has_value());
+}
+
+// Asks for another turn at the end of each.
+class Restless final : public TurnEnd {
+ public:
+  explicit Restless(Loop& loop) : loop_(loop) { loop_.at_turn_end(*this); }
+
+ private:
+  void turn_ended() override { loop_.at_turn_end(*this); }
+  Loop& loop_;
+};
+
+TEST(Loop, WhatNeverComesToRestIsTold) {
+  ManualClock clock;
+  Loop loop(clock);
+  const Restless restless(loop);
+  EXPECT_FALSE(loop.settle(100));
+}
+
 }  // namespace
 }  // namespace fairlead::net

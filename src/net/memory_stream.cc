@@ -54,7 +54,11 @@ Result<Taken> MemoryStream::read_now(std::span<char> into) {
 Result<std::size_t> MemoryStream::write_now(std::span<const std::string_view> pieces) {
   if (closed_ || shut_) return closed_here();
   if (was_reset_) return reset_by_peer();
-  if (other_ == nullptr) return Fault{FaultKind::closed, "the peer closed the connection"};
+  if (other_ == nullptr) {
+    was_reset_ = true;  // as a system answers to bytes for a connection that it no longer has
+    set_may_read(true);
+    return Fault{FaultKind::closed, "the peer closed the connection"};
+  }
   const std::size_t waiting = other_->incoming_.size() - other_->read_;
   std::size_t room = capacity_ - std::min(capacity_, waiting);
   std::size_t written = 0;

@@ -22,6 +22,7 @@ class MemoryStream final : public Stream {
   void shutdown_write() override;
   void close() override;
   void reset() override;
+  [[nodiscard]] bool peer_has_left() const override { return was_reset_; }
   [[nodiscard]] Loop& loop() const override { return loop_; }
 
   void set_addresses(const SocketAddress& local, const SocketAddress& peer) {

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -145,6 +146,11 @@ void ListenerSource::ready(std::uint32_t) {
 void ListenerSource::close_listener() {
   close_descriptor();
   readiness_.close();
+}
+
+bool SocketStream::peer_has_left() const {
+  pollfd asked{.fd = descriptor(), .events = 0, .revents = 0};
+  return ::poll(&asked, 1, 0) > 0 && (asked.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 namespace {

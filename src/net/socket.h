@@ -21,6 +21,7 @@ class SocketStream : public Stream, protected Source {
   void shutdown_write() override;
   void close() override;
   void reset() override;
+  [[nodiscard]] bool peer_has_left() const override;
   [[nodiscard]] Loop& loop() const override { return Source::loop(); }
   using Source::descriptor;
 

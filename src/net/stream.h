@@ -81,6 +81,11 @@ class Stream {
   // Instead of a waiting reader: told once when the stream is no longer quiet. Null stops it. For
   // pools, which hold idle connections without a frame for each.
 
+  [[nodiscard]] virtual bool peer_has_left() const = 0;
+  // The peer was seen to have reset it: nobody reads what is written any more. A peer that closed
+  // both ways looks like one that has said all, until something is written to it. May ask the
+  // system: not for each byte.
+
   [[nodiscard]] const SocketAddress& local() const LIFETIMEBOUND { return local_; }
   [[nodiscard]] const SocketAddress& peer() const LIFETIMEBOUND { return peer_; }
   // 0.0.0.0:0 on what has none.

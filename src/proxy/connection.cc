@@ -1,7 +1,5 @@
 #include "proxy/connection.h"
 
-#include <poll.h>
-
 #include "proxy/worker.h"
 
 namespace fairlead::proxy {
@@ -22,11 +20,6 @@ Connection::Connection(Worker& worker, Accepted accepted, ChainPointer chain,
 
 Connection::~Connection() {
   worker_.closed(*this);
-}
-
-bool Connection::peer_has_left() const {
-  pollfd asked{.fd = stream_->descriptor(), .events = 0, .revents = 0};
-  return ::poll(&asked, 1, 0) > 0 && (asked.revents & (POLLHUP | POLLERR)) != 0;
 }
 
 void Connections::add(Connection& connection) {

@@ -12,7 +12,7 @@
 #include "base/lifetime.h"
 #include "config/listener.h"
 #include "http/limits.h"
-#include "net/tcp.h"
+#include "net/stream.h"
 #include "proxy/access_log.h"
 #include "proxy/decide/table.h"
 #include "proxy/log_file.h"
@@ -43,9 +43,10 @@ struct Chain {
 
 using ChainPointer = std::shared_ptr<Chain>;
 
-// What is known of a connection when it is accepted.
+// What is known of a connection when it is accepted: all that the data path has of whoever accepted
+// it. The peer is stream->peer().
 struct Accepted {
-  net::TcpStreamPointer stream;
+  net::StreamPointer stream;
   SocketAddress dialled;  // before capture; the stream's own local address when nothing captured it
 };
 
@@ -65,12 +66,8 @@ class Connection {
   [[nodiscard]] std::uint64_t id() const { return id_; }
 
  protected:
-  [[nodiscard]] bool peer_has_left() const;
-  // It was reset. Of a peer that closed both ways the kernel knows that only once it was sent
-  // something; before, it looks like one that has said all. A system call.
-
   Worker& worker_;
-  net::TcpStreamPointer stream_;
+  net::StreamPointer stream_;
   SocketAddress dialled_;
   ChainPointer chain_;
   SnapshotTablePointer table_;  // in force when it was accepted

@@ -179,7 +179,7 @@ void HttpConnection::limit_attempt() {
 // Before the request is sent. Only a stream that is not quiet can have ended: the others are not
 // asked.
 bool HttpConnection::client_has_left() const {
-  return state().complete && !stream_->is_idle() && peer_has_left();
+  return state().complete && !stream_->is_idle() && stream_->peer_has_left();
 }
 
 void HttpConnection::watch_client() {
@@ -190,7 +190,7 @@ void HttpConnection::watch_client() {
 void HttpConnection::on_readable(net::Stream& stream) {
   // Its next request waits already, or it has said all: that it has left is the only news.
   if (!input_.empty() || unread_) {
-    if (peer_has_left()) return lost_client();
+    if (stream.peer_has_left()) return lost_client();
     stream.notify(this);
     return;
   }

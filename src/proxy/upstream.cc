@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "net/tcp.h"
-#include "net/unix.h"
-
 namespace fairlead::proxy {
 namespace {
 
@@ -20,8 +17,7 @@ Fault too_many(const char* what, const std::string& cluster) {
 
 // ── Connections ──────────────────────────────────────────────────────────────────────────────────
 
-UpstreamConnection::UpstreamConnection(Host& host, std::unique_ptr<net::SocketStream> stream,
-                                       Instant made)
+UpstreamConnection::UpstreamConnection(Host& host, net::StreamPointer stream, Instant made)
     : host_(host), stream_(std::move(stream)), made_(made), local_text_(stream_->local().text()) {}
 
 UpstreamConnection::~UpstreamConnection() {
@@ -337,38 +333,23 @@ Task<Result<UpstreamPointer>> Cluster::connect_now(Host& host) {
   stats_->upstream_cx_active.add();
   ++host.connections_;
   const Instant began = context_.loop.now();
-  std::unique_ptr<net::SocketStream> stream;
-  std::optional<Fault> fault;
-  if (host.unix_path_.empty()) {
-    const net::ConnectOptions options{
-        .source = host.address_.ip.is_v4() ? cluster_->source_v4 : cluster_->source_v6,
-        .mark = context_.mark,
-        .timeout = cluster_->connect_timeout};
-    Result<net::TcpStreamPointer> made =
-        co_await net::connect(context_.loop, host.address_, options);
-    if (made) {
-      stream = std::move(*made);
-    } else {
-      fault = std::move(made).fault();
-    }
-  } else {
-    Result<net::UnixStreamPointer> made = net::connect_unix(context_.loop, host.unix_path_);
-    if (made) {
-      stream = std::move(*made);
-    } else {
-      fault = std::move(made).fault();
-    }
-  }
-  if (fault) {
+  Result<net::StreamPointer> stream = co_await context_.connector.connect(
+      context_.loop,
+      {.address = host.address_,
+       .unix_path = host.unix_path_,
+       .source = host.address_.ip.is_v4() ? cluster_->source_v4 : cluster_->source_v6,
+       .timeout = cluster_->connect_timeout});
+  if (!stream) {
+    const FaultKind kind = stream.fault().kind;
     stats_->upstream_cx_active.subtract();
     --host.connections_;
-    if (fault->kind == FaultKind::timed_out) stats_->upstream_cx_connect_timeout.add();
-    if (fault->kind != FaultKind::cancelled) stats_->upstream_cx_connect_fail.add();
-    co_return std::move(*fault);
+    if (kind == FaultKind::timed_out) stats_->upstream_cx_connect_timeout.add();
+    if (kind != FaultKind::cancelled) stats_->upstream_cx_connect_fail.add();
+    co_return std::move(stream).fault();
   }
   stats_->upstream_cx_connect_ms.add(context_.loop.now() - began);
   auto connection =
-      std::make_unique<UpstreamConnection>(host, std::move(stream), context_.loop.now());
+      std::make_unique<UpstreamConnection>(host, std::move(*stream), context_.loop.now());
   ++connection->uses_;
   co_return connection;
 }

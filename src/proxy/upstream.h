@@ -17,7 +17,8 @@
 #include "base/result.h"
 #include "base/task.h"
 #include "net/loop.h"
-#include "net/socket.h"
+#include "net/stream.h"
+#include "proxy/connector.h"
 #include "proxy/decide/table.h"
 #include "proxy/stats.h"
 
@@ -29,10 +30,10 @@ class Host;
 // A connection to a host. In the pool it watches for its peer's end by itself.
 class UpstreamConnection final : private net::Stream::Notice, private net::WheelEntry {
  public:
-  UpstreamConnection(Host& host, std::unique_ptr<net::SocketStream> stream, Instant made);
+  UpstreamConnection(Host& host, net::StreamPointer stream, Instant made);
   ~UpstreamConnection();
 
-  [[nodiscard]] net::SocketStream& stream() LIFETIMEBOUND { return *stream_; }
+  [[nodiscard]] net::Stream& stream() LIFETIMEBOUND { return *stream_; }
   [[nodiscard]] Host& host() const { return host_; }
   [[nodiscard]] Instant made() const { return made_; }
   [[nodiscard]] std::string_view local_text() const LIFETIMEBOUND { return local_text_; }
@@ -44,7 +45,7 @@ class UpstreamConnection final : private net::Stream::Notice, private net::Wheel
   void expired() override;
 
   Host& host_;
-  std::unique_ptr<net::SocketStream> stream_;
+  net::StreamPointer stream_;
   Instant made_;
   std::string local_text_;
   std::uint32_t uses_ = 0;  // requests begun on it
@@ -111,8 +112,8 @@ struct UpstreamContext {
   net::Loop& loop;
   Stats& stats;
   Random& random;
+  Connector& connector;
   unsigned worker = 0;
-  std::optional<std::uint32_t> mark;  // SO_MARK of connections upstream
 };
 
 class Cluster {

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "base/log.h"
+#include "net/tcp.h"
 #include "proxy/decide/filter_chain.h"
 #include "proxy/decide/limits.h"
 #include "proxy/detect.h"
@@ -29,6 +30,16 @@ bool inspects(const config::Listener& listener, std::uint16_t port) {
 
 bool in_use(const Fault& fault) {
   return fault.message.find("in use") != std::string::npos;
+}
+
+// What was dialled: before capture, where the listener is one to which connections are redirected.
+Accepted accepted_by(const config::Listener& listener, net::TcpStreamPointer stream) {
+  SocketAddress dialled = stream->local();
+  if (listener.use_original_dst || listener.original_dst_filter) {
+    const Result<SocketAddress> original = net::original_destination(*stream);
+    if (original.ok()) dialled = *original;
+  }
+  return {.stream = std::move(stream), .dialled = dialled};
 }
 
 const config::FilterChain* same_chain(const config::Listener& listener,
@@ -58,19 +69,22 @@ struct Worker::Slot {
   std::vector<std::shared_ptr<Socket>> sockets;
 };
 
-Worker::Worker(unsigned number, const WorkerOptions& options, Stats& stats, LogFiles& files)
-    : number_(number),
+Worker::Worker(unsigned number, const WorkerOptions& options, Stats& stats, LogFiles& files,
+               const WorkerSurroundings& around)
+    : loop_(around.clock ? *around.clock : system_clock()),
+      number_(number),
       options_(options),
       stats_(stats),
       files_(files),
-      random_(seed_from_system()),
+      random_(around.seed ? *around.seed : seed_from_system()),
       records_(options.records),
       flush_timer_(loop_, [this] { flush_logs(); }),
+      sockets_(options.mark),
       upstream_{.loop = loop_,
                 .stats = stats,
                 .random = random_,
-                .worker = number,
-                .mark = options.mark} {}
+                .connector = around.connector ? *around.connector : sockets_,
+                .worker = number} {}
 
 Worker::~Worker() = default;
 
@@ -243,8 +257,19 @@ Task<> Worker::accept_on(std::shared_ptr<Slot> slot, std::shared_ptr<Socket> soc
     Result<net::TcpStreamPointer> accepted = co_await socket->listener->accept();
     if (!accepted.ok()) co_return;
     ++socket->accepted;
-    loop_.start(gate_, handle_accepted(slot, std::move(*accepted)));
+    loop_.start(
+        gate_, handle_accepted(slot->listener, accepted_by(*slot->listener, std::move(*accepted))));
   }
+}
+
+bool Worker::accept(const std::string& listener, Accepted accepted) {
+  const auto found = slots_.find(listener);
+  if (found != slots_.end()) {
+    loop_.start(gate_, handle_accepted(found->second->listener, std::move(accepted)));
+    return true;
+  }
+  accepted.stream->reset();
+  return false;
 }
 
 Task<Result<Nothing>> Worker::read_first(net::Stream& stream, std::string& bytes) {
@@ -266,16 +291,12 @@ Task<Result<Nothing>> Worker::read_first(net::Stream& stream, std::string& bytes
   co_return Nothing();
 }
 
-// From an accepted socket to the filter chain that takes it.
-Task<> Worker::handle_accepted(std::shared_ptr<Slot> slot, net::TcpStreamPointer stream) {
+// From an accepted connection to the filter chain that takes it.
+Task<> Worker::handle_accepted(std::shared_ptr<const config::Listener> listener,
+                               Accepted accepted) {
   const SnapshotTablePointer table = table_;
-  std::shared_ptr<const config::Listener> listener = slot->listener;
-  SocketAddress dialled = stream->local();
-  if (listener->use_original_dst || listener->original_dst_filter) {
-    if (Result<SocketAddress> original = net::original_destination(*stream); original.ok()) {
-      dialled = *original;
-    }
-  }
+  net::Stream& stream = *accepted.stream;
+  const SocketAddress& dialled = accepted.dialled;
   if (listener->use_original_dst) {
     const config::Listener* other = table->listener_for(*listener, dialled);
     if (other && other != listener.get()) {
@@ -287,14 +308,14 @@ Task<> Worker::handle_accepted(std::shared_ptr<Slot> slot, net::TcpStreamPointer
   stats->downstream_cx_total.add();
 
   std::string first_bytes;
-  ConnectionFacts facts{.source = stream->peer(), .destination = dialled};
+  ConnectionFacts facts{.source = stream.peer(), .destination = dialled};
   if (inspects(*listener, dialled.port)) {
     const Duration time = listener->listener_filters_timeout;
     Result<> read = done();
     if (time > Duration::zero()) {
-      read = co_await net::within(loop_, time, read_first(*stream, first_bytes));
+      read = co_await net::within(loop_, time, read_first(stream, first_bytes));
     } else {
-      read = co_await read_first(*stream, first_bytes);
+      read = co_await read_first(stream, first_bytes);
     }
     if (!read.ok()) {
       if (read.fault().kind != FaultKind::timed_out) co_return;
@@ -312,11 +333,10 @@ Task<> Worker::handle_accepted(std::shared_ptr<Slot> slot, net::TcpStreamPointer
   const config::FilterChain* chosen = choose_filter_chain(*listener, facts);
   if (!chosen) {
     stats->no_filter_chain_match.add();
-    refuse(*slot, *listener, *stream, dialled);
+    refuse(*listener, accepted);
     co_return;
   }
   ChainPointer chain = chain_of(listener, *chosen);
-  Accepted accepted{.stream = std::move(stream), .dialled = dialled};
   facts = {};
   if (chain->http) {
     co_await forward_http(*this, std::move(accepted), std::move(chain), table,
@@ -327,10 +347,9 @@ Task<> Worker::handle_accepted(std::shared_ptr<Slot> slot, net::TcpStreamPointer
   }
 }
 
-void Worker::refuse(Slot& /*slot*/, const config::Listener& listener, net::TcpStream& stream,
-                    const SocketAddress& dialled) {
-  const std::string remote = stream.peer().text();
-  const std::string local = dialled.text();
+void Worker::refuse(const config::Listener& listener, const Accepted& accepted) {
+  const std::string remote = accepted.stream->peer().text();
+  const std::string local = accepted.dialled.text();
   LogEntry entry;
   entry.started = wall();
   entry.flags = Flag::no_route_found;
@@ -342,13 +361,13 @@ void Worker::refuse(Slot& /*slot*/, const config::Listener& listener, net::TcpSt
   Record& record = records_.add();
   record.started = entry.started;
   record.direction = listener.direction;
-  record.downstream_remote = stream.peer();
-  record.downstream_local = stream.local();
-  record.original_destination = dialled;
+  record.downstream_remote = accepted.stream->peer();
+  record.downstream_local = accepted.stream->local();
+  record.original_destination = accepted.dialled;
   record.listener = listener.name;
   record.world = table_->snapshot().world;
   record.flags = Flag::no_route_found;
-  stream.reset();
+  accepted.stream->reset();
 }
 
 ChainPointer Worker::chain_of(const std::shared_ptr<const config::Listener>& listener,
@@ -401,7 +420,7 @@ bool Worker::leads_to_ourselves(const SocketAddress& target, const IpAddress& ow
 WallTime Worker::wall() {
   const Instant now = loop_.now();
   if (now - wall_asked_ > std::chrono::seconds(1)) {
-    wall_at_ = std::chrono::system_clock::now();
+    wall_at_ = loop_.clock().wall();
     wall_asked_ = now;
   }
   return wall_at_ + std::chrono::duration_cast<WallTime::duration>(now - wall_asked_);

@@ -16,10 +16,10 @@
 #include "base/gate.h"
 #include "base/lifetime.h"
 #include "net/loop.h"
-#include "net/tcp.h"
 #include "net/timer.h"
 #include "proxy/buffers.h"
 #include "proxy/connection.h"
+#include "proxy/connector.h"
 #include "proxy/decide/table.h"
 #include "proxy/log_file.h"
 #include "proxy/records.h"
@@ -34,11 +34,19 @@ struct WorkerOptions {
   std::size_t records = 1024;
 };
 
+// What a worker has of the world around it. Tests put their own in place; all outlives the worker.
+struct WorkerSurroundings {
+  const Clock* clock = nullptr;       // null: the system's
+  Connector* connector = nullptr;     // null: sockets
+  std::optional<std::uint64_t> seed;  // of its random numbers; absent: from the system
+};
+
 struct Exchange;
 
 class Worker {
  public:
-  Worker(unsigned number, const WorkerOptions& options, Stats& stats, LogFiles& files);
+  Worker(unsigned number, const WorkerOptions& options, Stats& stats, LogFiles& files,
+         const WorkerSurroundings& around = {});
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -53,6 +61,9 @@ class Worker {
   [[nodiscard]] const SnapshotTablePointer& table() const LIFETIMEBOUND { return table_; }
   [[nodiscard]] std::vector<SocketAddress> addresses() const;
   // Where it listens.
+  bool accept(const std::string& listener, Accepted accepted);
+  // A connection to the listener of this name, whoever took it from the network. False, and the
+  // connection is reset, when there is no such listener.
 
   // ── Ending ──
   void begin_drain();
@@ -101,13 +112,13 @@ class Worker {
   void drain_sockets(Slot& slot);
   void retire_chains();
   [[nodiscard]] Task<> accept_on(std::shared_ptr<Slot> slot, std::shared_ptr<Socket> socket);
-  [[nodiscard]] Task<> handle_accepted(std::shared_ptr<Slot> slot, net::TcpStreamPointer stream);
+  [[nodiscard]] Task<> handle_accepted(std::shared_ptr<const config::Listener> listener,
+                                       Accepted accepted);
   [[nodiscard]] ChainPointer chain_of(const std::shared_ptr<const config::Listener>& listener,
                                       const config::FilterChain& chain);
   [[nodiscard]] std::vector<LogTarget> targets_of(const std::vector<config::AccessLog>& logs);
   [[nodiscard]] Task<Result<Nothing>> read_first(net::Stream& stream, std::string& bytes);
-  void refuse(Slot& slot, const config::Listener& listener, net::TcpStream& stream,
-              const SocketAddress& dialled);
+  void refuse(const config::Listener& listener, const Accepted& accepted);
   void flush_logs();
 
   net::Loop loop_;
@@ -134,6 +145,7 @@ class Worker {
   std::unordered_map<const config::FilterChain*, ChainPointer> chains_;
   std::map<std::string, std::shared_ptr<Slot>> slots_;
   std::vector<std::unique_ptr<Exchange>> exchanges_;
+  SocketConnector sockets_;
   UpstreamContext upstream_;
   struct NameHash {
     using is_transparent = void;
