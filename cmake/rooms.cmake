@@ -6,6 +6,7 @@
 # and each src/http/X_fuzz.cc into the fuzzer `http_X_fuzz` (with a short run among the tests).
 # Rooms inside rooms are named with an underscore: proxy/decide is `proxy_decide`.
 # OPTIMISED: also in Dev builds, because requests run through this room.
+# SEPARATE: names of this room's sources collide, so the release compiles each by itself.
 # TEST_ROOMS and TEST_LIBRARIES are for the tests alone. TEST_TIMEOUT is in seconds, for each test.
 if(BUILD_TESTING)
   find_package(GTest REQUIRED)
@@ -27,8 +28,7 @@ function(fairlead_quick_to_compile target)
 endfunction()
 
 # Half of the rest is reading: in Dev builds what nearly all include is read once, the standard library
-# and fmt for those rooms, GoogleTest for tests. The release reads each source as it stands, and so
-# shows an include that is missing.
+# and fmt for those rooms, GoogleTest for tests. The rooms that serve requests read each source as it stands.
 #
 # CMake's own precompiled headers hold the absolute path of the checkout, so that no other checkout finds
 # in the compiler cache what was compiled with them. Here the header lies in the build folder and is named
@@ -67,7 +67,7 @@ function(fairlead_quick target of)
 endfunction()
 
 function(fairlead_room name)
-  cmake_parse_arguments(room "OPTIMISED" "TEST_TIMEOUT" "ROOMS;LIBRARIES;SOURCES;TEST_ROOMS;TEST_LIBRARIES" ${ARGN})
+  cmake_parse_arguments(room "OPTIMISED;SEPARATE" "TEST_TIMEOUT" "ROOMS;LIBRARIES;SOURCES;TEST_ROOMS;TEST_LIBRARIES" ${ARGN})
   if(NOT room_TEST_TIMEOUT)
     set(room_TEST_TIMEOUT 60)
   endif()
@@ -81,6 +81,10 @@ function(fairlead_room name)
     add_library(${name} STATIC ${sources})
     target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
     target_link_libraries(${name} PUBLIC ${room_ROOMS} ${room_LIBRARIES} Threads::Threads)
+    # The release is built as a whole: a room's sources are joined, so that each header is read once.
+    if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT room_SEPARATE)
+      set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+    endif()
     if(room_OPTIMISED)
       target_compile_options(${name} PRIVATE "$<$<CONFIG:Release>:-flto=thin$<SEMICOLON>-ffat-lto-objects>")
     else()

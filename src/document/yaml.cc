@@ -21,9 +21,9 @@ Place place_of(const YAML::Mark& mark) {
 
 constexpr std::string_view core = "tag:yaml.org,2002:";
 
-class Events final : public YAML::EventHandler {
+class YamlEvents final : public YAML::EventHandler {
  public:
-  Events(Builder& builder, std::string_view text) : builder_(builder), text_(text) {}
+  YamlEvents(Builder& builder, std::string_view text) : builder_(builder), text_(text) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     // What follows a document without "---" between them is no second document but a mistake.
@@ -183,7 +183,7 @@ Result<std::vector<Document>> parse_yaml(std::string_view text, const std::strin
   try {
     std::istringstream stream(closed);
     YAML::Parser parser(stream);
-    Events events(builder, closed);
+    YamlEvents events(builder, closed);
     while (parser.HandleNextDocument(events)) {
     }
   } catch (const Stop&) {

@@ -12,10 +12,6 @@
 namespace fairlead::http {
 namespace {
 
-bool is_white(char c) {
-  return c == ' ' || c == '\t';
-}
-
 // White space, of a byte that is_value_byte().
 bool is_blank(char c) {
   return static_cast<unsigned char>(c) <= ' ';

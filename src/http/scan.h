@@ -26,6 +26,10 @@ inline bool is_token_byte(char c) {
   return token_bytes[static_cast<unsigned char>(c)];
 }
 
+inline bool is_white(char c) {
+  return c == ' ' || c == '\t';
+}
+
 inline bool is_target_byte(char c) {
   return c > 0x20 && c < 0x7f && c != '#';
 }

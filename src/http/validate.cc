@@ -16,10 +16,6 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-bool is_white(char c) {
-  return c == ' ' || c == '\t';
-}
-
 bool is_hex(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }

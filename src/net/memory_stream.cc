@@ -5,7 +5,7 @@
 namespace fairlead::net {
 namespace {
 
-Fault closed_here() {
+Fault closed_end() {
   return Fault{FaultKind::closed, "the stream was closed here"};
 }
 Fault reset_by_peer() {
@@ -34,7 +34,7 @@ void MemoryStream::told(bool reader, bool writer) {
 }
 
 Result<Taken> MemoryStream::read_now(std::span<char> into) {
-  if (closed_) return closed_here();
+  if (closed_) return closed_end();
   if (was_reset_) return reset_by_peer();
   const std::size_t there = incoming_.size() - read_;
   const std::size_t count = std::min({there, into.size(), at_most_});
@@ -52,7 +52,7 @@ Result<Taken> MemoryStream::read_now(std::span<char> into) {
 }
 
 Result<std::size_t> MemoryStream::write_now(std::span<const std::string_view> pieces) {
-  if (closed_ || shut_) return closed_here();
+  if (closed_ || shut_) return closed_end();
   if (was_reset_) return reset_by_peer();
   if (other_ == nullptr) {
     was_reset_ = true;  // as a system answers to bytes for a connection that it no longer has

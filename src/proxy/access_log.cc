@@ -14,6 +14,7 @@
 
 #include "base/copy_text.h"
 #include "http/fields.h"
+#include "proxy/decide/arrival.h"
 
 namespace fairlead::proxy {
 
@@ -529,13 +530,6 @@ std::string_view field(const Message* message, const Operator& op) {
 
 std::string_view without_query(std::string_view target) {
   return target.substr(0, target.find('?'));
-}
-
-std::string_view host_of(std::string_view address) {
-  const std::size_t colon = address.rfind(':');
-  const std::string_view host = address.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[') return host.substr(1, host.size() - 2);
-  return host;
 }
 
 std::string_view port_of(std::string_view address) {

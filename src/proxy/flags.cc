@@ -11,7 +11,7 @@ struct Words {
   const char* full;
 };
 
-constexpr std::array<Words, 16> words{{
+constexpr std::array<Words, 16> flag_words{{
     {Flag::no_healthy_upstream, "UH", "NoHealthyUpstream"},
     {Flag::upstream_connection_failure, "UF", "UpstreamConnectionFailure"},
     {Flag::upstream_overflow, "UO", "UpstreamOverflow"},
@@ -36,7 +36,7 @@ void append(std::string& out, Flag flags, const char* Words::* form) {
     return;
   }
   bool first = true;
-  for (const Words& one : words) {
+  for (const Words& one : flag_words) {
     if (!has(flags, one.flag)) continue;
     if (!first) out += ',';
     out += one.*form;

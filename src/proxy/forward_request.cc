@@ -50,12 +50,6 @@ std::string_view write_uuid(std::array<char, 40>& into, Random& random) {
   return {into.data(), 36};
 }
 
-// "10.0.0.1" of "10.0.0.1:80", "fd00::1" of "[fd00::1]:80".
-std::string_view host_of(std::string_view address) {
-  const std::string_view host = address.substr(0, address.rfind(':'));
-  return host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
-}
-
 }  // namespace
 
 void HttpConnection::begin() {

@@ -9,7 +9,7 @@
 namespace fairlead::http {
 namespace {
 
-constexpr std::size_t kReadSize = std::size_t{16} * 1024;
+constexpr std::size_t answer_read_size = std::size_t{16} * 1024;
 
 Fault of_server(Fault fault) {
   fault.side = Side::upstream;
@@ -61,7 +61,7 @@ struct ClientConnection::State {
 
   net::StreamPointer stream;
   H1ResponseParser parser;
-  std::array<char, kReadSize> buffer;
+  std::array<char, answer_read_size> buffer;
   std::string_view unread;
   BodyFraming writing;
   bool head_came = false;

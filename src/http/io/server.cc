@@ -12,7 +12,7 @@
 namespace fairlead::http {
 namespace {
 
-constexpr std::size_t kReadSize = std::size_t{16} * 1024;
+constexpr std::size_t read_size = std::size_t{16} * 1024;
 constexpr std::size_t kMostDrained = std::size_t{256} * 1024;  // of a body that nobody read
 
 // RFC 9110 §5.6.7, of this second.
@@ -121,8 +121,8 @@ Task<Result<bool>> ServerConnection::fill(Duration limit) {
         co_return ready.fault();
       }
     }
-    if (buffer_ == nullptr) buffer_ = std::make_unique_for_overwrite<char[]>(kReadSize);
-    Result<net::Taken> taken = stream_.read_now({buffer_.get(), kReadSize});
+    if (buffer_ == nullptr) buffer_ = std::make_unique_for_overwrite<char[]>(read_size);
+    Result<net::Taken> taken = stream_.read_now({buffer_.get(), read_size});
     if (!taken.ok()) co_return taken.fault();
     if (taken->end) co_return false;
     if (taken->bytes == 0) continue;

@@ -136,6 +136,12 @@ void receive(http::RequestHead& head, const config::HttpConnectionManager& manag
   }
 }
 
+std::string_view host_of(std::string_view address LIFETIMEBOUND) {
+  const std::string_view host = address.substr(0, address.rfind(':'));
+  if (host.size() > 2 && host.front() == '[') return host.substr(1, host.size() - 2);
+  return host;
+}
+
 std::string_view scheme_of(const http::RequestHead& head) {
   if (!head.scheme.empty()) return head.scheme;
   const std::string_view forwarded = head.fields.value(FieldName::x_forwarded_proto);

@@ -25,6 +25,9 @@ void receive(http::RequestHead& head, const config::HttpConnectionManager& manag
 // `x-envoy-` that only a proxy may set; x-forwarded-for (with use_remote_address),
 // x-forwarded-proto and x-request-id are put on. What is written are views of `arrival`.
 
+[[nodiscard]] std::string_view host_of(std::string_view address LIFETIMEBOUND);
+// "10.0.0.1" of "10.0.0.1:80", "fd00::1" of "[fd00::1]:80".
+
 [[nodiscard]] std::string_view scheme_of(const http::RequestHead& head);
 // "http" or "https": of the target, else what x-forwarded-proto says.
 
