@@ -1,5 +1,6 @@
 #include <fmt/ranges.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -82,6 +83,15 @@ std::optional<int> ended_by_arguments(CLI::App& app, const Arguments& arguments)
     return is_help ? app.exit(error) : complain_of_use(app, describe_wrong_use(app, error));
   }
   return std::nullopt;
+}
+
+Result<> check_files_exist(const std::vector<std::string>& files) {
+  for (const std::string& file : files) {
+    if (::access(file.c_str(), F_OK) != 0) {
+      return missing(fmt::format("--files names {}, which does not exist", file));
+    }
+  }
+  return done();
 }
 
 void take_all_descriptors() {

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
+
 namespace CLI {
 class App;
 class ParseError;
@@ -36,6 +38,9 @@ int complain_of_use(const CLI::App& app, const std::string& what);
 void take_all_descriptors();
 // As many files and connections as the hard limit allows: the soft one is mostly 1024, which one
 // busy mesh reaches. For what serves; not for what starts other programs, who inherit it.
+
+[[nodiscard]] Result<> check_files_exist(const std::vector<std::string>& files);
+// Of --files. Fault: missing, with the first that does not exist.
 
 inline constexpr const char* recursive_help = "with the folders inside folders, too";
 void say_what_is_left(const std::vector<std::string>& paths);

@@ -1,7 +1,5 @@
 // fairlead control: the control plane over files, and what its proxies say to it.
 #include <fmt/format.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
@@ -17,6 +15,7 @@
 #include "http/io/client.h"
 #include "lab/paths.h"
 #include "net/signals.h"
+#include "registry/edit.h"
 #include "registry/worlds.h"
 
 namespace fairlead::cli {
@@ -48,19 +47,13 @@ Result<SocketAddress> address_from(const std::string& text, const char* option) 
                              option, text));
 }
 
-Result<> check_files(const std::vector<std::string>& files) {
-  for (const std::string& file : files) {
-    if (::access(file.c_str(), F_OK) != 0) {
-      return missing(fmt::format("--files names {}, which does not exist", file));
-    }
-  }
-  return done();
-}
-
 // Says what is new: a world, what is broken and what is well again.
 class Teller {
  public:
-  void tell(const registry::Worlds& worlds) {
+  void tell(registry::Worlds& worlds) {
+    if (const auto removed = worlds.take_removed(); !removed.empty()) {
+      log::info(registry::describe_removed(removed));
+    }
     for (const std::string& broken : worlds.broken()) {
       if (std::find(broken_.begin(), broken_.end(), broken) == broken_.end()) {
         log::error(broken + (worlds.world() ? "; what was good last stays in force"
@@ -139,7 +132,7 @@ int serve(const Options& options) {
       return complain(address.fault(), wrong_use);
     }
   }
-  if (Result<> there = check_files(options.files); !there.ok()) {
+  if (Result<> there = check_files_exist(options.files); !there.ok()) {
     return complain(there.fault(), wrong_use);
   }
   net::Loop loop;

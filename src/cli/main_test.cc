@@ -84,5 +84,14 @@ TEST(MainCommandTest, HelpOfLabVerbsSaysWhatTheyTake) {
   }
 }
 
+TEST(MainCommandTest, FilesThatAreNotThereAreWrongUse) {
+  for (const char* words :
+       {"control --files /nowhere/a.yaml", "node --name n --files /nowhere/a.yaml"}) {
+    const Ran ran = run_program(words);
+    EXPECT_EQ(ran.status, 2) << words;
+    EXPECT_THAT(ran.said, HasSubstr("--files names /nowhere/a.yaml, which does not exist"));
+  }
+}
+
 }  // namespace
 }  // namespace fairlead::cli

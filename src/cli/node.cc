@@ -20,6 +20,7 @@
 #include "nft/apply.h"
 #include "node/agent.h"
 #include "node/services_view.h"
+#include "registry/edit.h"
 #include "registry/worlds.h"
 
 namespace fairlead::cli {
@@ -57,6 +58,9 @@ Task<Result<>> run_agent(net::Loop& loop, const Options& flags, node::AgentOptio
   mesh::WorldPointer given;
   const auto hand_over = [&agent, &worlds, &given] {
     agent.set_broken(worlds->broken());
+    if (const auto removed = worlds->take_removed(); !removed.empty()) {
+      log::info(registry::describe_removed(removed));
+    }
     for (const std::string& broken : worlds->broken()) log::warning(broken);
     if (worlds->world() == nullptr || worlds->world() == given) return;
     given = worlds->world();
@@ -94,6 +98,9 @@ int run(const Options& flags) {
     const Result<SocketAddress> address = SocketAddress::parse(text);
     if (!address) return complain(address.fault(), wrong_use);
     options.self.dns.push_back(*address);
+  }
+  if (Result<> there = check_files_exist(flags.files); !there) {
+    return complain(there.fault(), wrong_use);
   }
   take_all_descriptors();
   net::Loop loop;

@@ -232,21 +232,21 @@ namespace {
 
 template <class Visit>
 void for_each_list(Visit visit) {
-  visit(&Objects::namespaces);
-  visit(&Objects::nodes);
-  visit(&Objects::pods);
-  visit(&Objects::deployments);
-  visit(&Objects::replica_sets);
-  visit(&Objects::stateful_sets);
-  visit(&Objects::daemon_sets);
-  visit(&Objects::services);
-  visit(&Objects::endpoints);
-  visit(&Objects::endpoint_slices);
-  visit(&Objects::service_accounts);
-  visit(&Objects::config_maps);
-  visit(&Objects::secrets);
-  visit(&Objects::service_entries);
-  visit(&Objects::workload_entries);
+  visit("Namespace", &Objects::namespaces);
+  visit("Node", &Objects::nodes);
+  visit("Pod", &Objects::pods);
+  visit("Deployment", &Objects::deployments);
+  visit("ReplicaSet", &Objects::replica_sets);
+  visit("StatefulSet", &Objects::stateful_sets);
+  visit("DaemonSet", &Objects::daemon_sets);
+  visit("Service", &Objects::services);
+  visit("Endpoints", &Objects::endpoints);
+  visit("EndpointSlice", &Objects::endpoint_slices);
+  visit("ServiceAccount", &Objects::service_accounts);
+  visit("ConfigMap", &Objects::config_maps);
+  visit("Secret", &Objects::secrets);
+  visit("ServiceEntry", &Objects::service_entries);
+  visit("WorkloadEntry", &Objects::workload_entries);
 }
 
 template <class Object>
@@ -262,10 +262,17 @@ bool all_named_once(const std::vector<Object>& objects) {
 
 }  // namespace
 
+void for_each_object(const Objects& objects,
+                     const std::function<void(const char* kind, const Metadata& object)>& visit) {
+  for_each_list([&](const char* kind, auto list) {
+    for (const auto& object : objects.*list) visit(kind, object.metadata);
+  });
+}
+
 Joined::Joined(std::vector<Reading*> readings) : readings_(std::move(readings)) {
   for (Reading* reading : readings_) {
     std::vector<std::size_t>& sizes = sizes_.emplace_back();
-    for_each_list([&](auto list) {
+    for_each_list([&](const char* /*kind*/, auto list) {
       auto& from = reading->objects.*list;
       auto& into = all_.*list;
       sizes.push_back(from.size());
@@ -280,7 +287,7 @@ Joined::~Joined() {
   std::vector<std::size_t> taken(sizes_.empty() ? 0 : sizes_.front().size());
   for (std::size_t i = 0; i < readings_.size(); ++i) {
     std::size_t list_number = 0;
-    for_each_list([&](auto list) {
+    for_each_list([&](const char* /*kind*/, auto list) {
       const std::size_t size = sizes_[i][list_number];
       const auto from = (all_.*list).begin() + static_cast<std::ptrdiff_t>(taken[list_number]);
       std::move(from, from + static_cast<std::ptrdiff_t>(size),
@@ -293,7 +300,8 @@ Joined::~Joined() {
 bool Joined::unique() const {
   if (readings_.size() < 2) return true;
   bool unique = true;
-  for_each_list([&](auto list) { unique = unique && all_named_once(all_.*list); });
+  for_each_list(
+      [&](const char* /*kind*/, auto list) { unique = unique && all_named_once(all_.*list); });
   return unique;
 }
 

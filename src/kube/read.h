@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,10 @@ struct Reading {
 [[nodiscard]] std::vector<Fault> faults_of(const std::vector<document::Document>& documents);
 // The first fault of each broken object, in the order met: what a person wants to see at once.
 // Empty when read() succeeds.
+
+void for_each_object(const Objects& objects,
+                     const std::function<void(const char* kind, const Metadata& object)>& visit);
+// Kind by kind, each in its order.
 
 // Readings of one file each, put together for as long as this lives: what read() would give for the
 // documents of all, in this order, without reading any again.

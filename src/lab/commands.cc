@@ -370,6 +370,7 @@ Task<Result<Line>> do_apply(Caller& caller, const Line& request) {
   if (Result<> added = caller.lab.add_manifests(files, flag_in(request, "recursive")); !added) {
     co_return std::move(added).fault();
   }
+  co_await caller.lab.until_losses_count();
   co_await say_what_is_ignored(caller, said);
   Result<Line> replaced = co_await wait_until_replaced(caller, before);
   co_await say_what_is_ignored(caller, said);  // control has had its say by now

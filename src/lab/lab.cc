@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/json_text.h"
+#include "base/log.h"
 #include "base/near.h"
 #include "kube/control_services.h"
 #include "kube/controllers.h"
@@ -21,6 +22,7 @@
 #include "lab/readiness.h"
 #include "net/tcp.h"
 #include "net/unix.h"
+#include "registry/edit.h"
 #include "registry/facts.h"
 #include "registry/files.h"
 
@@ -33,6 +35,8 @@ using std::chrono::seconds;
 
 constexpr Duration look_again = milliseconds(10);
 constexpr Duration write_pause = seconds(1);
+constexpr Duration retry_pause = seconds(2);  // of a file that cannot be read
+constexpr Duration loss_look = milliseconds(20);
 constexpr Duration ask_limit = seconds(2);
 constexpr Duration acknowledge_limit = seconds(3);
 constexpr Duration grace_on_down = seconds(10);  // whatever longer grace a pod asks for
@@ -247,11 +251,12 @@ Result<> Lab::build() {
   Result<Images> images = images_of(options_);
   if (!images) return std::move(images).fault();
   images_ = std::move(*images);
-  Result<kube::Reading> reading = read_manifests(folders_and_files());
-  if (!reading) return std::move(reading).fault();
-  if (options_.mesh) kube::add_control_services(reading->objects, control_addresses().all());
-  if (Result<> sound = check(reading->objects); !sound) return sound;
-  take(std::move(*reading));
+  files_.set_paths(paths_of_manifests());
+  files_.refresh({.now = loop_.now()});
+  if (!files_.broken().empty()) return invalid(files_.broken().front());
+  kube::Reading reading = read_files();
+  if (Result<> sound = check(reading.objects); !sound) return sound;
+  take(std::move(reading));
   if (Result<> built = build_machines(); !built) return built;
   reconcile();
   start_agents();
@@ -837,18 +842,55 @@ std::vector<std::string> Lab::to_watch() const {
   return all;
 }
 
-Result<> Lab::reread() {
-  Result<kube::Reading> reading = read_manifests(folders_and_files());
-  if (reading && options_.mesh) {
-    kube::add_control_services(reading->objects, control_addresses().all());
+registry::Paths Lab::paths_of_manifests() const {
+  registry::Paths paths(manifests());
+  paths.trees = options_.trees;
+  return paths;
+}
+
+// As their last good versions say, with what the lab adds.
+kube::Reading Lab::read_files() {
+  kube::Reading reading{files_.objects(), files_.ignored()};
+  if (options_.mesh) kube::add_control_services(reading.objects, control_addresses().all());
+  return reading;
+}
+
+Duration Lab::until_reread() const {
+  const Duration again = files_.to_be_tried_again() ? retry_pause : Duration::max();
+  return std::min(again, files_.until_due(loop_.now()));
+}
+
+Task<> Lab::until_losses_count() {
+  while (files_.holds_back()) {
+    const Duration due = std::max<Duration>(files_.until_due(loop_.now()), loss_look);
+    if (!(co_await loop_.sleep(due)).ok()) co_return;
+    static_cast<void>(reread().ok());  // the fault is in broken()
   }
-  Result<> sound = reading ? check(reading->objects) : reading.fault();
+}
+
+Result<> Lab::reread() {
+  files_.set_paths(paths_of_manifests());
+  files_.refresh({.now = loop_.now(), .being_written = being_written_});
+  return take_files();
+}
+
+Result<> Lab::take_files() {
+  const std::vector<std::string>& broken = files_.broken();
+  kube::Reading reading = read_files();
+  Result<> sound = files_.unique() ? check(reading.objects) : done();
+  if (sound && files_.unique()) {
+    if (const auto removed = files_.take_removed(); !removed.empty()) {
+      const std::string what_left = registry::describe_removed(removed);
+      log::info(what_left);
+      tell_(what_left);
+    }
+    take(std::move(reading));
+    reconcile();
+    for (auto& [name, running] : pods_) running.runner->refresh();
+  }
+  if (sound && !broken.empty()) sound = invalid(fmt::format("{}", fmt::join(broken, "; ")));
   broken_ = sound ? "" : sound.fault().describe();
-  if (!sound) return sound;
-  take(std::move(*reading));
-  reconcile();
-  for (auto& [name, running] : pods_) running.runner->refresh();
-  return done();
+  return sound;
 }
 
 Result<> Lab::add_manifests(const std::vector<std::string>& paths, bool recursive) {
@@ -860,11 +902,19 @@ Result<> Lab::add_manifests(const std::vector<std::string>& paths, bool recursiv
     });
     if (!known) named.push_back(path);
   }
-  const std::string was_broken = broken_;
+  // Together with all others, so that nothing of them is in force when they do not fit.
+  const Result<kube::Reading> all = read_manifests(folders_and_files());
+  if (!all) {
+    named = before;
+    return all.fault();
+  }
   Result<> read = reread();
   if (!read) {
     named = before;
-    broken_ = was_broken;
+    files_.set_paths(paths_of_manifests());
+    files_.refresh({.now = loop_.now(), .being_written = being_written_});
+    static_cast<void>(files_.take_removed());  // they were never in force
+    static_cast<void>(take_files().ok());      // as before
   } else if (manifests_added_) {
     manifests_added_();
   }

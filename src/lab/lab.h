@@ -25,6 +25,7 @@
 #include "lab/pod.h"
 #include "lab/target.h"
 #include "net/loop.h"
+#include "registry/manifest_files.h"
 
 namespace fairlead::lab {
 
@@ -95,7 +96,16 @@ class Lab {
 
   // ── manifests ──
   [[nodiscard]] Result<> reread();
-  // The manifests anew. Broken: what was in force stays, and the fault is kept for broken().
+  // The manifests anew. Of a broken file the last good version stays in force while others go on;
+  // when what they say together cannot be run, all stays. The fault is kept for broken().
+  void set_being_written(registry::Look::BeingWritten being_written) {
+    being_written_ = std::move(being_written);
+  }
+  // How reread() learns which of them somebody is writing.
+  [[nodiscard]] Duration until_reread() const;
+  // How long until reread() has more to do though no file changes; Duration::max(): never.
+  [[nodiscard]] Task<> until_losses_count();
+  // Until what files have lost is either there again or gone.
   [[nodiscard]] Result<> add_manifests(const std::vector<std::string>& paths, bool recursive);
   // The same with more of them, and what is inside folders when that is asked for; broken ones are
   // not added.
@@ -188,6 +198,9 @@ class Lab {
   [[nodiscard]] std::vector<kube::Ignored> passed_over(const kube::Objects& manifests) const;
   void take(kube::Reading reading);
   // As what is in force, once check() has passed it; services get their addresses.
+  [[nodiscard]] registry::Paths paths_of_manifests() const;
+  [[nodiscard]] kube::Reading read_files();
+  [[nodiscard]] Result<> take_files();
   [[nodiscard]] Result<> check(const kube::Objects& manifests) const;
   // What only the lab can refuse: addresses asked for twice, commands that this machine lacks.
 
@@ -200,6 +213,8 @@ class Lab {
   kube::Objects manifests_;  // the last good, with the lab's own services, and their addresses
   std::vector<kube::Ignored> ignored_;
   std::function<void()> manifests_added_;
+  registry::ManifestFiles files_{registry::Paths()};
+  registry::Look::BeingWritten being_written_;
   std::string broken_;
   kube::Objects objects_;  // what objects.json holds
   std::vector<kube::ReplicaSet> replica_sets_;

@@ -13,7 +13,9 @@
 #include "base/lines.h"
 #include "document/document.h"
 #include "lab/paths.h"
+#include "registry/edit.h"
 #include "registry/files.h"
+#include "registry/manifest_files.h"
 
 namespace fairlead::lab {
 namespace {
@@ -56,12 +58,6 @@ std::vector<std::string> each_once(std::vector<std::string> paths) {
   std::erase_if(paths,
                 [&known](const std::string& path) { return !known.insert(place_of(path)).second; });
   return paths;
-}
-
-constexpr const char* whole_file = "file";
-
-kube::Ignored without_objects(const std::string& file) {
-  return {{.kind = whole_file, .name = file}, "", "it holds no object"};
 }
 
 std::size_t folders_in(const std::string& folder) {
@@ -139,7 +135,7 @@ Result<kube::Reading> read_manifests(const std::vector<std::string>& paths) {
     if (!text) return text.fault();
     Result<std::vector<document::Document>> parsed = document::parse(*text, file);
     if (!parsed) return std::move(parsed).fault();
-    if (parsed->empty()) empty.push_back(without_objects(file));
+    if (registry::says_nothing(*parsed)) empty.push_back(registry::without_objects(file));
     std::move(parsed->begin(), parsed->end(), std::back_inserter(documents));
   }
   Result<kube::Reading> reading = kube::read(documents);
@@ -151,7 +147,7 @@ Result<> check_holds_any(const kube::Reading& manifests) {
   if (manifests.objects != kube::Objects()) return done();
   std::vector<std::string> empty;
   for (const kube::Ignored& one : manifests.ignored) {
-    if (one.origin.kind != whole_file) return done();
+    if (one.origin.kind != registry::whole_file) return done();
     empty.push_back(one.origin.name);
   }
   return missing(fmt::format("there is no object in {}", fmt::join(empty, ", ")));

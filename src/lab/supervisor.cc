@@ -19,7 +19,6 @@
 #include "lab/commands.h"
 #include "lab/ipc.h"
 #include "lab/lab.h"
-#include "lab/manifests.h"
 #include "lab/namespaces.h"
 #include "net/file_watch.h"
 #include "net/signals.h"
@@ -32,6 +31,7 @@ using nlohmann::json;
 using std::chrono::seconds;
 
 constexpr Duration patience = seconds(60);
+constexpr Duration settle = std::chrono::milliseconds(20);  // what comes in one burst is read once
 
 Result<Options> options_from(int descriptor) {
   std::string text;
@@ -169,13 +169,6 @@ class Supervisor {
         paths_.name, took, left.names(true), paths_.command("status"), paths_.command("down"));
   }
 
-  [[nodiscard]] bool is_being_written() const {
-    const Result<std::vector<std::string>> files = files_of(lab_.folders_and_files());
-    return files && std::any_of(files->begin(), files->end(), [&](const std::string& file) {
-             return watch_->being_written(file);
-           });
-  }
-
   // A folder is watched before it is read, so that nothing that comes into it is missed: until none
   // is new, for one may be made in another while that is not watched yet.
   void watch_all() {
@@ -191,13 +184,14 @@ class Supervisor {
     watch_ = std::move(*watch);
     watch_all();
     lab_.when_manifests_are_added([this] { watch_all(); });
+    lab_.set_being_written([this](const std::string& file) { return watch_->being_written(file); });
     for (;;) {
-      if (!(co_await watch_->changed()).ok()) co_return;
+      if (!(co_await watch_->changed(settle, lab_.until_reread())).ok()) co_return;
       watch_all();
-      if (is_being_written()) continue;  // it is read when it is closed
-      if (Result<> read = lab_.reread(); !read) {
-        say("the last good version stays in force: " + read.fault().describe());
-      }
+      const std::string before = lab_.broken();
+      const Result<> read = lab_.reread();
+      if (read || lab_.broken() == before) continue;
+      say("the last good version stays in force: " + read.fault().describe());
     }
   }
 

@@ -35,6 +35,9 @@ class FileWatch final : private Source {
   // Somebody has written to that file and still has it open: what it holds may be half of what it
   // will. changed() returns when it is closed; ten seconds after the last write it counts as whole.
 
+  [[nodiscard]] Instant now() const { return loop().now(); }
+  // Of the clock by which it waits.
+
   [[nodiscard]] const std::string& trouble() const LIFETIMEBOUND { return trouble_; }
   // Why a folder cannot be watched; empty: all are.
 

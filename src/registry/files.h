@@ -22,6 +22,7 @@ struct Paths {
       : named(std::move(paths)), inner_directories(inner) {}
   std::vector<std::string> named;
   bool inner_directories = false;  // those of directories are taken too, however deep
+  std::vector<std::string> trees;  // those of `named` of which that holds in any case
 };
 
 [[nodiscard]] std::vector<std::string> directories_within(const std::string& directory);

@@ -1,5 +1,6 @@
 #include "registry/worlds.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/cancel.h"
@@ -25,6 +26,7 @@ struct Worlds::State {
   static Task<> follow(std::shared_ptr<State> state);
   bool read();
   bool watch_all();
+  [[nodiscard]] Duration until_next_look() const;
   void say_trouble();
 
   Sources sources;
@@ -44,12 +46,19 @@ bool Worlds::State::watch_all() {
 // Again where a new directory was found: what was put into it before it was watched told nobody.
 bool Worlds::State::read() {
   const auto refresh = [this] {
-    return sources.refresh([this](const std::string& path) { return files->being_written(path); });
+    return sources.refresh({.now = files->now(), .being_written = [this](const std::string& path) {
+                              return files->being_written(path);
+                            }});
   };
   bool any = refresh();
   while (watch_all()) any = refresh() || any;
   say_trouble();
   return any;
+}
+
+Duration Worlds::State::until_next_look() const {
+  const Duration again = sources.to_be_tried_again() ? retry_after : Duration::max();
+  return std::min(again, sources.until_due(files->now()));
 }
 
 void Worlds::State::say_trouble() {
@@ -60,9 +69,7 @@ void Worlds::State::say_trouble() {
 
 Task<> Worlds::State::follow(std::shared_ptr<State> state) {
   while (true) {
-    const bool again = state->sources.to_be_tried_again();
-    const Result<> woken =
-        co_await state->files->changed(settle, again ? retry_after : Duration::max());
+    const Result<> woken = co_await state->files->changed(settle, state->until_next_look());
     if (!woken || state->cancel.is_cancelled()) co_return;
     if (state->read()) state->changed();
     if (state->cancel.is_cancelled()) co_return;
@@ -92,6 +99,10 @@ const mesh::WorldPointer& Worlds::world() const {
 
 const std::vector<std::string>& Worlds::broken() const {
   return state_->sources.broken();
+}
+
+std::vector<Origin> Worlds::take_removed() {
+  return state_->sources.take_removed();
 }
 
 }  // namespace fairlead::registry

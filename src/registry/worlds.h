@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/lifetime.h"
+#include "base/origin.h"
 #include "base/result.h"
 #include "mesh/world.h"
 #include "registry/files.h"
@@ -27,6 +28,7 @@ class Worlds {
   // is called, from the loop, whenever world() or broken() became another one. Edits in place, by
   // rename, links that lead elsewhere, new and deleted files of a directory are all seen; what
   // comes in one burst (20 ms) is read once, and a file that is being written when it is closed.
+  // What a file loses, and its absence, count when they last: see judge() in edit.h.
   // Fault: nothing can be watched here (inotify). A path that does not exist yet is no fault: it is
   // broken until it does.
 
@@ -41,6 +43,10 @@ class Worlds {
   [[nodiscard]] const std::vector<std::string>& broken() const LIFETIMEBOUND;
   // A sentence for each file whose last good version is in force (or that never had one): which
   // file, line, field, and what was expected. Empty when all is well.
+
+  [[nodiscard]] std::vector<Origin> take_removed();
+  // Objects of the files that left the world since the last call. What a program wrote down (a List
+  // with a resourceVersion) is not among them.
 
  private:
   struct State;

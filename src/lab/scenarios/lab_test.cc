@@ -65,6 +65,22 @@ TEST_P(Labs, EditsAreAppliedLiveAndABrokenOneKeepsTheLastGood) {
   EXPECT_TRUE(lab.wait_for({"curl", "-sS", "http://late/"}, "client", "\"service\":\"late\""));
 }
 
+TEST_P(Labs, WhatAFileLosesCountsWhenItLastsAndAnEmptyOneNever) {
+  LabUnderTest lab(GetParam());
+  ASSERT_TRUE(lab.up(client_and("web") + deployment("extra", 1))) << lab.said();
+  lab.write_manifest("");
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) { return now["broken"] != ""; }));
+  EXPECT_THAT(lab.lab("status").out, HasSubstr("it holds no object"));
+  EXPECT_EQ(lab.status()["pods"].size(), 3U);
+  lab.write_manifest(client_and("web"));
+  EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) {
+    return now["broken"] == "" && now["pods"].size() == 2 && now["missing"] == "";
+  })) << lab.status();
+  std::ifstream log(lab.state() + "/logs/lab.log");
+  const std::string said((std::istreambuf_iterator<char>(log)), std::istreambuf_iterator<char>());
+  EXPECT_THAT(said, HasSubstr("no file has this object any more: Deployment default/extra"));
+}
+
 // As on a full disk: what cannot be written is written when there is room again, without an edit.
 TEST_P(Labs, TellTheirWorldAgainAfterItCouldNotBeWritten) {
   LabUnderTest lab(GetParam());
@@ -92,10 +108,9 @@ TEST_P(Labs, KeepTheLastGoodVersionWhileAFileCannotBeRead) {
   root ? std::filesystem::rename(lab.manifest_path(), away)
        : std::filesystem::permissions(lab.manifest_path(), std::filesystem::perms::none);
   EXPECT_TRUE(lab.wait_for_status([](const nlohmann::json& now) { return now["broken"] != ""; }));
-  EXPECT_THAT(lab.lab("status").out,
-              AllOf(HasSubstr("the last good version is in force"),
-                    HasSubstr(root ? "there is no file" : "Permission denied"),
-                    HasSubstr(lab.manifest_path())));
+  EXPECT_THAT(lab.lab("status").out, AllOf(HasSubstr("the last good version is in force"),
+                                           HasSubstr(root ? "No such file" : "Permission denied"),
+                                           HasSubstr(lab.manifest_path())));
   EXPECT_EQ(lab.status()["pods"].size(), 2U);
   root ? std::filesystem::rename(away, lab.manifest_path())
        : std::filesystem::permissions(lab.manifest_path(), std::filesystem::perms(0644));
