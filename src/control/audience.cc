@@ -1,5 +1,8 @@
 #include "control/audience.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -39,6 +42,58 @@ Audience audience_of(const xds::Node& node) {
   }
   if (audience.name_space.empty()) audience.name_space = "default";
   return audience;
+}
+
+namespace {
+
+// Whom a node says that it is: by its id, "TYPE~IP~POD.NAMESPACE~...", else by its addresses.
+const mesh::Workload* claimed_by(const xds::Node& node, const Audience& audience,
+                                 const mesh::World& world LIFETIMEBOUND) {
+  const std::vector<std::string_view> parts = split(node.id, '~');
+  const std::string_view name = parts.size() == 4 ? parts[2] : std::string_view();
+  const std::size_t dot = name.rfind('.');
+  if (dot != std::string_view::npos) {
+    const auto* named = mesh::find_workload(world, name.substr(dot + 1), name.substr(0, dot));
+    if (named != nullptr) return named;
+  }
+  for (const IpAddress& address : audience.addresses) {
+    if (const auto* owner = mesh::find_workload_by_address(world, address)) return owner;
+  }
+  return nullptr;
+}
+
+bool has_address(const mesh::Workload& workload, const IpAddress& address) {
+  return std::find(workload.addresses.begin(), workload.addresses.end(), address) !=
+         workload.addresses.end();
+}
+
+std::string full_name(const mesh::Workload& workload) {
+  return fmt::format("{}/{}", workload.name_space, workload.name);
+}
+
+// A workload to which an address that the node names belongs, and not the peer's.
+const mesh::Workload* foreign_owner(const Audience& audience, const IpAddress& peer,
+                                    const mesh::World& world LIFETIMEBOUND) {
+  for (const IpAddress& address : audience.addresses) {
+    const mesh::Workload* owner = mesh::find_workload_by_address(world, address);
+    if (owner != nullptr && !has_address(*owner, peer)) return owner;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string mismatch_of(const xds::Node& node, const Audience& audience, const IpAddress& peer,
+                        const mesh::World& world) {
+  const mesh::Workload* claimed = claimed_by(node, audience, world);
+  if (claimed == nullptr || has_address(*claimed, peer)) {
+    claimed = foreign_owner(audience, peer, world);
+  }
+  if (claimed == nullptr) return {};
+  const mesh::Workload* own = mesh::find_workload_by_address(world, peer);
+  return fmt::format("asks for the configuration of {}, but connects from {}{}",
+                     full_name(*claimed), peer.text(),
+                     own != nullptr ? fmt::format(" ({})", full_name(*own)) : std::string());
 }
 
 }  // namespace fairlead::control

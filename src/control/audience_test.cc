@@ -37,5 +37,37 @@ TEST(Audience, AnEnvoyTellsItsName) {
   EXPECT_FALSE(audience_of(xds::Node{.user_agent_name = "gRPC C-core Linux"}).envoy);
 }
 
+mesh::Workload workload(const char* name, const char* address) {
+  mesh::Workload made;
+  made.name_space = "shop";
+  made.name = name;
+  made.addresses = {*IpAddress::parse(address)};
+  return made;
+}
+
+std::string mismatch(const std::string& id, const std::string& metadata, const char* peer) {
+  mesh::World world;
+  world.workloads = {workload("other", "10.244.1.3"), workload("web", "10.244.1.2")};
+  const xds::Node node{.id = id, .metadata = metadata};
+  return mismatch_of(node, audience_of(node), *IpAddress::parse(peer), world);
+}
+
+TEST(Mismatch, WhoAsksForAnothersConfigurationIsSaid) {
+  const std::string web = "sidecar~10.244.1.2~web.shop~shop.svc.cluster.local";
+  EXPECT_EQ(mismatch(web, "{}", "10.244.1.2"), "");
+  EXPECT_EQ(mismatch(web, "{}", "10.9.9.9"),
+            "asks for the configuration of shop/web, but connects from 10.9.9.9");
+  EXPECT_EQ(mismatch(web, "{}", "10.244.1.3"),
+            "asks for the configuration of shop/web, but connects from 10.244.1.3 (shop/other)");
+  // Its own name with another's addresses, and the other way round.
+  EXPECT_EQ(mismatch(web, R"({"INSTANCE_IPS":"10.244.1.3"})", "10.244.1.2"),
+            "asks for the configuration of shop/other, but connects from 10.244.1.2 (shop/web)");
+  EXPECT_EQ(mismatch("sidecar~10.244.1.3~web.shop~shop.svc.cluster.local", "{}", "10.244.1.3"),
+            "asks for the configuration of shop/web, but connects from 10.244.1.3 (shop/other)");
+  // No workload of this world.
+  EXPECT_EQ(mismatch("sidecar~10.1.1.1~new.shop~shop.svc.cluster.local", "{}", "10.1.1.1"), "");
+  EXPECT_EQ(mismatch("router", "{}", "10.1.1.1"), "");
+}
+
 }  // namespace
 }  // namespace fairlead::control

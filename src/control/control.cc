@@ -16,12 +16,21 @@ net::ListenOptions dual_stack() {
 // make us hold is bounded by that, whatever HTTP/2 and gRPC would allow.
 http::GrpcConnectionOptions discovery_options() {
   http::GrpcConnectionOptions options;
+  options.places = {.total = 4096, .per_client = 2048};
+  options.what = "discovery";
   options.session.budget = std::make_shared<http::GrpcBudget>();
   options.session.max_waiting = std::size_t{64} * 1024;
-  options.session.http2 = {.max_concurrent_streams = 32,
+  options.session.http2 = {.max_concurrent_streams = 8,
                            .stream_window = 256 * 1024,
                            .connection_window = 1024 * 1024,
                            .max_header_bytes = 16 * 1024};
+  return options;
+}
+
+http::ServerOptions http_options() {
+  http::ServerOptions options;
+  options.places = {.total = 1024, .per_client = 256};
+  options.what = "registry and status";
   return options;
 }
 
@@ -29,7 +38,8 @@ http::GrpcConnectionOptions discovery_options() {
 
 Control::Control(net::Loop& loop)
     : discovery_(loop, publisher_),
-      http_(loop, [this](http::Request& request) { return answer(request); }),
+      http_(
+          loop, [this](http::Request& request) { return answer(request); }, http_options()),
       grpc_(
           loop, [this](http::GrpcCallHandle& call) { return discovery_.answer(call); },
           discovery_options()) {}
@@ -56,6 +66,13 @@ void Control::use(mesh::WorldPointer world, std::vector<std::string> broken) {
 Status Control::status() const {
   Status status = publisher_.status();
   status.broken = broken_;
+  const http::Places& discovery = grpc_.acceptor().places();
+  const http::Places& http = http_.acceptor().places();
+  status.load = {.discovery = {discovery.limits(), discovery.counts()},
+                 .http = {http.limits(), http.counts()},
+                 .streams_given_up = discovery_.given_up(),
+                 .answers_put_off = http_.shared().put_off,
+                 .descriptors = net::descriptor_state()};
   return status;
 }
 

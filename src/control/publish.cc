@@ -44,6 +44,13 @@ void log_refusals(Stream& stream) {
   }
 }
 
+std::string mismatch_of(const Stream& stream, const mesh::WorldPointer& world) {
+  const auto& node = stream.server.node();
+  const Result<SocketAddress> peer = SocketAddress::parse(stream.peer);
+  if (!world || !node || !stream.audience || !peer.ok()) return {};
+  return mismatch_of(*node, *stream.audience, peer->ip, *world);
+}
+
 ProxyStatus status_of(const Stream& stream, const mesh::WorldPointer& world) {
   const auto& node = stream.server.node();
   return {.node = node ? node->id : std::string(),
@@ -52,7 +59,8 @@ ProxyStatus status_of(const Stream& stream, const mesh::WorldPointer& world) {
           .types = stream.server.status(),
           .acknowledged_world = stream.server.acknowledged_world(),
           .current = world && stream.server.settled() &&
-                     stream.server.acknowledged_world() == world->version};
+                     stream.server.acknowledged_world() == world->version,
+          .mismatch = mismatch_of(stream, world)};
 }
 
 }  // namespace
@@ -89,6 +97,8 @@ Result<Messages> Publisher::received(Proxy proxy, std::string_view message) {
   if (!stream.audience && stream.server.node()) {
     stream.audience = audience_of(*stream.server.node());
     append(*answers, state_->publish_to(stream));
+    const std::string mismatch = mismatch_of(stream, state_->world);
+    if (!mismatch.empty()) log::warning(fmt::format("{} {}", name_of(stream), mismatch));
   }
   log_refusals(stream);
   return answers;

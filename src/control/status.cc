@@ -34,7 +34,23 @@ Json json_of(const ProxyStatus& proxy) {
           {"namespace", proxy.name_space},
           {"acknowledgedWorld", proxy.acknowledged_world},
           {"current", proxy.current},
+          {"mismatch", proxy.mismatch},
           {"types", std::move(types)}};
+}
+
+Json json_of(const PortStatus& port) {
+  return {{"connections", port.places.held},
+          {"most", port.limits.total},
+          {"mostOfOneClient", port.limits.per_client},
+          {"refused", port.places.refused},
+          {"evicted", port.places.evicted}};
+}
+
+Json json_of(const Load& load) {
+  return {
+      {"discovery", json_of(load.discovery)},       {"http", json_of(load.http)},
+      {"streamsGivenUp", load.streams_given_up},    {"answersPutOff", load.answers_put_off},
+      {"acceptingPaused", load.descriptors.paused}, {"acceptingPauses", load.descriptors.pauses}};
 }
 
 Json json_of(const mesh::Ignored& ignored) {
@@ -97,6 +113,50 @@ std::string describe_refusals(const Json& proxies) {
   return text;
 }
 
+std::string describe_mismatches(const Json& proxies) {
+  std::string text;
+  for (const Json& proxy : proxies) {
+    const std::string mismatch = proxy.value("mismatch", "");
+    if (!mismatch.empty()) text += hanging(fmt::format("{} {}", who_is(proxy), mismatch), width);
+  }
+  return text;
+}
+
+// What clients were denied: nothing as a rule.
+std::string describe_port(const Json& port, std::string_view name) {
+  const std::uint64_t refused = port.value("refused", std::uint64_t{0});
+  const std::uint64_t evicted = port.value("evicted", std::uint64_t{0});
+  if (refused + evicted == 0) return {};
+  return hanging(fmt::format("{}: {} connections of at most {} are open; {} were refused, and {} "
+                             "gave their place to others",
+                             name, port.value("connections", 0),
+                             port.value("most", std::uint64_t{0}), refused, evicted),
+                 width);
+}
+
+std::string describe_load(const Json& load) {
+  std::string text = describe_port(load.value("discovery", Json::object()), "discovery") +
+                     describe_port(load.value("http", Json::object()), "registry and status");
+  const auto count = [&](const char* name) { return load.value(name, std::uint64_t{0}); };
+  if (count("streamsGivenUp") > 0) {
+    text += hanging(fmt::format("{} ended, whose proxies took nothing",
+                                counted(count("streamsGivenUp"), "discovery stream")),
+                    width);
+  }
+  if (count("answersPutOff") > 0) {
+    text += hanging(fmt::format("{} put off, as too many answers waited for their clients",
+                                counted(count("answersPutOff"), "request")),
+                    width);
+  }
+  if (count("acceptingPauses") > 0) {
+    text += hanging(fmt::format("new connections had to wait for descriptors (ulimit -n) {}{}",
+                                counted(count("acceptingPauses"), "time"),
+                                load.value("acceptingPaused", false) ? ", and wait now" : ""),
+                    width);
+  }
+  return text;
+}
+
 std::string describe_proxies(const Json& proxies) {
   if (proxies.empty()) return "no proxy is connected\n";
   Row head{"STATE"};
@@ -112,9 +172,9 @@ std::string describe_proxies(const Json& proxies) {
     row.push_back(who_is(proxy));
     row.resize(rows.front().size());
   }
-  return fmt::format("{} {}, each with the world that it speaks of each type:\n{}{}",
+  return fmt::format("{} {}, each with the world that it speaks of each type:\n{}{}{}",
                      proxies.size(), proxies.size() == 1 ? "proxy" : "proxies", lines_of(rows),
-                     describe_refusals(proxies));
+                     describe_refusals(proxies), describe_mismatches(proxies));
 }
 
 std::string describe_ignored(const Json& ignored) {
@@ -137,11 +197,9 @@ std::string status_json(const Status& status) {
   for (const ProxyStatus& proxy : status.proxies) proxies.push_back(json_of(proxy));
   const bool current = std::all_of(status.proxies.begin(), status.proxies.end(),
                                    [](const ProxyStatus& proxy) { return proxy.current; });
-  const Json json{{"world", status.world},
-                  {"current", current && !status.world.empty()},
-                  {"broken", status.broken},
-                  {"ignored", std::move(ignored)},
-                  {"proxies", std::move(proxies)}};
+  const Json json{{"world", status.world},        {"current", current && !status.world.empty()},
+                  {"broken", status.broken},      {"ignored", std::move(ignored)},
+                  {"load", json_of(status.load)}, {"proxies", std::move(proxies)}};
   return json_text(json, 2) + "\n";
 }
 
@@ -157,6 +215,7 @@ Result<std::string> describe_status(std::string_view text) {
           hanging("broken, the last good version is in force: " + broken.get<std::string>(), width);
     }
     described += describe_proxies(json.value("proxies", Json::array()));
+    described += describe_load(json.value("load", Json::object()));
     described += describe_ignored(json.value("ignored", Json::array()));
     return described;
   } catch (const Json::exception& wrong) {

@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "http/io/places.h"
 #include "mesh/world.h"
+#include "net/descriptors.h"
 #include "xds/session.h"
 
 namespace fairlead::control {
@@ -21,6 +23,23 @@ struct ProxyStatus {
   std::array<xds::TypeStatus, 4> types;
   std::string acknowledged_world;  // empty: none in full yet
   bool current = false;            // speaks the newest world, and refused nothing
+  std::string mismatch;
+  // "asks for the configuration of default/web, but connects from 10.9.9.9": said until identities
+  // can be checked. Empty when its address is that of the workload that it names, or it names none.
+};
+
+// One of control's ports: its connections and limits.
+struct PortStatus {
+  http::PlaceLimits limits;
+  http::PlaceCounts places;
+};
+
+struct Load {
+  PortStatus discovery;
+  PortStatus http;                     // registry and status
+  std::uint64_t streams_given_up = 0;  // their proxies took nothing
+  std::uint64_t answers_put_off = 0;   // 503: too many answers waited for their clients
+  net::DescriptorState descriptors;
 };
 
 struct Status {
@@ -28,11 +47,14 @@ struct Status {
   std::vector<std::string> broken;  // files whose last good version is in force, and why
   std::vector<mesh::Ignored> ignored;
   std::vector<ProxyStatus> proxies;  // sorted by node
+  Load load;
 };
 
 [[nodiscard]] std::string status_json(const Status& status);
 // {"world":"42","current":true,"broken":[],"ignored":[{"object","field","reason"}],
-//  "proxies":[{"node","peer","namespace","acknowledgedWorld","current",
+//  "load":{"discovery":{"connections","most","mostOfOneClient","refused","evicted"},"http":{...},
+//          "streamsGivenUp","answersPutOff","acceptingPaused","acceptingPauses"},
+//  "proxies":[{"node","peer","namespace","acknowledgedWorld","current","mismatch",
 //              "types":[{"type":"CDS","subscribed","sent","acknowledged","refusal"}]}]}
 
 [[nodiscard]] Result<std::string> describe_status(std::string_view json);

@@ -77,6 +77,20 @@ TEST(Status, WhatAProxySaysBeginsNoLine) {
   EXPECT_THAT(text, HasSubstr("no\\nignored: all\\x1b[2J"));
 }
 
+TEST(Status, WhatClientsWereDeniedIsSaid) {
+  Status status = one_refused();
+  EXPECT_THAT(*describe_status(status_json(status)), Not(HasSubstr("connections")));
+  status.load.discovery = {{.total = 4096, .per_client = 2048}, {.held = 7, .refused = 3}};
+  status.load.streams_given_up = 1;
+  status.load.answers_put_off = 2;
+  status.load.descriptors = {.paused = true, .pauses = 5};
+  const std::string text = *describe_status(status_json(status));
+  EXPECT_THAT(text, HasSubstr("discovery: 7 connections of at most 4096 are open; 3 were refused"));
+  EXPECT_THAT(text, HasSubstr("1 discovery stream ended, whose proxies took nothing"));
+  EXPECT_THAT(text, HasSubstr("2 requests put off"));
+  EXPECT_THAT(text, HasSubstr("wait for descriptors (ulimit -n) 5 times, and wait now"));
+}
+
 TEST(Status, NothingYetIsSaidInWords) {
   const std::string text = *describe_status(status_json({}));
   EXPECT_THAT(text, HasSubstr("no world yet"));

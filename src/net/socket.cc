@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "net/descriptors.h"
+
 namespace fairlead::net {
 namespace {
 
@@ -185,10 +187,15 @@ Task<Result<Descriptor>> ListenerSource::accept_next() {
   constexpr Duration kMoment = std::chrono::milliseconds(50);
   while (true) {
     if (readiness_.is_closed()) co_return Fault{FaultKind::closed, "the listener is closed"};
+    if (may_use_ == Descriptors::without_reserve && !may_accept()) {
+      if (Result<> slept = co_await loop().sleep(kMoment); !slept.ok()) co_return slept.fault();
+      continue;
+    }
     Descriptor accepted(::accept4(descriptor(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     const int error = errno;
     if (accepted.valid()) {
       exhausted_ = false;
+      if (may_use_ == Descriptors::without_reserve) descriptor_accepted(accepted.number());
       co_return accepted;
     }
     if (concerns_one_connection(error)) continue;

@@ -59,16 +59,20 @@ class ListenerSource : protected Source {
   // Whether the last attempt to take a connection found none left (EMFILE and its like).
 
  protected:
-  ListenerSource(Loop& loop, int descriptor) : Source(loop, descriptor) {}
+  enum class Descriptors : std::uint8_t { all, without_reserve };
+  ListenerSource(Loop& loop, int descriptor, Descriptors may_use)
+      : Source(loop, descriptor), may_use_(may_use) {}
   ~ListenerSource() = default;
 
   [[nodiscard]] Task<Result<Descriptor>> accept_next();
-  // A wait that ends when descriptors run out waits a moment and tries again.
+  // A wait that ends when descriptors run out, or are down to the reserve (descriptors.h), waits a
+  // moment and tries again.
   void close_listener();
 
  private:
   void ready(std::uint32_t events) override;
   Readiness readiness_;
+  Descriptors may_use_;
   bool exhausted_ = false;
 };
 

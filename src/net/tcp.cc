@@ -166,11 +166,13 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop, const Socke
     fault.message = "cannot listen on " + address.text() + ": " + fault.message;
     return fault;
   }
-  return adopt(loop, std::move(*made));
+  return adopt(loop, std::move(*made), options.uses_reserve);
 }
 
-Result<std::unique_ptr<TcpListener>> TcpListener::adopt(Loop& loop, Descriptor listening) {
-  std::unique_ptr<TcpListener> listener(new TcpListener(loop, listening.release()));
+Result<std::unique_ptr<TcpListener>> TcpListener::adopt(Loop& loop, Descriptor listening,
+                                                        bool uses_reserve) {
+  const Descriptors may_use = uses_reserve ? Descriptors::all : Descriptors::without_reserve;
+  std::unique_ptr<TcpListener> listener(new TcpListener(loop, listening.release(), may_use));
   listener->local_ = own_address(listener->descriptor());
   if (Result<> watched = listener->watch(EPOLLIN); !watched.ok()) return watched.fault();
   return listener;

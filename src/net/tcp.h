@@ -36,10 +36,11 @@ class TcpStream final : public SocketStream {
 // Faults: `unreachable` (refused, no route), `timed_out`, `denied`; side upstream.
 
 struct ListenOptions {
-  bool reuse_port = false;   // several listeners on one address share what comes
-  bool only_v6 = true;       // a listener on [::] takes IPv4 too when false
-  bool transparent = false;  // for TPROXY
-  bool free_bind = false;    // the address need not exist yet
+  bool reuse_port = false;    // several listeners on one address share what comes
+  bool only_v6 = true;        // a listener on [::] takes IPv4 too when false
+  bool transparent = false;   // for TPROXY
+  bool free_bind = false;     // the address need not exist yet
+  bool uses_reserve = false;  // also takes connections when only reserved descriptors are left
   int backlog = 4096;
 };
 
@@ -49,7 +50,8 @@ class TcpListener final : public ListenerSource {
                                                      const ListenOptions& options = {});
   // A fault names the address, and says so when it is in use. Port 0: the kernel chooses, see
   // local().
-  static Result<std::unique_ptr<TcpListener>> adopt(Loop& loop, Descriptor listening);
+  static Result<std::unique_ptr<TcpListener>> adopt(Loop& loop, Descriptor listening,
+                                                    bool uses_reserve = false);
 
   [[nodiscard]] Task<Result<TcpStreamPointer>> accept();
   // The next connection. When descriptors run out it waits a moment and goes on: a fault means that
@@ -60,7 +62,8 @@ class TcpListener final : public ListenerSource {
   [[nodiscard]] const SocketAddress& local() const LIFETIMEBOUND { return local_; }
 
  private:
-  TcpListener(Loop& loop, int descriptor) : ListenerSource(loop, descriptor) {}
+  TcpListener(Loop& loop, int descriptor, Descriptors may_use)
+      : ListenerSource(loop, descriptor, may_use) {}
   SocketAddress local_;
 };
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "net/descriptors.h"
 #include "nft/test_namespace.h"
 
 namespace fairlead::net {
@@ -299,6 +300,83 @@ TEST(Tcp, ListenersMayShareAPort) {
 
 Task<Result<TcpStreamPointer>> accept_one(TcpListener& listener) {
   co_return co_await listener.accept();
+}
+
+TEST(Descriptors, SomeAreKept) {
+  EXPECT_EQ(descriptor_reserve(64), 16);
+  EXPECT_EQ(descriptor_reserve(1024), 256);
+  EXPECT_EQ(descriptor_reserve(1 << 20), 4096);
+  EXPECT_EQ(descriptor_reserve(20), 10);
+}
+
+// So many connections that nobody accepts.
+std::vector<TcpStreamPointer> connect_often(Loop& loop, const SocketAddress& to, int count) {
+  std::vector<TcpStreamPointer> clients;
+  for (int i = 0; i < count; ++i) {
+    auto client = loop.run(connect(loop, to));
+    if (client.ok()) clients.push_back(std::move(*client));
+  }
+  return clients;
+}
+
+Task<> accept_all_from(TcpListener& listener, std::vector<TcpStreamPointer>& all) {
+  while (true) {
+    auto accepted = co_await listener.accept();
+    if (!accepted.ok()) co_return;
+    all.push_back(std::move(*accepted));
+  }
+}
+
+void turn_for(Loop& loop, Duration time) {
+  static_cast<void>(loop.run([](Loop& on, Duration how_long) -> Task<Result<>> {
+    co_return co_await on.sleep(how_long);
+  }(loop, time)));
+}
+
+TEST(Descriptors, AcceptingPausesAtTheReserveAndGoesOn) {
+  Loop loop;
+  auto listener = TcpListener::listen(loop, address("127.0.0.1:0"));
+  auto operators = TcpListener::listen(loop, address("127.0.0.1:0"), {.uses_reserve = true});
+  ASSERT_TRUE(listener.ok() && operators.ok());
+  std::vector<TcpStreamPointer> clients = connect_often(loop, (*listener)->local(), 30);
+  std::vector<TcpStreamPointer> more = connect_often(loop, (*operators)->local(), 3);
+  ASSERT_EQ(clients.size(), 30U);
+  const std::uint64_t pauses = descriptor_state().pauses;
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  const Descriptor next(::dup(0));
+  // Of what may be opened without the reserve, about ten are left.
+  const auto limit = static_cast<rlim_t>((next.number() + 10) * 4 / 3);
+  const rlimit few{limit, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &few);
+  std::vector<TcpStreamPointer> accepted;
+  std::vector<TcpStreamPointer> by_operators;
+  loop.start(accept_all_from(**listener, accepted));
+  loop.start(accept_all_from(**operators, by_operators));
+  turn_for(loop, std::chrono::milliseconds(200));
+
+  EXPECT_TRUE(descriptor_state().paused);
+  EXPECT_EQ(descriptor_state().pauses, pauses + 1);
+  EXPECT_GT(accepted.size(), 0U);
+  EXPECT_LE(accepted.size(), 12U);
+  EXPECT_EQ(by_operators.size(), 3U) << "operators use the reserve";
+  EXPECT_TRUE(loop.run(connect(loop, (*operators)->local())).ok()) << "so do connections upstream";
+
+  const std::size_t taken = accepted.size();
+  accepted.clear();
+  turn_for(loop, std::chrono::milliseconds(300));
+  EXPECT_FALSE(accepted.empty()) << "the others had their turn";
+  accepted.clear();
+  for (int i = 0; i < 100 && descriptor_state().paused; ++i) {
+    turn_for(loop, std::chrono::milliseconds(20));
+    accepted.clear();
+  }
+  EXPECT_FALSE(descriptor_state().paused);
+  EXPECT_GT(taken, 0U);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  (*listener)->close();
+  (*operators)->close();
+  turn_for(loop, std::chrono::milliseconds(60));
 }
 
 TEST(Tcp, AListenerOutlivesALackOfDescriptors) {

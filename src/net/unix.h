@@ -39,7 +39,8 @@ class UnixListener final : public ListenerSource {
 
  private:
   UnixListener(Loop& loop, int descriptor, std::string path)
-      : ListenerSource(loop, descriptor), path_(std::move(path)) {}
+      : ListenerSource(loop, descriptor, Descriptors::all), path_(std::move(path)) {}
+  // Operators ask here: also when clients have taken what they may.
   std::string path_;
 };
 

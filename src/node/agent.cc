@@ -43,7 +43,12 @@ std::string to_json(const Status& status) {
                                       {"tcp", status.queries.tcp},
                                       {"denied", status.queries.denied},
                                       {"truncated", status.queries.truncated},
-                                      {"failed", status.queries.failed}}}};
+                                      {"failed", status.queries.failed},
+                                      {"connections", status.queries.connections},
+                                      {"refused", status.queries.refused},
+                                      {"evicted", status.queries.evicted}}},
+                                    {"accepting_paused", status.descriptors.paused},
+                                    {"accepting_pauses", status.descriptors.pauses}};
   return json_text(json) + "\n";
 }
 
@@ -145,7 +150,8 @@ Status Agent::status() const {
                 .changes = changes_,
                 .restored = restored_,
                 .last_change_ms = last_change_ms_,
-                .queries = dns_.counts()};
+                .queries = dns_.counts(),
+                .descriptors = net::descriptor_state()};
   for (const SocketAddress& address : dns_.addresses()) status.dns.push_back(address.text());
   return status;
 }

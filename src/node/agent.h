@@ -11,6 +11,7 @@
 #include "dns/zone.h"
 #include "http/io/server.h"
 #include "mesh/world.h"
+#include "net/descriptors.h"
 #include "net/loop.h"
 #include "node/dns_server.h"
 #include "node/kernel_rules.h"
@@ -35,12 +36,14 @@ struct Status {
   double last_change_ms = 0;   // how long the last one took, from world to kernel
   std::vector<std::string> dns;
   DnsCounts queries;
+  net::DescriptorState descriptors;
 };
 
 [[nodiscard]] std::string to_json(const Status& status);
 // {"node":"n1","world":"42","applied":"42","error":"","broken":[],"services":7,"changes":3,
 //  "restored":0,"last_change_ms":0.4,"dns":{"addresses":["10.96.0.10:53"],"udp":1,"tcp":0,
-//  "denied":0,"truncated":0,"failed":0}}
+//  "denied":0,"truncated":0,"failed":0,"connections":0,"refused":0,"evicted":0},
+//  "accepting_paused":false,"accepting_pauses":0}
 
 class Agent {
  public:

@@ -45,7 +45,21 @@ DnsServer::DnsServer(net::Loop& loop, const dns::Zone& zone, Random& chance, Dns
       responder_(zone, chance),
       tcp_room_(std::make_unique_for_overwrite<char[]>(dns::largest_message)),
       limits_(limits),
-      acceptor_(loop, [this](net::StreamPointer stream) { return serve_tcp(std::move(stream)); }) {}
+      acceptor_(
+          loop,
+          [this](net::StreamPointer stream, http::Places::Place& place) {
+            return serve_tcp(std::move(stream), place);
+          },
+          {.total = limits.connections, .per_client = limits.of_one_client}, "DNS by TCP") {}
+
+DnsCounts DnsServer::counts() const {
+  DnsCounts counts = counts_;
+  const http::PlaceCounts& places = acceptor_.places().counts();
+  counts.connections = places.held;
+  counts.refused = places.refused;
+  counts.evicted = places.evicted;
+  return counts;
+}
 
 Result<SocketAddress> DnsServer::listen(const SocketAddress& address) {
   Result<std::unique_ptr<net::UdpSocket>> socket = net::UdpSocket::bind(loop_, address);
@@ -97,12 +111,13 @@ Task<> DnsServer::serve_udp(std::unique_ptr<net::UdpSocket> socket) {
   }
 }
 
-Task<> DnsServer::serve_tcp(net::StreamPointer stream) {
-  if (acceptor_.connections() > limits_.connections) co_return;
+Task<> DnsServer::serve_tcp(net::StreamPointer stream, http::Places::Place& place) {
   while (true) {
     // Nothing has been promised to who waits between two queries: it may be cut off at any time.
+    place.set_idle(true);
     Result<> next = co_await net::within(loop_, limits_.idle, await_query(*stream));
     if (!next) co_return;
+    place.set_idle(false);
     Result<> exchanged = co_await net::within(loop_, limits_.patience, exchange(*stream));
     if (!exchanged) co_return;
   }
@@ -113,6 +128,7 @@ Task<Result<>> DnsServer::exchange(net::Stream& stream) {
   if (Result<> read = co_await read_all(stream, size); !read) co_return read.fault();
   const std::size_t expected = static_cast<std::size_t>(static_cast<std::uint8_t>(size[0])) << 8 |
                                static_cast<std::uint8_t>(size[1]);
+  if (expected > limits_.query) co_return invalid("a query is shorter than that");
   std::string query(expected, '\0');
   if (Result<> read = co_await read_all(stream, query); !read) co_return read.fault();
   const std::size_t taken =

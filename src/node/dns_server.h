@@ -17,7 +17,9 @@
 namespace fairlead::node {
 
 struct DnsLimits {
-  std::size_t connections = 256;                // by TCP at once; more are closed at once
+  std::size_t connections = 256;   // by TCP at once: see http/io/places.h
+  std::size_t of_one_client = 64;  // of them
+  std::size_t query = 4096;        // bytes of one by TCP; a longer one ends its connection
   Duration idle = std::chrono::seconds(10);     // between two queries of a connection
   Duration patience = std::chrono::seconds(5);  // for a query to be whole, an answer to be taken
 };
@@ -28,6 +30,9 @@ struct DnsCounts {
   std::uint64_t denied = 0;     // NXDOMAIN
   std::uint64_t truncated = 0;  // told to come back by TCP
   std::uint64_t failed = 0;     // SERVFAIL
+  std::size_t connections = 0;  // by TCP, open now
+  std::uint64_t refused = 0;    // connections by TCP that found no place
+  std::uint64_t evicted = 0;    // that gave their place to others
 };
 
 class DnsServer {
@@ -41,15 +46,15 @@ class DnsServer {
   [[nodiscard]] const std::vector<SocketAddress>& addresses() const LIFETIMEBOUND {
     return addresses_;
   }
-  [[nodiscard]] const DnsCounts& counts() const LIFETIMEBOUND { return counts_; }
-  [[nodiscard]] std::size_t connections() const { return acceptor_.connections(); }
+  [[nodiscard]] DnsCounts counts() const;
+  [[nodiscard]] std::size_t connections() const { return acceptor_.places().counts().held; }
 
   [[nodiscard]] Task<> close();
   // Call it before the server dies, or end the loop first.
 
  private:
   Task<> serve_udp(std::unique_ptr<net::UdpSocket> socket);
-  Task<> serve_tcp(net::StreamPointer stream);
+  Task<> serve_tcp(net::StreamPointer stream, http::Places::Place& place);
   Task<Result<>> exchange(net::Stream& stream);
   std::size_t respond(std::string_view query, dns::Carrier carrier, std::span<char> into);
 

@@ -314,6 +314,39 @@ TEST_F(Agents, AnswerByTcpOneAfterTheOther) {
   });
 }
 
+// Connections that ask nothing, as many as the kernel lets one client have.
+Task<> connect_often(net::Loop& loop, SocketAddress to, net::ConnectOptions how, std::size_t count,
+                     std::vector<net::TcpStreamPointer>& all) {
+  for (std::size_t i = 0; i < count; ++i) {
+    Result<net::TcpStreamPointer> stream = co_await net::connect(loop, to, how);
+    if (stream) all.push_back(std::move(*stream));
+  }
+}
+
+TEST_F(Agents, OnePodCannotTakeAllConnections) {
+  beside_an_agent([&](net::Loop& loop, Agent& agent) {
+    agent.set_world(shared(shop("1")));
+    std::vector<net::TcpStreamPointer> greedy;
+    loop.run(connect_often(loop, dns_at, {.source = ip("127.0.0.9")}, 400, greedy));
+    const auto codes =
+        loop.run(ask_by_tcp(loop, dns::framed(dns::query(1, reviews(), dns::Type::a))));
+    ASSERT_TRUE(codes.ok()) << codes.fault().describe();
+    EXPECT_THAT(*codes, ElementsAre(dns::Code::no_error));
+    const DnsCounts counts = agent.status().queries;
+    EXPECT_LE(counts.connections, 65U);
+    EXPECT_GE(counts.evicted, 300U) << "its own idle ones gave way";
+    EXPECT_THAT(*loop.run(get(loop, socket_, "/status")), HasSubstr("\"evicted\":"));
+  });
+}
+
+TEST_F(Agents, AQueryThatIsTooLongEndsItsConnection) {
+  beside_an_agent([&](net::Loop& loop, Agent& agent) {
+    agent.set_world(shared(shop("1")));
+    const auto codes = loop.run(ask_by_tcp(loop, std::string("\xff\xff") + std::string(100, 'x')));
+    ASSERT_TRUE(!codes.ok() || codes->empty());
+  });
+}
+
 // kdig of the Knot project, as a client that we did not write.
 std::string kdig(const std::string& arguments) {
   std::string text;

@@ -115,7 +115,8 @@ std::optional<std::size_t> count_of(const http::Request& request) {
 Admin::Admin(net::Loop& control, Proxy& proxy, AdminHooks hooks)
     : proxy_(proxy),
       hooks_(std::move(hooks)),
-      server_(control, [this](http::Request& request) { return answer(request); }) {}
+      server_(control, [this](http::Request& request) { return answer(request); },
+              {.places = {.total = 128, .per_client = 64}, .what = "the admin port"}) {}
 
 bool Admin::ready() const {
   return proxy_.ready() && (!hooks_.source_ready || hooks_.source_ready());

@@ -34,7 +34,7 @@ class Admin {
   Admin(net::Loop& control, Proxy& proxy, AdminHooks hooks);
 
   [[nodiscard]] Result<SocketAddress> listen(const SocketAddress& address) {
-    return server_.listen(address);
+    return server_.listen(address, {.uses_reserve = true});
   }
   [[nodiscard]] Task<> close() { return server_.close(std::chrono::milliseconds(100)); }
   // Before it dies.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "net/descriptors.h"
 #include "proxy/decide/filter_chain.h"
 
 namespace fairlead::proxy {
@@ -239,6 +240,9 @@ std::vector<Reading> Proxy::readings() const {
   read("server", "uptime",
        static_cast<std::uint64_t>(
            std::chrono::duration_cast<std::chrono::seconds>(uptime()).count()));
+  const net::DescriptorState descriptors = net::descriptor_state();
+  read("server", "accepting_paused", descriptors.paused ? 1 : 0);
+  read("server", "accepting_pauses", descriptors.pauses);
   read("filesystem", "dropped_bytes", files_.dropped());
   read("listener_manager", "workers_started", started_ ? 1 : 0);
   if (!table_) return all;

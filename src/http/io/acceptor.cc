@@ -1,5 +1,7 @@
 #include "http/io/acceptor.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "base/log.h"
@@ -29,7 +31,31 @@ void Acceptor::adopt(std::unique_ptr<net::TcpListener> listener) {
 }
 
 void Acceptor::adopt(net::StreamPointer stream) {
-  loop_.start(gate_, serve_(std::move(stream)));
+  loop_.start(gate_, serve_in_place(std::move(stream)));
+}
+
+Task<> Acceptor::serve_in_place(net::StreamPointer stream) {
+  const IpAddress client = stream->peer().ip;
+  Places::Place place(places_, client);
+  if (!place.is_admitted()) {
+    tell_refused(client);
+    stream->reset();
+    co_return;
+  }
+  place.ended().inherit(co_await cancellation_here());
+  co_await under(place.ended(), serve_(std::move(stream), place));
+}
+
+void Acceptor::tell_refused(const IpAddress& client) {
+  const std::optional<std::uint64_t> held_back = refusals_said_.pass(loop_.now());
+  if (!held_back) return;
+  log::warning(fmt::format(
+      "{}: a connection from {} is refused, which has {} already; {} of {} connections are open{}",
+      what_.empty() ? "a listener" : what_, client.text(), places_.held_by(client),
+      places_.counts().held, places_.limits().total,
+      *held_back == 0
+          ? ""
+          : fmt::format("; {} more were refused since the last such line", *held_back)));
 }
 
 template <class Listener>

@@ -58,8 +58,10 @@ class GrpcConnection : public std::enable_shared_from_this<GrpcConnection> {
  public:
   using Call = GrpcCallHandle::State;
   GrpcConnection(net::StreamPointer stream, GrpcSession::Role role,
-                 const GrpcConnectionOptions& options, const GrpcHandler* handler)
+                 const GrpcConnectionOptions& options, const GrpcHandler* handler,
+                 Places::Place* place = nullptr)
       : stream_(std::move(stream)),
+        place_(place),
         options_(options),
         session_(role, options.session),
         handler_(handler),
@@ -98,7 +100,12 @@ class GrpcConnection : public std::enable_shared_from_this<GrpcConnection> {
     return found == calls_.end() ? nullptr : found->second.get();
   }
 
+  void calls_changed() {
+    if (place_ != nullptr) place_->set_idle(calls_.empty());
+  }
+
   net::StreamPointer stream_;
+  Places::Place* place_;  // null: none
   GrpcConnectionOptions options_;
   GrpcSession session_;
   const GrpcHandler* handler_;
@@ -275,6 +282,7 @@ void GrpcConnection::on(GrpcOpened& opened) {
     call->deadline->arm(*opened.timeout);
   }
   calls_.emplace(opened.call, call);
+  calls_changed();
   if (!stream_->loop().start(handlers_, handle(call))) {
     session_.finish(call->id, {GrpcCode::unavailable, "the server is shutting down"});
   }
@@ -302,6 +310,7 @@ void GrpcConnection::on(const GrpcEnded& ended) {
   if (found == calls_.end()) return;
   const std::shared_ptr<Call> call = found->second;
   calls_.erase(found);
+  calls_changed();
   call->ended = true;
   call->status = ended.status;
   if (call->deadline) call->deadline->stop();
@@ -461,12 +470,18 @@ GrpcStatus grpc_unimplemented(std::string_view method) {
 
 GrpcServer::GrpcServer(net::Loop& loop, GrpcHandler handler, GrpcConnectionOptions options)
     : handler_(std::move(handler)),
-      options_(options),
-      acceptor_(loop, [this](auto stream) { return serve_one(std::move(stream)); }) {}
+      options_(std::move(options)),
+      acceptor_(
+          loop,
+          [this](net::StreamPointer stream, Places::Place& place) {
+            return serve_one(std::move(stream), place);
+          },
+          options_.places, options_.what) {}
 
-Task<> GrpcServer::serve_one(net::StreamPointer stream) {
+Task<> GrpcServer::serve_one(net::StreamPointer stream, Places::Place& place) {
+  place.set_idle(true);
   const auto connection = std::make_shared<GrpcConnection>(
-      std::move(stream), GrpcSession::Role::server, options_, &handler_);
+      std::move(stream), GrpcSession::Role::server, options_, &handler_, &place);
   co_await connection->run(&acceptor_.closing());
 }
 

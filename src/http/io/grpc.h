@@ -25,6 +25,8 @@ struct GrpcConnectionOptions {
   // A ping after so much silence; as much again without any answer, and the connection is lost.
   // 0: never.
   std::size_t max_queued = 256 * 1024;  // bytes of a call that wait to be sent, before send() waits
+  PlaceLimits places;                   // server: for connections
+  std::string what;                     // server: what is served, for the log
 };
 
 class GrpcConnection;
@@ -76,12 +78,13 @@ class GrpcServer {
     return acceptor_.listen(address, how);
   }
   [[nodiscard]] Acceptor& acceptor() LIFETIMEBOUND { return acceptor_; }
+  [[nodiscard]] const Acceptor& acceptor() const LIFETIMEBOUND { return acceptor_; }
   [[nodiscard]] Task<> close(Duration grace = {}) { return acceptor_.close(grace); }
   // GOAWAY at once; calls get `grace` to end, then they end with UNAVAILABLE. Call it before the
   // server dies, or end the loop first.
 
  private:
-  Task<> serve_one(net::StreamPointer stream);
+  Task<> serve_one(net::StreamPointer stream, Places::Place& place);
   GrpcHandler handler_;
   GrpcConnectionOptions options_;
   Acceptor acceptor_;

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "http/io/client.h"
 #include "http/io/server.h"
@@ -320,6 +322,86 @@ TEST_P(Sockets, ClosingTheServerEndsIdleConnectionsAndCancelsWhatHangs) {
   loop.run([](Gate& wait) -> Task<> { co_await wait.empty(); }(gate));
   EXPECT_FALSE(hanging.ok());
   EXPECT_FALSE(get("/hello").ok());
+}
+
+// A server over memory that answers with a megabyte, and its clients, which take nothing.
+struct Slow {
+  explicit Slow(const ServerOptions& options)
+      : server(
+            loop,
+            [](Request&) -> Task<Response> {
+              co_return Response::text(200, std::string(1'000'000, 'x'));
+            },
+            options) {}
+  ~Slow() { loop.run(server.close()); }
+
+  std::unique_ptr<net::MemoryStream> connect(const char* from) {
+    auto [client, at_server] = net::MemoryStream::pair(loop, 1000);
+    at_server->set_addresses({}, *SocketAddress::parse(from));
+    server.acceptor().adopt(std::move(at_server));
+    return std::move(client);
+  }
+  void ask(net::Stream& client) {
+    static_cast<void>(loop.run([](net::Stream& to) -> Task<Result<>> {
+      co_return co_await to.write_all("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+    }(client)));
+    turn();
+  }
+  void turn() {
+    static_cast<void>(loop.run([](net::Loop& on) -> Task<Result<>> {
+      co_return co_await on.sleep(milliseconds(5));
+    }(loop)));
+  }
+  std::string first_line(net::Stream& client) {
+    std::array<char, 1000> buffer;
+    const Result<net::Taken> taken = client.read_now(buffer);
+    if (!taken.ok()) return taken.fault().message;
+    const std::string text(buffer.data(), taken->bytes);
+    return text.substr(0, text.find('\r'));
+  }
+
+  net::Loop loop;
+  Server server;
+};
+
+TEST(Server, AnswersThatNobodyTakesHaveABound) {
+  Slow slow({.max_in_hand = 3'000'000});
+  std::vector<std::unique_ptr<net::MemoryStream>> clients;
+  for (int i = 0; i < 4; ++i) {
+    clients.push_back(slow.connect("10.0.0.1:1"));
+    slow.ask(*clients.back());
+  }
+  EXPECT_EQ(slow.server.shared().in_hand, 3'000'000U);
+  EXPECT_EQ(slow.server.shared().put_off, 1U);
+  EXPECT_EQ(slow.first_line(*clients[0]), "HTTP/1.1 200 OK");
+  EXPECT_EQ(slow.first_line(*clients[3]), "HTTP/1.1 503 Service Unavailable");
+  clients.clear();
+  slow.turn();
+  slow.turn();
+  EXPECT_EQ(slow.server.shared().in_hand, 0U);
+}
+
+TEST(Server, PipelinedRequestsAreAnsweredOneAfterTheOther) {
+  Slow slow({});
+  const auto client = slow.connect("10.0.0.1:1");
+  for (int i = 0; i < 30; ++i) slow.ask(*client);
+  EXPECT_EQ(slow.server.shared().in_hand, 1'000'000U) << "the others wait in the stream";
+}
+
+TEST(Server, WhenAllPlacesAreTakenTheGreediestGivesWay) {
+  Slow slow({.places = {.total = 4, .per_client = 3}, .what = "a test"});
+  std::vector<std::unique_ptr<net::MemoryStream>> greedy;
+  for (int i = 0; i < 10; ++i) greedy.push_back(slow.connect("10.0.0.1:1"));
+  slow.turn();
+  EXPECT_EQ(slow.server.acceptor().connections(), 3U) << "idle ones make room for new ones";
+  const auto second = slow.connect("10.0.0.2:1");
+  const auto third = slow.connect("10.0.0.3:1");
+  slow.ask(*second);
+  slow.ask(*third);
+  EXPECT_EQ(slow.first_line(*second), "HTTP/1.1 200 OK");
+  EXPECT_EQ(slow.first_line(*third), "HTTP/1.1 200 OK");
+  EXPECT_EQ(slow.server.acceptor().places().counts().evicted, 8U);
+  EXPECT_EQ(slow.server.acceptor().places().counts().refused, 0U);
 }
 
 TEST(Client, SaysWhatIsWrongWithAnEndpoint) {

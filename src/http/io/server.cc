@@ -1,5 +1,6 @@
 #include "http/io/server.h"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <utility>
@@ -60,16 +61,38 @@ Task<Result<>> write_all(net::Stream& stream, std::span<const std::string_view> 
   co_return co_await stream.write_all(pieces);
 }
 
+// Cancels one thing with another, beside what it is under.
+class Follow final : private CancelHook {
+ public:
+  Follow(Cancel* first, Cancel& second) : second_(second) {
+    if (first == nullptr) return;
+    if (first->is_cancelled()) {
+      second_.cancel();
+    } else {
+      hook(*first);
+    }
+  }
+  Follow(const Follow&) = delete;
+  Follow& operator=(const Follow&) = delete;
+  ~Follow() = default;
+
+ private:
+  void cancelled() override { second_.cancel(); }
+  Cancel& second_;
+};
+
 }  // namespace
 
 class ServerConnection {
  public:
   ServerConnection(net::Stream& stream, const Handler& handler, const ServerOptions& options,
-                   Cancel* closing)
+                   Cancel* closing, Places::Place* place = nullptr, ServerShared* shared = nullptr)
       : stream_(stream),
         handler_(handler),
         options_(options),
         closing_(closing),
+        place_(place),
+        shared_(shared != nullptr ? *shared : alone_),
         parser_(options.limits) {}
 
   Task<> serve();
@@ -101,6 +124,9 @@ class ServerConnection {
   const Handler& handler_;
   const ServerOptions& options_;
   Cancel* closing_;
+  Places::Place* place_;  // null: none
+  ServerShared alone_;
+  ServerShared& shared_;
   H1RequestParser parser_;
   std::unique_ptr<char[]> buffer_;
   std::string_view unread_;
@@ -138,13 +164,14 @@ Task<bool> ServerConnection::idle() {
   parser_.release();
   buffer_.reset();
   if (!stream_.is_idle()) co_return true;
-  Cancel none;
-  Cancel& until = closing_ != nullptr ? *closing_ : none;
-  if (closing_ == nullptr) none.inherit(co_await cancellation_here());
+  Cancel until(co_await cancellation_here());
+  const Follow closing(closing_, until);
+  if (place_ != nullptr) place_->set_idle(true);
   const Result<> ready = co_await under(until, [](ServerConnection& self) -> Task<Result<>> {
     co_return co_await net::within(self.stream_.loop(), self.options_.idle_timeout,
                                    readable(self.stream_));
   }(*this));
+  if (place_ != nullptr) place_->set_idle(false);
   co_return ready.ok();
 }
 
@@ -285,7 +312,33 @@ Task<Result<>> ServerConnection::write_now(std::string_view head, std::string_vi
   co_return co_await net::within(stream_.loop(), options_.body_timeout, write_all(stream_, both));
 }
 
+namespace {
+
+// A body that waits for its client.
+class InHand {
+ public:
+  InHand(ServerShared& shared, std::size_t bytes) : shared_(shared), bytes_(bytes) {
+    shared_.in_hand += bytes_;
+  }
+  ~InHand() { shared_.in_hand -= bytes_; }
+  InHand(const InHand&) = delete;
+  InHand& operator=(const InHand&) = delete;
+
+ private:
+  ServerShared& shared_;
+  std::size_t bytes_;
+};
+
+}  // namespace
+
 Task<bool> ServerConnection::send(Response response) {
+  if (shared_.in_hand > 0 &&
+      response.body.size() >
+          options_.max_in_hand - std::min(options_.max_in_hand, shared_.in_hand)) {
+    ++shared_.put_off;
+    response = Response::text(503, "too many answers wait for their clients; try again\n");
+    response.fields.emplace_back("retry-after", "1");
+  }
   if (response.close || closing() || continue_owed_) asked_to_close_ = true;
   ResponseHead answer;
   answer.status = response.status;
@@ -299,6 +352,7 @@ Task<bool> ServerConnection::send(Response response) {
     if (!sent.ok()) stream_.reset();
     co_return sent.ok();
   }
+  const InHand in_hand(shared_, response.body.size());
   how.body = BodyFraming::sized(response.body.size());
   std::string out;
   write_response(out, answer, how);
@@ -425,11 +479,17 @@ Response Response::json(std::string body, std::uint16_t status) {
 
 Server::Server(net::Loop& loop, Handler handler, ServerOptions options)
     : handler_(std::move(handler)),
-      options_(options),
-      acceptor_(loop, [this](auto stream) { return serve_one(std::move(stream)); }) {}
+      options_(std::move(options)),
+      acceptor_(
+          loop,
+          [this](net::StreamPointer stream, Places::Place& place) {
+            return serve_one(std::move(stream), place);
+          },
+          options_.places, options_.what) {}
 
-Task<> Server::serve_one(net::StreamPointer stream) {
-  co_await serve(*stream, handler_, options_, &acceptor_.closing());
+Task<> Server::serve_one(net::StreamPointer stream, Places::Place& place) {
+  ServerConnection connection(*stream, handler_, options_, &acceptor_.closing(), &place, &shared_);
+  co_await connection.serve();
 }
 
 }  // namespace fairlead::http

@@ -39,6 +39,11 @@ struct ServerOptions {
   Duration idle_timeout = std::chrono::seconds(60);  // between requests
   Duration body_timeout = std::chrono::seconds(30);  // between two pieces, either way
   std::size_t max_body = 16 * 1024 * 1024;           // that Request::body() takes
+  std::size_t max_in_hand = 64 * 1024 * 1024;
+  // Bytes of bodies of answers, over all connections of a Server, that their clients have not taken
+  // yet. Beside them an answer is 503, unless it is the only one.
+  PlaceLimits places;  // for connections
+  std::string what;    // is served, for the log: "the admin port"
 };
 
 // A request being answered. Good until the handler returns its response, and while that is sent.
@@ -107,6 +112,12 @@ using Handler = std::function<Task<Response>(Request& request)>;
                            const ServerOptions& options = {}, Cancel* closing = nullptr);
 // One connection, until its end. Once `closing` is cancelled it ends when idle.
 
+// What connections of one server share.
+struct ServerShared {
+  std::size_t in_hand = 0;    // see ServerOptions::max_in_hand
+  std::uint64_t put_off = 0;  // answers that were 503 for that
+};
+
 class Server {
  public:
   Server(net::Loop& loop, Handler handler, ServerOptions options = {});
@@ -119,15 +130,18 @@ class Server {
     return acceptor_.listen_unix(path, mode);
   }
   [[nodiscard]] Acceptor& acceptor() LIFETIMEBOUND { return acceptor_; }
+  [[nodiscard]] const Acceptor& acceptor() const LIFETIMEBOUND { return acceptor_; }
+  [[nodiscard]] const ServerShared& shared() const LIFETIMEBOUND { return shared_; }
   [[nodiscard]] Task<> close(Duration grace = std::chrono::seconds(1)) {
     return acceptor_.close(grace);
   }
   // Call it before the server dies, or end the loop first.
 
  private:
-  Task<> serve_one(net::StreamPointer stream);
+  Task<> serve_one(net::StreamPointer stream, Places::Place& place);
   Handler handler_;
   ServerOptions options_;
+  ServerShared shared_;
   Acceptor acceptor_;
 };
 

@@ -195,7 +195,9 @@ App::App(net::Loop& loop, AppSettings settings, Random& random)
       random_(random),
       resolver_(loop),
       http_(loop, [this](http::Request& request) { return answer(request); }),
-      tcp_(loop, [](net::StreamPointer stream) { return echo(std::move(stream)); }) {}
+      tcp_(loop, [](net::StreamPointer stream, http::Places::Place& /*place*/) {
+        return echo(std::move(stream));
+      }) {}
 
 Result<std::string> App::listen() {
   std::string ports;
