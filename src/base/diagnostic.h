@@ -26,7 +26,8 @@ struct Diagnostic {
   std::string field;     // its path: "filter_chains[0].filters[1]"; empty: the whole resource
   std::string reason;    // "MAGLEV: balanced by least request"; empty: the field as such
   Effect effect = Effect::protects;
-  Origin origin = {};  // file and line of the field, when it was read from a text
+  bool unknown = false;  // no schema has it: misspelt, or newer than this program
+  Origin origin = {};    // file and line of the field, when it was read from a text
 
   bool operator==(const Diagnostic&) const = default;
 

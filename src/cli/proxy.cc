@@ -1,4 +1,5 @@
 // fairlead proxy: the data plane, by Envoy's flags and Envoy's bootstrap file.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -51,6 +53,9 @@ struct Options {
   std::string service_node;
   std::string mode = "serve";
   bool allow_unknown_static = false;
+  std::vector<std::string> accepted;  // fields that decide, by path or name
+  bool json = false;                  // of --mode validate
+  std::string log_path;
   bool reject_unknown_dynamic = false;
   std::string admin_address_path;
   std::string last_good;
@@ -84,27 +89,27 @@ std::string source_of(const Options& flags) {
   return flags.config_path.empty() ? "--config-yaml" : flags.config_path;
 }
 
-Result<xds::Bootstrap> bootstrap_of(const Options& flags) {
-  if (!flags.config_path.empty() && !flags.config_yaml.empty()) {
-    return unsupported("--config-yaml beside --config-path: give one of them");
-  }
+Result<xds::Examination> examined(const Options& flags) {
   if (flags.config_path.empty() && flags.config_yaml.empty()) {
     return invalid("--config-path (-c) or --config-yaml is needed: see --help");
   }
-  std::string text = flags.config_yaml;
-  if (text.empty()) {
+  std::string file;
+  std::vector<xds::BootstrapText> texts;
+  if (!flags.config_path.empty()) {
     Result<std::string> read = read_file(flags.config_path);
     if (!read) return std::move(read).fault();
-    text = std::move(*read);
+    file = std::move(*read);
+    texts.push_back({.text = file, .source = flags.config_path});
   }
-  Result<xds::Bootstrap> bootstrap =
-      xds::read_bootstrap(text, source_of(flags),
-                          flags.allow_unknown_static ? xds::UnknownStaticFields::list
-                                                     : xds::UnknownStaticFields::reject);
-  if (!bootstrap) return bootstrap;
-  if (!flags.service_node.empty()) bootstrap->node.id = flags.service_node;
-  if (!flags.service_cluster.empty()) bootstrap->node.cluster = flags.service_cluster;
-  return bootstrap;
+  if (!flags.config_yaml.empty()) {
+    texts.push_back({.text = flags.config_yaml, .source = "--config-yaml"});
+  }
+  Result<xds::Examination> made = xds::examine_bootstrap(
+      texts, {.allow_unknown = flags.allow_unknown_static, .accepted = flags.accepted});
+  if (!made) return made;
+  if (!flags.service_node.empty()) made->bootstrap.node.id = flags.service_node;
+  if (!flags.service_cluster.empty()) made->bootstrap.node.cluster = flags.service_cluster;
+  return made;
 }
 
 Result<> check_formats(const std::vector<config::AccessLog>& logs, const std::string& where) {
@@ -148,10 +153,52 @@ Result<> check_static(const xds::Bootstrap& bootstrap) {
   return done();
 }
 
+// ── Telling what was found ───────────────────────────────────────────────────────────────────────
+
+std::string line_of(const Diagnostic& one) {
+  const std::string kind = one.unknown ? "unknown" : std::string(name_of(one.effect));
+  return fmt::format("not honoured ({}): {}", kind, one.describe());
+}
+
 void tell_unhonoured(const std::vector<config::Unhonoured>& all) {
-  for (const config::Unhonoured& one : all) {
-    log::warning("not honoured: " + one.describe());
+  for (const config::Unhonoured& one : all) log::warning(line_of(one));
+}
+
+void tell_errors(const std::vector<Diagnostic>& errors) {
+  for (const Diagnostic& one : errors) {
+    std::string where = one.origin.file;
+    if (one.origin.line > 0) where += fmt::format(":{}", one.origin.line);
+    if (!one.field.empty()) where += ": " + one.field;
+    complain(invalid(where + ": " + one.reason));
   }
+}
+
+nlohmann::json finding(const Diagnostic& one, const char* verdict) {
+  nlohmann::json made{{"verdict", verdict},
+                      {"class", one.unknown ? "unknown" : name_of(one.effect)},
+                      {"field", one.field},
+                      {"reason", one.reason},
+                      {"file", one.origin.file}};
+  if (one.origin.line > 0) made["line"] = one.origin.line;
+  return made;
+}
+
+int validated(const Options& flags, const xds::Examination& examination) {
+  const bool sound = examination.errors.empty();
+  if (flags.json) {
+    nlohmann::json findings = nlohmann::json::array();
+    for (const Diagnostic& one : examination.errors) findings.push_back(finding(one, "refused"));
+    for (const Diagnostic& one : examination.bootstrap.unhonoured) {
+      findings.push_back(finding(one, "listed"));
+    }
+    const nlohmann::json all{{"source", source_of(flags)}, {"ok", sound}, {"findings", findings}};
+    std::printf("%s\n", all.dump(2).c_str());
+    return sound ? 0 : failed;
+  }
+  tell_errors(examination.errors);
+  tell_unhonoured(examination.bootstrap.unhonoured);
+  if (sound) std::printf("configuration '%s' OK\n", source_of(flags).c_str());
+  return sound ? 0 : failed;
 }
 
 // ── The mark by which capture knows us where it cannot go by the user ────────────────────────────
@@ -345,29 +392,51 @@ int serve(const Options& flags, const xds::Bootstrap& bootstrap) {
   return running.run(bootstrap.admin);
 }
 
+// The program's log, and whatever else goes to standard error, goes to a file from now on.
+Result<> log_to(const std::string& path) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (file < 0) return from_errno(errno, "--log-path: opening " + path);
+  const bool turned = ::dup2(file, STDERR_FILENO) >= 0;
+  ::close(file);
+  return turned ? done() : Result<>(from_errno(errno, "--log-path: " + path));
+}
+
+// What the configuration says, with what only the data path would find out.
+Result<xds::Examination> checked(const Options& flags) {
+  Result<xds::Examination> made = examined(flags);
+  if (!made || !made->errors.empty()) return made;
+  if (Result<> sound = check_static(made->bootstrap); !sound) {
+    made->errors.push_back({.resource = "Bootstrap",
+                            .reason = sound.fault().describe(),
+                            .origin = {.file = source_of(flags)}});
+  }
+  return made;
+}
+
 int act(const Options& flags) {
   log::Level level = log::Level::info;
   if (!log::level_from(flags.log_level, level)) {
     return complain(invalid("--log-level: there is no level '" + flags.log_level + "'"), wrong_use);
   }
+  const bool validates = flags.mode == "validate";
+  if (flags.json && !validates) {
+    return complain(invalid("--json goes with --mode validate"), wrong_use);
+  }
   log::set_source("proxy");
   log::set_level(level);
-  Result<xds::Bootstrap> bootstrap = bootstrap_of(flags);
-  if (!bootstrap) {
+  if (!flags.log_path.empty()) {
+    if (Result<> turned = log_to(flags.log_path); !turned) return complain(turned.fault());
+  }
+  const Result<xds::Examination> examination = checked(flags);
+  if (!examination) {
     const bool no_config = flags.config_path.empty() && flags.config_yaml.empty();
-    return complain(bootstrap.fault(), no_config ? wrong_use : failed);
+    return complain(examination.fault(), no_config ? wrong_use : failed);
   }
-  if (Result<> sound = check_static(*bootstrap); !sound) {
-    Fault fault = std::move(sound).fault();
-    fault.message = source_of(flags) + ": " + fault.message;
-    return complain(fault);
-  }
-  tell_unhonoured(bootstrap->unhonoured);
-  if (flags.mode == "validate") {
-    std::printf("configuration '%s' OK\n", source_of(flags).c_str());
-    return 0;
-  }
-  return serve(flags, *bootstrap);
+  if (validates) return validated(flags, *examination);
+  tell_errors(examination->errors);
+  if (!examination->errors.empty()) return failed;
+  tell_unhonoured(examination->bootstrap.unhonoured);
+  return serve(flags, examination->bootstrap);
 }
 
 // ── Flags ────────────────────────────────────────────────────────────────────────────────────────
@@ -378,20 +447,22 @@ void add_ignored(CLI::App& app, Options& flags) {
        {"--component-log-level", "--log-format", "--base-id", "--restart-epoch",
         "--parent-shutdown-time-s", "--drain-strategy", "--local-address-ip-version",
         "--file-flush-min-size-kb", "--service-zone", "--hot-restart-version-cookie",
-        "--socket-mode", "--socket-path", "--stats-tag"}) {
+        "--socket-mode", "--socket-path", "--stats-tag", "--base-id-path"}) {
     app.add_option(name, flags.ignored)->group(group);
   }
-  for (const char* name :
-       {"--disable-hot-restart", "--skip-deprecated-logs", "--enable-core-dump",
-        "--use-dynamic-base-id", "--cpuset-threads", "--enable-mutex-tracing",
-        "--log-format-escaped", "--enable-fine-grain-logging", "--ignore-unknown-dynamic-fields"}) {
+  for (const char* name : {"--disable-hot-restart", "--skip-deprecated-logs", "--enable-core-dump",
+                           "--use-dynamic-base-id", "--cpuset-threads", "--enable-mutex-tracing",
+                           "--log-format-escaped", "--enable-fine-grain-logging",
+                           "--ignore-unknown-dynamic-fields", "--log-stacktrace-single-entry",
+                           "--skip-hot-restart-parent-stats", "--skip-hot-restart-on-no-parent"}) {
     app.add_flag(name, flags.flag_ignored)->group(group);
   }
 }
 
 void add_flags(CLI::App& app, Options& flags) {
   app.add_option("-c,--config-path", flags.config_path, "an Envoy bootstrap, YAML or JSON");
-  app.add_option("--config-yaml", flags.config_yaml, "the same as text");
+  app.add_option("--config-yaml", flags.config_yaml,
+                 "the same as text; beside --config-path it is merged over the file");
   app.add_option("--concurrency", flags.concurrency,
                  "worker threads (default, and 0: one a hardware thread)")
       ->check(CLI::Range(0, 256));
@@ -405,10 +476,21 @@ void add_flags(CLI::App& app, Options& flags) {
                  "how long an access log line may wait (default 500)");
   app.add_option("--service-cluster", flags.service_cluster, "node.cluster of the bootstrap");
   app.add_option("--service-node", flags.service_node, "node.id of the bootstrap");
-  app.add_option("--mode", flags.mode, "serve, or validate: read the configuration and exit")
+  app.add_option("--mode", flags.mode,
+                 "serve, or validate: tell all that is wrong with the configuration, or not "
+                 "honoured, and exit")
       ->check(CLI::IsMember({"serve", "validate"}));
   app.add_flag("--allow-unknown-static-fields,--allow-unknown-fields", flags.allow_unknown_static,
-               "list fields of the bootstrap that are not honoured, instead of refusing them");
+               "list fields of the bootstrap that Envoy does not have, instead of refusing them");
+  app.add_option("--accept-unhonoured", flags.accepted,
+                 "fields of the bootstrap, by name or path (outlier_detection, "
+                 "static_resources.clusters.outlier_detection; comma between them), that decide "
+                 "where something goes or what is answered, are not built yet, and may be missing. "
+                 "What protects (TLS, filters that can deny, limits) is refused always, what only "
+                 "observes or tunes is listed")
+      ->delimiter(',');
+  app.add_flag("--json", flags.json, "with --mode validate: what was found, as JSON");
+  app.add_option("--log-path", flags.log_path, "write the log to this file, not to standard error");
   app.add_flag("--reject-unknown-dynamic-fields", flags.reject_unknown_dynamic,
                "refuse (NACK) resources with fields that are not honoured");
   app.add_option("--admin-address-path", flags.admin_address_path,
@@ -429,6 +511,7 @@ int run_proxy(const Arguments& arguments) {
                "fairlead proxy");
   Options flags;
   flags.arguments = arguments;
+  app.set_version_flag("--version", "fairlead " FAIRLEAD_VERSION, "the version");
   add_flags(app, flags);
   if (const auto status = ended_by_arguments(app, arguments)) return *status;
   return act(flags);

@@ -5,8 +5,10 @@
 #include <filesystem>
 #include <fstream>
 #include <initializer_list>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "cli/test_program.h"
 
@@ -94,7 +96,7 @@ TEST_F(ProxyCommandTest, AConfigurationThatCannotBeIsRefusedInWords) {
   EXPECT_THAT(ran.said, HasSubstr("nonsense"));
   ran = run("--mode validate --allow-unknown-static-fields -c " + unknown);
   EXPECT_EQ(ran.status, 0) << ran.said;
-  EXPECT_THAT(ran.said, AllOf(HasSubstr("not honoured: "), HasSubstr("nonsense")));
+  EXPECT_THAT(ran.said, AllOf(HasSubstr("not honoured (unknown): "), HasSubstr("nonsense")));
 }
 
 TEST_F(ProxyCommandTest, WhatOnlyTheDataPathWouldFindOutIsFoundOut) {
@@ -125,9 +127,59 @@ TEST_F(ProxyCommandTest, WrongUseIsTwoAndSaysWhat) {
     EXPECT_EQ(ran.status, 2) << words << ": " << ran.said;
     EXPECT_THAT(ran.said, HasSubstr(said)) << words;
   }
-  const Ran both = run("-c " + good + " --config-yaml '{}'");
-  EXPECT_NE(both.status, 0);
-  EXPECT_THAT(both.said, HasSubstr("give one of them"));
+}
+
+TEST_F(ProxyCommandTest, TextIsMergedOverTheFile) {
+  const std::string good = write("good.yaml", bootstrap(listener("web", "0", direct)));
+  Ran ran = run("--mode validate -c " + good + " --config-yaml '{node: {id: a}}'");
+  EXPECT_EQ(ran.status, 0) << ran.said;
+  ran = run("--mode validate -c " + good + " --config-yaml '{nod: {id: a}}'");
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, HasSubstr("--config-yaml:1: nod: Envoy has no such field; near it: node"));
+}
+
+TEST_F(ProxyCommandTest, EveryFindingIsToldAlsoAsJson) {
+  const std::string file =
+      write("findings.yaml",
+            "static_resources:\n  clusters:\n  - name: a\n    outlier_detection: {}\n"
+            "    alt_stat_name: b\n    lb_polcy: RANDOM\nlayered_runtime: {layers: [{name: a, "
+            "static_layer: {overload.global_downstream_max_connections: 5}}]}\n");
+  Ran ran = run("--mode validate --json -c " + file);
+  EXPECT_EQ(ran.status, 1);
+  const auto told = nlohmann::json::parse(ran.said);
+  EXPECT_EQ(told["ok"], false);
+  std::vector<std::string> findings;
+  for (const auto& one : told["findings"]) {
+    EXPECT_EQ(one["file"], file);
+    findings.push_back(one["verdict"].get<std::string>() + " " + one["class"].get<std::string>() +
+                       " " + one["field"].get<std::string>() + " " + one["line"].dump());
+  }
+  EXPECT_THAT(findings, testing::UnorderedElementsAre(
+                            "refused decides static_resources.clusters[0].outlier_detection 4",
+                            "listed observes static_resources.clusters[0].alt_stat_name 5",
+                            "refused unknown static_resources.clusters[0].lb_polcy 6",
+                            "refused protects layered_runtime.layers[0].static_layer."
+                            "overload.global_downstream_max_connections 7"));
+  ran = run("--mode validate -c " + file);
+  EXPECT_THAT(ran.said, AllOf(HasSubstr(file + ":4: "), HasSubstr(file + ":6: "),
+                              HasSubstr("near it: lb_policy"), HasSubstr(file + ":7: "),
+                              HasSubstr("not honoured (observes): ")));
+  ran = run("--json -c " + file);
+  EXPECT_EQ(ran.status, 2);
+}
+
+TEST_F(ProxyCommandTest, TheVersionAndTheLogsFile) {
+  EXPECT_THAT(run("--version").said, HasSubstr("fairlead "));
+  const std::string log = folder_ + "/program.log";
+  const std::string file =
+      write("listed.yaml", "static_resources: {clusters: [{name: a, alt_stat_name: b}]}\n");
+  const Ran ran = run("--mode validate --log-path " + log + " -c " + file);
+  EXPECT_EQ(ran.status, 0) << ran.said;
+  EXPECT_THAT(ran.said, testing::Not(HasSubstr("alt_stat_name")));
+  std::ifstream written(log);
+  const std::string text{std::istreambuf_iterator<char>(written), {}};
+  EXPECT_THAT(text, HasSubstr("alt_stat_name"));
+  EXPECT_EQ(run("--log-path " + folder_ + " -c " + file).status, 1);
 }
 
 TEST_F(ProxyCommandTest, HelpNamesTheFlags) {

@@ -37,6 +37,8 @@ struct Limits {
   std::size_t nodes = 4'000'000;  // of all documents, what aliases repeat counted anew
   std::size_t aliased = 100'000;  // nodes that aliases may add
   int depth = 64;                 // lists and objects inside each other
+  bool ignore_tag = false;  // a field whose name has Envoy's tag !ignore is kept as "!ignore NAME",
+                            // for whoever reads to pass over; else the tag is refused
   bool operator==(const Limits&) const = default;
 };
 

@@ -23,7 +23,8 @@ constexpr std::string_view core = "tag:yaml.org,2002:";
 
 class YamlEvents final : public YAML::EventHandler {
  public:
-  YamlEvents(Builder& builder, std::string_view text) : builder_(builder), text_(text) {}
+  YamlEvents(Builder& builder, std::string_view text, bool ignore_tag)
+      : builder_(builder), text_(text), ignore_tag_(ignore_tag) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     // What follows a document without "---" between them is no second document but a mistake.
@@ -49,6 +50,10 @@ class YamlEvents final : public YAML::EventHandler {
     const bool plain = tag == "?" || tag.empty();
     if (builder_.wants_key() && plain && value == "<<") {
       must(builder_.key(value, place_of(mark), true));
+      return;
+    }
+    if (builder_.wants_key() && ignore_tag_ && tag == "!ignore") {
+      must(builder_.key("!ignore " + value, place_of(mark), false));
       return;
     }
     must(builder_.scalar(kind_of(mark, tag, value), value, place_of(mark), anchor));
@@ -112,6 +117,7 @@ class YamlEvents final : public YAML::EventHandler {
 
   Builder& builder_;
   std::string_view text_;
+  bool ignore_tag_;
   int documents_ = 0;
   int previous_line_ = 0;
   int line_ = 0;  // that starts at cursor_
@@ -183,7 +189,7 @@ Result<std::vector<Document>> parse_yaml(std::string_view text, const std::strin
   try {
     std::istringstream stream(closed);
     YAML::Parser parser(stream);
-    YamlEvents events(builder, closed);
+    YamlEvents events(builder, closed, limits.ignore_tag);
     while (parser.HandleNextDocument(events)) {
     }
   } catch (const Stop&) {

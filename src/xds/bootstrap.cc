@@ -5,15 +5,16 @@
 
 #include <nlohmann/json.hpp>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "base/json_text.h"
 #include "document/document.h"
+#include "xds/bootstrap_process.h"
 #include "xds/bootstrap_routes.h"
 #include "xds/bootstrap_wire.h"
 #include "xds/decode_parts.h"
 #include "xds/encode_parts.h"
-#include "xds/proto/seen.pb.h"
 #include "xds/text.h"
 
 namespace fairlead::xds {
@@ -23,48 +24,55 @@ using Message = wire::boot::Bootstrap;
 
 // ── Reading ──────────────────────────────────────────────────────────────────────────────────────
 
-Node node_from(const wire::core::Node& message, const document::Node& text) {
-  const document::Node metadata = text.get("metadata");
+Node node_from(const wire::core::Node& message) {
   return {.id = message.id(),
           .cluster = message.cluster(),
           .region = message.locality().region(),
           .zone = message.locality().zone(),
           .sub_zone = message.locality().sub_zone(),
-          .metadata = metadata.given() ? document::write_json(metadata) : "{}",
+          .metadata = write_message(message.metadata()),
           .user_agent_name = message.user_agent_name(),
           .user_agent_version = message.user_agent_version()};
 }
 
+// Each is read, also when one before it is refused: all that is wrong is to be told at once.
 Result<> read_listeners(Bootstrap& made, const Message::StaticResources& fixed,
                         const Place& place) {
+  Result<> all = done();
   std::set<std::string> names;
   std::set<std::string> clusters;
-  for (const config::Cluster& cluster : made.clusters) clusters.insert(cluster.name);
+  for (const auto& cluster : fixed.clusters()) clusters.insert(cluster.name());
   for (int i = 0; i < fixed.listeners_size(); ++i) {
     const Place here = place.in("listeners", i);
     wire::listener::Listener message = fixed.listeners(i);
     // Envoy makes up a name for a listener that has none; so do we.
     if (message.name().empty()) message.set_name(fmt::format("listener_{}", i));
     Result<config::Listener> listener = read(message, here);
-    if (!listener.ok()) return std::move(listener).fault();
-    const Result<> leads = check_route_clusters(message, clusters, here);
-    if (!leads.ok()) return leads;
-    if (!names.insert(listener->name).second) return here.in("name").refused("is there twice");
-    made.listeners.push_back(std::move(listener).value());
+    Result<> sound =
+        listener.ok() ? check_route_clusters(message, clusters, here) : std::move(listener).fault();
+    if (sound.ok() && !names.insert(message.name()).second) {
+      sound = here.in("name").refused("is there twice");
+    }
+    if (sound.ok()) made.listeners.push_back(std::move(listener).value());
+    if (all.ok()) all = std::move(sound);
   }
-  return done();
+  return all;
 }
 
 Result<> read_clusters(Bootstrap& made, const Message::StaticResources& fixed, const Place& place) {
+  Result<> all = done();
   std::set<std::string> names;
   for (int i = 0; i < fixed.clusters_size(); ++i) {
     const Place here = place.in("clusters", i);
     Result<config::Cluster> cluster = read(fixed.clusters(i), here);
-    if (!cluster.ok()) return std::move(cluster).fault();
-    if (!names.insert(cluster->name).second) return here.in("name").refused("is there twice");
-    made.clusters.push_back(std::move(cluster).value());
+    Result<> sound = cluster.ok() ? done() : std::move(cluster).fault();
+    if (sound.ok() && !names.insert(cluster->name).second) {
+      sound = here.in("name").refused("is there twice");
+    }
+    if (sound.ok()) made.clusters.push_back(std::move(cluster).value());
+    if (all.ok()) all = std::move(sound);
   }
-  return done();
+  return all;
 }
 
 Result<> read_admin(Bootstrap& made, const Message& message, const Place& place) {
@@ -80,7 +88,8 @@ void note_api_type(const wire::core::ApiConfigSource& ads, const Place& place) {
   using Api = wire::core::ApiConfigSource;
   const Place here = place.in("api_type");
   if (ads.api_type() == Api::DELTA_GRPC) {
-    here.note("DELTA_GRPC: state of the world is spoken instead");
+    // The same resources come, each in full.
+    here.note("DELTA_GRPC: state of the world is spoken instead", Effect::tunes);
   } else if (ads.api_type() != Api::GRPC) {
     here.note(Api::ApiType_Name(ads.api_type()) + ": gRPC is spoken instead");
   }
@@ -127,71 +136,148 @@ Result<> read_discovery(Bootstrap& made, const Message& message, const Place& pl
   return read_ads(made, dynamic.ads_config(), place.in("ads_config"));
 }
 
-// "static_resources" of "staticResources".
-std::string snake_case(std::string_view name) {
+// ── What is put up with ──────────────────────────────────────────────────────────────────────────
+
+std::string without_positions(std::string_view path) {
   std::string made;
-  for (const char letter : name) {
-    if (letter >= 'A' && letter <= 'Z') made += '_';
-    made += letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter | 0x20) : letter;
+  bool inside = false;
+  for (const char c : path) {
+    if (c == '[') inside = true;
+    if (!inside) made += c;
+    if (c == ']') inside = false;
   }
   return made;
 }
 
-// Whether Envoy has such a field, of which our subset knows the name alone.
-template <class Type>
-bool is_envoys(std::string_view field) {
-  const std::string seen = ", " + Type::descriptor()->options().GetExtension(wire::seen);
-  return seen.find(fmt::format(", {}=", snake_case(field))) != std::string::npos;
+// "lb_policy" of "static_resources.clusters[0].lb_policy"
+std::string name_of_field(const std::string& path) {
+  const std::string plain = without_positions(path);
+  return plain.substr(plain.rfind('.') + 1);
 }
 
-// What goes through our hands must be ours to do; what shapes Envoy's own process need not, but
-// must be Envoy's.
-bool must_be_known(std::string_view path) {
-  const std::string_view top = path.substr(0, path.find_first_of(".["));
-  if (top != "admin") return !is_envoys<Message>(top);
-  const std::string_view rest = path.substr(std::min(path.size(), top.size() + 1));
-  return !is_envoys<wire::boot::Admin>(rest.substr(0, rest.find_first_of(".[")));
+bool is_accepted(const Diagnostic& one, const StaticRules& rules) {
+  return std::any_of(rules.accepted.begin(), rules.accepted.end(), [&](const std::string& field) {
+    return field == one.field || field == without_positions(one.field) ||
+           field == name_of_field(one.field);
+  });
 }
 
-Result<> refuse_unknown(const Report& report) {
-  for (const Report::Note& note : report.notes()) {
-    if (!must_be_known(note.path)) continue;
-    return report.refused(note.path, note.what.empty()
-                                         ? "unknown field: fairlead does not honour it"
-                                         : fmt::format("not honoured: {}", note.what));
+bool is_error(const Diagnostic& one, const StaticRules& rules) {
+  if (one.unknown) return !rules.allow_unknown;
+  return one.effect == Effect::protects ||
+         (one.effect == Effect::decides && !is_accepted(one, rules));
+}
+
+Diagnostic as_error(Diagnostic one) {
+  if (one.unknown) return one;
+  std::string why = fmt::format("not honoured, and it {}", name_of(one.effect));
+  if (!one.reason.empty()) why += ": " + one.reason;
+  if (one.effect == Effect::decides) {
+    why += fmt::format("; --accept-unhonoured {} goes on without it", name_of_field(one.field));
   }
+  one.reason = std::move(why);
+  return one;
+}
+
+// What Place::refused() says, of a finding.
+std::string told(const Diagnostic& one) {
+  std::string where = fmt::format("{}:{}", one.origin.file, one.origin.line);
+  if (!one.field.empty()) where += ": " + one.field;
+  return where + ": " + one.reason;
+}
+
+// Adds what a text's report holds to what is to be told.
+void sort_out(Examination& made, const Report& report, const StaticRules& rules) {
+  std::vector<Diagnostic> errors = report.faults();
+  for (Diagnostic& one : report.unhonoured()) {
+    if (is_error(one, rules)) {
+      errors.push_back(as_error(std::move(one)));
+    } else {
+      made.bootstrap.unhonoured.push_back(std::move(one));
+    }
+  }
+  std::sort(errors.begin(), errors.end(), [](const Diagnostic& a, const Diagnostic& b) {
+    return std::tie(a.origin.line, a.field, a.reason) < std::tie(b.origin.line, b.field, b.reason);
+  });
+  made.errors.insert(made.errors.end(), errors.begin(), errors.end());
+}
+
+// ── Reading all of it ────────────────────────────────────────────────────────────────────────────
+
+// One text of the configuration, what it says, and what was found in it.
+struct Part {
+  document::Document document;
+  Report report;
+  Message message;
+};
+
+Result<> read_text(Part& part, const BootstrapText& from) {
+  const document::Limits limits{.ignore_tag = true};
+  Result<std::vector<document::Document>> documents =
+      document::parse(from.text, from.source, document::Format::automatic, limits);
+  if (!documents.ok()) return std::move(documents).fault();
+  if (documents->size() != 1) {
+    return invalid(
+        fmt::format("{}: expected one document, found {}", from.source, documents->size()));
+  }
+  part.document = documents->front();
+  part.report = Report(part.document.root());
+  part.report.name("Bootstrap");
+  const Place place(part.report);
+  // What is wrong is kept in the report.
+  static_cast<void>(read_message(part.document.root(), part.message, place));
   return done();
 }
 
-Result<Bootstrap> read(const document::Node& root, Report& report, UnknownStaticFields unknown) {
-  const Place place(report);
-  Message message;
-  Result<> read_part = read_message(root, message, place);
+Bootstrap read(const Message& message, const Place& place) {
   Bootstrap made;
-  made.node = node_from(message.node(), root.get("node"));
+  made.node = node_from(message.node());
   const Place fixed = place.in("static_resources");
-  if (read_part.ok()) read_part = read_clusters(made, message.static_resources(), fixed);
-  if (read_part.ok()) read_part = read_listeners(made, message.static_resources(), fixed);
-  if (read_part.ok()) read_part = read_admin(made, message, place.in("admin"));
-  if (read_part.ok()) read_part = read_discovery(made, message, place.in("dynamic_resources"));
-  if (read_part.ok() && unknown == UnknownStaticFields::reject) read_part = refuse_unknown(report);
-  if (!read_part.ok()) return std::move(read_part).fault();
-  made.unhonoured = report.unhonoured();
+  const Result<> parts = all({read_clusters(made, message.static_resources(), fixed),
+                              read_listeners(made, message.static_resources(), fixed),
+                              read_admin(made, message, place.in("admin")),
+                              read_discovery(made, message, place.in("dynamic_resources"))});
+  static_cast<void>(parts);  // each fault is in the report
+  judge_process(message, place);
   return made;
 }
 
 }  // namespace
 
-Result<Bootstrap> read_bootstrap(std::string_view text, const std::string& source,
-                                 UnknownStaticFields unknown) {
-  const Result<std::vector<document::Document>> documents = document::parse(text, source);
-  if (!documents.ok()) return documents.fault();
-  if (documents->size() != 1) {
-    return invalid(fmt::format("{}: expected one document, found {}", source, documents->size()));
+Result<Examination> examine_bootstrap(const std::vector<BootstrapText>& texts,
+                                      const StaticRules& rules) {
+  std::vector<Part> parts(texts.size());
+  Examination made;
+  bool sound = true;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const Result<> read = read_text(parts[i], texts[i]);
+    if (!read.ok()) return read.fault();
+    sound = sound && parts[i].report.faults().empty();
+    if (i > 0) parts[0].message.MergeFrom(parts[i].message);
   }
-  Report report(documents->front().root());
-  report.name("Bootstrap");
-  return read(documents->front().root(), report, unknown);
+  if (sound && !parts.empty()) {
+    const Place place(parts[0].report);
+    place.holds(*Message::descriptor());
+    made.bootstrap = read(parts[0].message, place);
+  }
+  for (const Part& part : parts) sort_out(made, part.report, rules);
+  return made;
+}
+
+Result<Bootstrap> read_bootstrap(const std::vector<BootstrapText>& texts,
+                                 const StaticRules& rules) {
+  Result<Examination> made = examine_bootstrap(texts, rules);
+  if (!made.ok()) return std::move(made).fault();
+  if (made->errors.empty()) return std::move(made->bootstrap);
+  std::string why = told(made->errors.front());
+  const std::size_t more = made->errors.size() - 1;
+  if (more > 0) why += fmt::format(" (and {} more: --mode validate lists all)", more);
+  return invalid(std::move(why));
+}
+
+Result<Bootstrap> read_bootstrap(std::string_view text, const std::string& source,
+                                 const StaticRules& rules) {
+  return read_bootstrap({{.text = text, .source = source}}, rules);
 }
 
 config::Snapshot snapshot_of(const Bootstrap& bootstrap) {

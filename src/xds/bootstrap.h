@@ -33,15 +33,38 @@ struct Bootstrap {
   std::vector<config::Unhonoured> unhonoured;
 };
 
-enum class UnknownStaticFields : std::uint8_t { reject, list };
-// Envoy's --allow-unknown-static-fields, which Istio's agent passes, is `list`.
+// What is put up with in a static file. A field that protects (base/diagnostic.h) and is not
+// honoured is an error always; one that observes or tunes is listed.
+struct StaticRules {
+  bool allow_unknown = false;         // list fields that Envoy does not have either: its
+                                      // --allow-unknown-static-fields, which Istio's agent passes
+  std::vector<std::string> accepted;  // list these that decide: a field's name, or its path with
+                                      // the positions in lists or without
+};
 
-[[nodiscard]] Result<Bootstrap> read_bootstrap(
-    std::string_view text, const std::string& source,
-    UnknownStaticFields unknown = UnknownStaticFields::reject);
-// With `reject`, a field outside our subset in static_resources, node, admin or dynamic_resources
-// is refused: "FILE:LINE: FIELD: unknown field ...". What shapes Envoy's own process and no traffic
-// (stats, runtime, overload, watchdogs, extensions of the process) is listed either way.
+// All that is to be told about a bootstrap.
+struct Examination {
+  Bootstrap bootstrap;             // of use only when there are no errors
+  std::vector<Diagnostic> errors;  // in the order of their lines
+};
+
+// YAML or JSON. `source` names it in messages.
+struct BootstrapText {
+  std::string_view text;
+  std::string source;
+};
+
+[[nodiscard]] Result<Examination> examine_bootstrap(const std::vector<BootstrapText>& texts,
+                                                    const StaticRules& rules = {});
+// Of several texts each is merged over those before it, as Envoy merges --config-yaml over
+// --config-path: a value replaces, what is in a list is added. A fault: one is no document. What is
+// not honoured and no error is the bootstrap's `unhonoured`.
+
+[[nodiscard]] Result<Bootstrap> read_bootstrap(const std::vector<BootstrapText>& texts,
+                                               const StaticRules& rules = {});
+[[nodiscard]] Result<Bootstrap> read_bootstrap(std::string_view text, const std::string& source,
+                                               const StaticRules& rules = {});
+// The same; the first error, and how many more there are, is the fault: "FILE:LINE: FIELD: WHY".
 
 [[nodiscard]] config::Snapshot snapshot_of(const Bootstrap& bootstrap);
 // The static part alone: world "static", number 0. Inline routes and endpoints stay inside their

@@ -1,5 +1,6 @@
 #include "xds/bootstrap.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +11,7 @@
 namespace fairlead::xds {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -32,9 +34,10 @@ SidecarBootstrap reviews() {
   return sidecar;
 }
 
-std::string refusal(const std::string& text,
-                    UnknownStaticFields unknown = UnknownStaticFields::reject) {
-  const Result<Bootstrap> bootstrap = read_bootstrap(text, "envoy.yaml", unknown);
+const StaticRules unknown_too{.allow_unknown = true};
+
+std::string refusal(const std::string& text, const StaticRules& rules = {}) {
+  const Result<Bootstrap> bootstrap = read_bootstrap(text, "envoy.yaml", rules);
   return bootstrap.ok() ? "" : bootstrap.fault().describe();
 }
 
@@ -120,7 +123,7 @@ TEST(Bootstrap, AFilterThatWouldDoSomethingIsRefusedByItsField) {
   const Result<Bootstrap> made = read_bootstrap(text, "envoy.yaml");
   ASSERT_FALSE(made.ok());
   EXPECT_THAT(made.fault().describe(),
-              HasSubstr("http_filters[0].typed_config.rules: unknown field: fairlead does not"));
+              HasSubstr("http_filters[0].typed_config.rules: not honoured, and it protects"));
 }
 
 TEST(Bootstrap, WritesOneThatReadsBackTheSame) {
@@ -158,10 +161,11 @@ TEST(Bootstrap, ANamedControlPlaneIsResolved) {
 }
 
 TEST(Bootstrap, RefusesWithTheLineAndThePathOfTheField) {
-  EXPECT_EQ(refusal("static_resources:\n  clusters:\n  - name: a\n    type: STRICT_DNS\n"
-                    "    lb_polcy: RANDOM\n"),
-            "envoy.yaml:5: static_resources.clusters[0].lb_polcy: unknown field: fairlead does not "
-            "honour it");
+  EXPECT_EQ(
+      refusal("static_resources:\n  clusters:\n  - name: a\n    type: STRICT_DNS\n"
+              "    lb_polcy: RANDOM\n"),
+      "envoy.yaml:5: static_resources.clusters[0].lb_polcy: Envoy has no such field; near it: "
+      "lb_policy");
   EXPECT_EQ(refusal("static_resources:\n  clusters:\n  - name: a\n    lb_policy: FASTEST\n"),
             "envoy.yaml:4: static_resources.clusters[0].lb_policy: expected one of ROUND_ROBIN, "
             "LEAST_REQUEST, RING_HASH, RANDOM, MAGLEV, CLUSTER_PROVIDED, "
@@ -183,14 +187,17 @@ TEST(Bootstrap, RefusesWithTheLineAndThePathOfTheField) {
 
 TEST(Bootstrap, WhatIsNoFieldOfEnvoysIsRefusedAnywhere) {
   EXPECT_EQ(refusal("static_resource: {}\n"),
-            "envoy.yaml:1: static_resource: unknown field: fairlead does not honour it");
+            "envoy.yaml:1: static_resource: Envoy has no such field; near it: static_resources, "
+            "dynamic_resources");
   EXPECT_EQ(refusal("admin:\n  adress: {}\n"),
-            "envoy.yaml:2: admin.adress: unknown field: fairlead does not honour it");
-  // What shapes Envoy's process is listed.
-  EXPECT_EQ(refusal("layered_runtime: {}\nstatsConfig: {}\nadmin: {access_log_path: /dev/null}\n"),
-            "");
+            "envoy.yaml:2: admin.adress: Envoy has no such field; near it: address");
+  // Also inside what is not read.
+  EXPECT_EQ(refusal("static_resources: {clusters: [{name: a, track_cluster_stats: {timeout_budget: "
+                    "true}}]}\n"),
+            "envoy.yaml:1: static_resources.clusters[0].track_cluster_stats.timeout_budget: Envoy "
+            "has no such field; near it: timeout_budgets");
   const Result<Bootstrap> listed =
-      read_bootstrap("static_resource: {}\n", "envoy.yaml", UnknownStaticFields::list);
+      read_bootstrap("static_resource: {}\n", "envoy.yaml", unknown_too);
   ASSERT_TRUE(listed.ok());
   EXPECT_THAT(listed->unhonoured, SizeIs(1));
 }
@@ -246,7 +253,7 @@ TEST(Bootstrap, AWordThatIsNoReasonToRetryIsRefused) {
   EXPECT_EQ(refusal(routing("{cluster: a, retry_policy: {retry_on: 'envoy-ratelimited, 5xx'}}")),
             "");
   EXPECT_THAT(refusal(routing("{cluster: a, retry_policy: {retry_on: '5xx,conect-failure'}}")),
-              HasSubstr("retry_on: not honoured: the word \"conect-failure\""));
+              HasSubstr("retry_on: not honoured, and it decides: the word \"conect-failure\""));
 }
 
 TEST(Bootstrap, AFilterThatWeDoNotKnowIsNamedByItsType) {
@@ -267,7 +274,8 @@ TEST(Bootstrap, ARouteWithAConditionBeyondUsIsLeftOut) {
               - {match: {connect_matcher: {}}, direct_response: {status: 405}}
               - {match: {prefix: /}, direct_response: {status: 200}}
 )");
-  const Result<Bootstrap> made = read_bootstrap(text, "envoy.yaml", UnknownStaticFields::list);
+  const Result<Bootstrap> made = read_bootstrap(
+      text, "envoy.yaml", {.accepted = {"grpc", "runtime_fraction", "connect_matcher", "routes"}});
   ASSERT_TRUE(made.ok()) << made.fault().describe();
   const auto& filter = made->listeners.at(0).filter_chains.at(0).filter;
   const auto* manager = std::get_if<config::HttpConnectionManager>(&filter);
@@ -277,7 +285,17 @@ TEST(Bootstrap, ARouteWithAConditionBeyondUsIsLeftOut) {
   EXPECT_EQ(routes[0].direct.status, 200U);
 }
 
-TEST(Bootstrap, ListsWhatItIsToldToPutUpWith) {
+// ── What is put up with ──────────────────────────────────────────────────────────────────────────
+
+std::vector<std::string> described(const std::vector<Diagnostic>& list) {
+  std::vector<std::string> lines;
+  for (const Diagnostic& each : list) {
+    lines.push_back(fmt::format("{}: {}", name_of(each.effect), each.describe()));
+  }
+  return lines;
+}
+
+TEST(Bootstrap, WhatDecidesIsPutUpWithWhereItIsNamed) {
   const std::string text =
       "stats_flush_interval: 5s\n"
       "static_resources:\n"
@@ -285,22 +303,304 @@ TEST(Bootstrap, ListsWhatItIsToldToPutUpWith) {
       "  - name: a\n"
       "    outlierDetection: {consecutive_5xx: 3}\n"
       "    lbPolicy: MAGLEV\n";
-  EXPECT_EQ(refusal(text).substr(0, 13), "envoy.yaml:5:");
-  const Result<Bootstrap> made = read_bootstrap(text, "envoy.yaml", UnknownStaticFields::list);
+  EXPECT_EQ(refusal(text),
+            "envoy.yaml:5: static_resources.clusters[0].outlier_detection: not honoured, and it "
+            "decides; --accept-unhonoured outlier_detection goes on without it (and 1 more: --mode "
+            "validate lists all)");
+  // Envoy's flag is for fields that Envoy does not have.
+  EXPECT_NE(refusal(text, unknown_too), "");
+  EXPECT_NE(refusal(text, {.accepted = {"lb_policy"}}), "");
+  const Result<Bootstrap> made =
+      read_bootstrap(text, "envoy.yaml",
+                     {.accepted = {"static_resources.clusters.outlier_detection", "lb_policy"}});
   ASSERT_TRUE(made.ok()) << made.fault().describe();
-  std::vector<std::string> fields;
-  for (const config::Unhonoured& each : made->unhonoured) fields.push_back(each.describe());
   EXPECT_THAT(
-      fields,
-      ElementsAre("Bootstrap: stats_flush_interval (envoy.yaml:1)",
-                  "Bootstrap: static_resources.clusters[0].outlierDetection (envoy.yaml:5)",
-                  "Bootstrap: static_resources.clusters[0].lb_policy: MAGLEV: balanced by least "
-                  "request (envoy.yaml:6)"));
-  // What shapes Envoy's own process alone is put up with always.
-  EXPECT_EQ(refusal("stats_flush_interval: 5s\nadmin: {access_log_path: /dev/null}\n"), "");
+      described(made->unhonoured),
+      ElementsAre(
+          "observes: Bootstrap: stats_flush_interval (envoy.yaml:1)",
+          "decides: Bootstrap: static_resources.clusters[0].outlier_detection (envoy.yaml:5)",
+          "decides: Bootstrap: static_resources.clusters[0].lb_policy: MAGLEV: balanced by least "
+          "request (envoy.yaml:6)"));
 }
 
-// ── The config dump ──────────────────────────────────────────────────────────────────────────────
+TEST(Bootstrap, WhatProtectsIsRefusedWhateverTheRules) {
+  const StaticRules all{.allow_unknown = true,
+                        .accepted = {"transport_socket", "overload_manager", "secrets",
+                                     "static_resources.clusters[0].transport_socket",
+                                     "max_active_downstream_connections", "http_filters"}};
+  const std::string tls =
+      "{name: tls, typed_config: {'@type': "
+      "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext}}";
+  EXPECT_EQ(
+      refusal("static_resources:\n  clusters:\n  - name: a\n    transport_socket: " + tls, all),
+      "envoy.yaml:4: static_resources.clusters[0].transport_socket: not honoured, and it "
+      "protects: tls");
+  EXPECT_THAT(refusal("static_resources: {secrets: [{name: a}]}", all), HasSubstr("protects"));
+  EXPECT_THAT(refusal("admin: {allow_paths: [{exact: /stats}]}", all), HasSubstr("protects"));
+}
+
+TEST(Bootstrap, EveryFindingIsToldAtOnce) {
+  const Result<Examination> made = examine_bootstrap({{.text = R"(
+stats_flush_interval: 5s
+static_resource: {}
+static_resources:
+  clusters:
+  - name: a
+    connect_timeout: soon
+    lb_policy: FASTEST
+    conect_timeout: 1s
+    outlier_detection: {}
+  - {name: 5, typ: STATIC}
+)",
+                                                       .source = "envoy.yaml"}});
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  std::vector<std::string> told;
+  for (const Diagnostic& one : made->errors) {
+    told.push_back(fmt::format("{}: {}", one.origin.line, one.field));
+  }
+  EXPECT_THAT(
+      told,
+      ElementsAre("3: static_resource", "7: static_resources.clusters[0].connect_timeout",
+                  "8: static_resources.clusters[0].lb_policy",
+                  "9: static_resources.clusters[0].conect_timeout",
+                  "10: static_resources.clusters[0].outlier_detection",
+                  "11: static_resources.clusters[1].name", "11: static_resources.clusters[1].typ"));
+  EXPECT_THAT(described(made->bootstrap.unhonoured),
+              ElementsAre("observes: Bootstrap: stats_flush_interval (envoy.yaml:2)"));
+}
+
+TEST(Bootstrap, AValueThatDoesNothingIsNoFinding) {
+  const Result<Bootstrap> made = read_bootstrap(R"(
+overload_manager:
+  resource_monitors:
+  - name: connections
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
+      max_active_downstream_connections: 2147483647
+layered_runtime:
+  layers:
+  - {name: admin, admin_layer: {}}
+  - {name: fixed, static_layer: {}}
+static_resources:
+  clusters:
+  - name: a
+    common_lb_config: {healthy_panic_threshold: {value: 0}}
+    close_connections_on_host_health_failure: false
+    health_checks: []
+    http2_protocol_options: {max_concurrent_streams: 2147483647}
+)",
+                                                "envoy.yaml");
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_THAT(described(made->unhonoured), IsEmpty());
+}
+
+TEST(Bootstrap, ALimitOfConnectionsIsNotPassedOver) {
+  const std::string limited = R"(
+overload_manager:
+  resource_monitors:
+  - name: connections
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
+      max_active_downstream_connections: 10
+)";
+  EXPECT_EQ(refusal(limited, unknown_too),
+            "envoy.yaml:7: overload_manager.resource_monitors[0].typed_config."
+            "max_active_downstream_connections: not honoured, and it protects: the limit of 10 "
+            "connections is not kept");
+  EXPECT_THAT(refusal("overload_manager: {actions: [{name: a}]}"), HasSubstr("protects"));
+}
+
+TEST(Bootstrap, RuntimeIsJudgedKeyByKey) {
+  const auto with = [](const std::string& keys) {
+    return "layered_runtime:\n  layers:\n  - name: a\n    static_layer:\n      " + keys + "\n";
+  };
+  EXPECT_EQ(refusal(with("overload.global_downstream_max_connections: 10")),
+            "envoy.yaml:5: layered_runtime.layers[0].static_layer."
+            "overload.global_downstream_max_connections: not honoured, and it protects");
+  EXPECT_NE(refusal(with("overload: {global_downstream_max_connections: 10}")), "");
+  EXPECT_EQ(refusal(with("overload.global_downstream_max_connections: 2147483647")), "");
+  EXPECT_THAT(refusal(with("envoy.reloadable_features.no_such_check: false")),
+              HasSubstr("protects"));
+  EXPECT_THAT(refusal(with("my.own.fraction: {numerator: 5, denominator: HUNDRED}")),
+              HasSubstr("decides"));
+  EXPECT_EQ(refusal(with("re2.max_program_size.error_level: 100")), "");
+}
+
+TEST(Bootstrap, OneTextIsMergedOverAnother) {
+  const Result<Bootstrap> made = read_bootstrap(
+      {{.text = "node: {id: a, cluster: c}\nstatic_resources: {clusters: [{name: x}]}\n",
+        .source = "envoy.yaml"},
+       {.text = "node: {id: b}\nstatic_resources: {clusters: [{name: z}]}\n",
+        .source = "--config-yaml"}});
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_EQ(made->node.id, "b");
+  EXPECT_EQ(made->node.cluster, "c");
+  ASSERT_THAT(made->clusters, SizeIs(2));
+  EXPECT_EQ(made->clusters[1].name, "z");
+  const Result<Bootstrap> wrong =
+      read_bootstrap({{.text = "node: {id: a}\n", .source = "envoy.yaml"},
+                      {.text = "nod: {}\n", .source = "--config-yaml"}});
+  ASSERT_FALSE(wrong.ok());
+  EXPECT_THAT(wrong.fault().describe(),
+              StartsWith("--config-yaml:1: nod: Envoy has no such field"));
+}
+
+// Of the shape that Istio's agent writes.
+TEST(Bootstrap, WhatIstiosAgentWritesIsTaken) {
+  const Result<Bootstrap> made = read_bootstrap(R"(
+application_log_config: {log_format: {text_format: "%l %v"}}
+layered_runtime:
+  layers:
+  - name: global config
+    static_layer:
+      envoy.deprecated_features:envoy.config.listener.v3.Listener.hidden_envoy_deprecated_use_original_dst: true
+      envoy.reloadable_features.fixed_heap_use_allocated: true
+      envoy.reloadable_features.http_reject_path_with_fragment: false
+      re2.max_program_size.error_level: "32768"
+  - {name: admin, admin_layer: {}}
+bootstrap_extensions:
+- name: envoy.bootstrap.internal_listener
+  typed_config:
+    "@type": type.googleapis.com/udpa.type.v1.TypedStruct
+    type_url: type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener
+    value: {buffer_size_kb: 64}
+stats_config: {use_all_default_tags: false, stats_tags: [{tag_name: a, regex: a.b}]}
+admin:
+  access_log:
+  - name: envoy.access_loggers.file
+    typed_config: {"@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog, path: /dev/null}
+  profile_path: /var/lib/istio/data/envoy.prof
+  address: {socket_address: {address: 127.0.0.1, port_value: 15000}}
+dynamic_resources:
+  lds_config: {ads: {}, initial_fetch_timeout: 0s, resource_api_version: V3}
+  cds_config: {ads: {}, initial_fetch_timeout: 0s, resource_api_version: V3}
+  ads_config:
+    api_type: DELTA_GRPC
+    set_node_on_first_message_only: true
+    transport_api_version: V3
+    grpc_services: [{envoy_grpc: {cluster_name: xds-grpc}}]
+overload_manager:
+  resource_monitors:
+  - name: envoy.resource_monitors.global_downstream_max_connections
+    typed_config:
+      "@type": type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
+      max_active_downstream_connections: 2147483647
+deferred_stat_options: {enable_deferred_creation_stats: true}
+static_resources:
+  clusters:
+  - name: xds-grpc
+    alt_stat_name: xds-grpc;
+    type: STATIC
+    connect_timeout: 1s
+    circuit_breakers:
+      thresholds:
+      - {priority: DEFAULT, max_connections: 100000, max_pending_requests: 100000, max_requests: 100000}
+      - {priority: HIGH, max_connections: 100000, max_pending_requests: 100000, max_requests: 100000}
+    upstream_connection_options: {tcp_keepalive: {keepalive_time: 300}}
+    max_requests_per_connection: 1
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {http2_protocol_options: {}}
+    load_assignment:
+      cluster_name: xds-grpc
+      endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: ./etc/istio/proxy/XDS}}}}]}]
+  listeners:
+  - name: 0.0.0.0_15090
+    address: {socket_address: {protocol: TCP, address: 0.0.0.0, port_value: 15090}}
+    ignore_global_conn_limit: true
+    bypass_overload_manager: true
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          codec_type: AUTO
+          stat_prefix: stats
+          route_config:
+            virtual_hosts: [{name: backend, domains: ["*"], routes: [{match: {prefix: /stats/prometheus}, route: {cluster: xds-grpc}}]}]
+          http_filters:
+          - name: envoy.filters.http.compressor.gzip
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor
+              compressor_library:
+                name: stats_gzip
+                typed_config: {"@type": type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip}
+              response_direction_config: {common_config: {content_type: [text/plain]}}
+          - name: envoy.filters.http.router
+            typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
+)",
+                                                "bootstrap.yaml", unknown_too);
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  for (const Diagnostic& one : made->unhonoured) {
+    EXPECT_TRUE(one.effect == Effect::observes || one.effect == Effect::tunes) << one.describe();
+    EXPECT_FALSE(one.unknown) << one.describe();
+  }
+  EXPECT_THAT(described(made->unhonoured),
+              Contains(HasSubstr("tunes: Bootstrap: dynamic_resources.ads_config.api_type")));
+}
+
+// ── What Envoy's reader takes
+// ────────────────────────────────────────────────────────────────────
+
+TEST(Bootstrap, IsReadAsLenientlyAsEnvoyReadsIt) {
+  const Result<Bootstrap> made = read_bootstrap(R"(
+!ignore addresses:
+- &admin {address: 127.0.0.1, port_value: '9901'}
+admin: {address: {socket_address: *admin}}
+static_resources:
+  clusters:
+    name: app
+    connect_timeout: {seconds: 60, nanos: 500000000}
+    type: strict_dns
+    lb_policy: Least_Request
+  listeners:
+    name: l
+    address: {socket_address: {protocol: tcp, address: 127.0.0.1, port_value: 1}}
+    use_original_dst: 'true'
+    filter_chains:
+      filters:
+        name: tcp
+        typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: a, cluster: app}
+)",
+                                                "envoy.yaml");
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_EQ(made->admin->text(), "127.0.0.1:9901");
+  ASSERT_THAT(made->clusters, SizeIs(1));
+  EXPECT_EQ(made->clusters[0].connect_timeout, std::chrono::milliseconds(60500));
+  EXPECT_EQ(made->clusters[0].type, config::ClusterType::strict_dns);
+  ASSERT_THAT(made->listeners, SizeIs(1));
+  EXPECT_TRUE(made->listeners[0].use_original_dst);
+  EXPECT_THAT(refusal("static_resources: {clusters: {name: a, connect_timeout: {second: 1}}}"),
+              HasSubstr("a duration has seconds and nanos"));
+  EXPECT_THAT(refusal("!other a: {}\n"), HasSubstr("the tag !other"));
+}
+
+TEST(Bootstrap, WhatEnvoysSchemaRequiresIsRequired) {
+  std::string text = routing("{cluster: a}");
+  text.erase(text.find("          stat_prefix: a\n"), 25);
+  EXPECT_THAT(refusal(text), HasSubstr("typed_config.stat_prefix: is needed"));
+}
+
+TEST(Bootstrap, APatternThatIsNoneIsRefusedByItsLine) {
+  EXPECT_EQ(
+      refusal(listening(R"(
+            virtual_hosts:
+            - name: h
+              domains: ["*"]
+              routes:
+              - match:
+                  safe_regex:
+                    regex: (
+                direct_response: {status: 200}
+)")),
+      "envoy.yaml:24: static_resources.listeners[0].filter_chains[0].filters[0].typed_config."
+      "route_config.virtual_hosts[0].routes[0].match.safe_regex.regex: RE2 refuses the pattern "
+      "(: missing ): (");
+}
+
+// ── The config dump
+// ──────────────────────────────────────────────────────────────────────────────
 
 TEST(Dump, HasEnvoysShapeAndTheOrigins) {
   Bootstrap bootstrap = *read_bootstrap(by_hand, "envoy.yaml");

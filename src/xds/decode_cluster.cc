@@ -4,6 +4,7 @@
 #include <set>
 
 #include "xds/decode_parts.h"
+#include "xds/effects.h"
 
 namespace fairlead::xds {
 namespace {
@@ -64,7 +65,8 @@ void read_circuit_breakers(config::Cluster& made, const wire::cluster::CircuitBr
   for (int i = 0; i < breakers.thresholds_size(); ++i) {
     const auto& limits = breakers.thresholds(i);
     if (limits.priority() != wire::core::DEFAULT) {
-      place.in("thresholds", i).note("of another priority than DEFAULT");
+      // Every request is of priority DEFAULT here, and counted against its limits.
+      place.in("thresholds", i).note("of another priority than DEFAULT", Effect::tunes);
       continue;
     }
     set(made.max_connections, limits.has_max_connections(), limits.max_connections());
@@ -98,7 +100,7 @@ Result<> read_extensions(config::Cluster& made, const Cluster& cluster, const Pl
   for (const auto& [name, any] : cluster.typed_extension_protocol_options()) {
     const Place inside = here.in(name);
     if (name != wire::http_options_key) {
-      inside.note();
+      inside.note(any.type_url(), effect_of_any(any));
       continue;
     }
     Result<> read = read_http_options(made, any, inside);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "xds/decode_parts.h"
+#include "xds/effects.h"
 #include "xds/encode_parts.h"
 
 namespace fairlead::xds {
@@ -81,7 +82,7 @@ Result<> read_http_filter(const wire::http::HttpFilter& filter, const Place& pla
   for (const Known& known : http_filters) {
     if (known.is(any)) return known.check(any, place.in("typed_config"));
   }
-  place.note(fmt::format("{}, {}", filter.name(), any.type_url()));
+  place.note(fmt::format("{}, {}", filter.name(), any.type_url()), effect_of_any(any));
   return done();
 }
 
@@ -160,6 +161,7 @@ void read_upgrades(config::HttpConnectionManager& made, const HttpManager& http)
 
 Result<config::HttpConnectionManager> read(const HttpManager& http, const Place& place) {
   config::HttpConnectionManager made{.stat_prefix = http.stat_prefix()};
+  if (made.stat_prefix.empty()) return place.in("stat_prefix").refused("is needed");
   read_header_handling(made, http, place);
   read_upgrades(made, http);
   const Result<> parts =
@@ -195,6 +197,7 @@ Result<std::vector<config::WeightedCluster>> read_clusters(const wire::tcp::TcpP
 
 Result<config::TcpProxy> read(const wire::tcp::TcpProxy& tcp, const Place& place) {
   config::TcpProxy made{.stat_prefix = tcp.stat_prefix()};
+  if (made.stat_prefix.empty()) return place.in("stat_prefix").refused("is needed");
   if (tcp.has_max_connect_attempts()) {
     made.max_connect_attempts = tcp.max_connect_attempts().value();
   }
@@ -272,7 +275,7 @@ Result<> read_filters(config::FilterChain& made, const wire::listener::FilterCha
       read_one = read_filter<config::TcpProxy, wire::tcp::TcpProxy>(made, filter, here);
       ended = true;
     } else {
-      here.note(filter.name());
+      here.note(filter.name(), effect_of_any(filter.typed_config()));
     }
     if (!read_one.ok()) return read_one;
   }
@@ -418,7 +421,7 @@ Result<> read_listener_filters(config::Listener& made, const wire::listener::Lis
     } else if (filter.typed_config().Is<wire::HttpInspector>()) {
       read_one = read_inspector(inspection, made.http_inspector, filter, here);
     } else {
-      here.note(filter.name());
+      here.note(filter.name(), effect_of_any(filter.typed_config()));
     }
     if (!read_one.ok()) return read_one;
   }

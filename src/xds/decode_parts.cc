@@ -1,6 +1,7 @@
 #include "xds/decode_parts.h"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <cctype>
@@ -197,6 +198,15 @@ Result<> check_line(std::string_view text, const Place& place) {
   return place.refused("expected no line break and no NUL");
 }
 
+Result<> check_pattern(const std::string& pattern, const Place& place) {
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  const re2::RE2 compiled(pattern, options);
+  return compiled.ok() ? done()
+                       : place.refused(fmt::format("RE2 refuses the pattern {}: {}", pattern,
+                                                   compiled.error()));
+}
+
 Result<> check_field_name(std::string_view name, const Place& place) {
   // RFC 9110 §5.6.2
   constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
@@ -240,6 +250,15 @@ std::string workload_in(const wire::core::Metadata& metadata) {
   const std::vector<std::string_view> parts = split(workload, ';');
   if (parts.size() < 2 || parts[0].empty()) return {};
   return fmt::format("{}/{}", parts[1], parts[0]);
+}
+
+std::string type_in(const wire::Any& any) {
+  std::string type = any.type_url();
+  wire::UdpaTypedStruct udpa;
+  wire::XdsTypedStruct xds;
+  if (any.UnpackTo(&udpa)) type = udpa.type_url();
+  if (any.UnpackTo(&xds)) type = xds.type_url();
+  return type.substr(type.rfind('/') + 1);
 }
 
 void note_metadata(const wire::core::Metadata& metadata, const Place& place) {

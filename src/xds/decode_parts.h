@@ -50,6 +50,8 @@ template <class Value, class Message>
                                             const Place& place);
 [[nodiscard]] Result<> check_line(std::string_view text, const Place& place);
 // What is written into a line of a message must not end it: no line break, no NUL.
+[[nodiscard]] Result<> check_pattern(const std::string& pattern, const Place& place);
+// Of RE2, as the data path compiles it.
 [[nodiscard]] Result<> check_field_name(std::string_view name, const Place& place);
 // Of a field to add or to remove: those of HTTP/2 with a colon, and Host, are not to be changed.
 void check_config_source(const wire::core::ConfigSource& source, const Place& place);
@@ -58,6 +60,8 @@ void check_config_source(const wire::core::ConfigSource& source, const Place& pl
 [[nodiscard]] Origin origin_in(const wire::core::Metadata& metadata);
 // As we write it, else what Istio says of a resource.
 [[nodiscard]] std::string workload_in(const wire::core::Metadata& metadata);
+[[nodiscard]] std::string type_in(const wire::Any& any);
+// The full name of what is in it, also when that is wrapped into a TypedStruct.
 void note_metadata(const wire::core::Metadata& metadata, const Place& place);
 // Metadata of other filters, which nobody here reads.
 

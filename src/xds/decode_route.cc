@@ -42,6 +42,9 @@ Result<StringMatch> read(const wire::matcher::StringMatcher& matcher, const Plac
     case Message::kSafeRegex:
       made.kind = StringMatch::Kind::regex;
       made.value = matcher.safe_regex().regex();
+      if (Result<> sound = check_pattern(made.value, place.in("safe_regex").in("regex")); !sound) {
+        return std::move(sound).fault();
+      }
       break;
     case Message::MATCH_PATTERN_NOT_SET:
       return place.refused("expected exact, prefix, suffix, contains or safe_regex");
@@ -55,6 +58,8 @@ Result<config::RegexRewrite> read(const wire::matcher::RegexMatchAndSubstitute& 
   if (rewrite.pattern().regex().empty()) return place.in("pattern").in("regex").refused("is empty");
   Result<> line = check_line(rewrite.substitution(), place.in("substitution"));
   if (!line.ok()) return std::move(line).fault();
+  Result<> sound = check_pattern(rewrite.pattern().regex(), place.in("pattern").in("regex"));
+  if (!sound.ok()) return std::move(sound).fault();
   return config::RegexRewrite{.pattern = rewrite.pattern().regex(),
                               .substitution = rewrite.substitution()};
 }
@@ -86,6 +91,11 @@ Result<config::HeaderMatch> read(const wire::route::HeaderMatcher& header, const
       break;
     case Message::kSafeRegexMatch:
       made.value = match_of(StringMatch::Kind::regex, header.safe_regex_match().regex());
+      if (Result<> sound = check_pattern(header.safe_regex_match().regex(),
+                                         place.in("safe_regex_match").in("regex"));
+          !sound) {
+        return std::move(sound).fault();
+      }
       break;
     case Message::kStringMatch: {
       Result<StringMatch> match = read(header.string_match(), place.in("string_match"));
@@ -143,6 +153,9 @@ Result<config::PathMatch> read_path(const wire::route::RouteMatch& match, const 
       made.kind = Kind::regex;
       made.value = match.safe_regex().regex();
       if (made.value.empty()) return place.in("safe_regex").refused("is empty");
+      if (Result<> sound = check_pattern(made.value, place.in("safe_regex").in("regex")); !sound) {
+        return std::move(sound).fault();
+      }
       return made;
     case Message::kPathSeparatedPrefix:
       made.kind = Kind::path_separated_prefix;

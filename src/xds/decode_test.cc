@@ -40,6 +40,7 @@ wire::listener::Listener tcp_listener() {
   listener.mutable_address()->mutable_socket_address()->set_address("0.0.0.0");
   listener.mutable_address()->mutable_socket_address()->set_port_value(1);
   wire::tcp::TcpProxy tcp;
+  tcp.set_stat_prefix("tcp");
   tcp.set_cluster("c");
   auto& filter = *listener.add_filter_chains()->add_filters();
   filter.set_name("tcp");
@@ -57,6 +58,7 @@ TEST(Decode, FieldsBeyondOurSubsetAreListedByName) {
   add_unknown(*listener.mutable_filter_chains(0)->mutable_filter_chain_match(), 12);
   add_unknown(listener, 4711);
   wire::tcp::TcpProxy tcp;
+  tcp.set_stat_prefix("tcp");
   tcp.set_cluster("c");
   add_unknown(tcp, 12);
   listener.mutable_filter_chains(0)->mutable_filters(0)->mutable_typed_config()->PackFrom(tcp);
@@ -482,8 +484,6 @@ TEST(DecodeText, ReadsResourcesAndListsWhatIsNotHonouredWithItsLine) {
       fields_of(made->unhonoured),
       ElementsAre("Cluster outbound|80||echo.default.svc.cluster.local: alt_stat_name "
                   "(istiod.json:5)",
-                  "Cluster outbound|80||echo.default.svc.cluster.local: common_lb_config "
-                  "(istiod.json:14)",
                   "type.googleapis.com/istio.networking.nds.v1.NameTable: the whole resource "
                   "(istiod.json:16)",
                   "RouteConfiguration 80: virtual_hosts[0].routes[0].route.max_grpc_timeout "

@@ -8,7 +8,8 @@
 #include <algorithm>
 #include <cctype>
 
-#include "xds/proto/seen.pb.h"
+#include "xds/decode_parts.h"
+#include "xds/effects.h"
 
 namespace fairlead::xds {
 namespace {
@@ -19,34 +20,41 @@ using google::protobuf::Message;
 using google::protobuf::Reflection;
 using google::protobuf::UnknownFieldSet;
 
-// The name that the message's option `seen` gives a number; empty for none.
-std::string_view name_in(std::string_view seen, int number) {
-  const std::string wanted = "=" + std::to_string(number);
-  while (!seen.empty()) {
-    const std::string_view item = seen.substr(0, seen.find(','));
-    if (item.ends_with(wanted)) return item.substr(0, item.size() - wanted.size());
-    seen.remove_prefix(std::min(seen.size(), item.size() + 2));  // and ", "
-  }
-  return {};
-}
-
-std::string name_of_unknown(const Descriptor& type, int number) {
-  const std::string_view name = name_in(type.options().GetExtension(wire::seen), number);
-  return name.empty() ? fmt::format("field {}", number) : std::string(name);
-}
-
 bool is_of_the_library(const Descriptor& type) {
   return type.file()->package() == "google.protobuf";
 }
 
 void note_unknown_here(const Place& place, const Message& message) {
+  const Descriptor& type = *message.GetDescriptor();
   const UnknownFieldSet& unknown = message.GetReflection()->GetUnknownFields(message);
   std::vector<int> noted;
   for (int i = 0; i < unknown.field_count(); ++i) {
     const int number = unknown.field(i).number();
     if (std::find(noted.begin(), noted.end(), number) != noted.end()) continue;
+    const std::optional<FieldEffect> field = effect_of(type, number);
+    if (field && is_inert(type, *field, unknown.field(i))) continue;
     noted.push_back(number);
-    place.in(name_of_unknown(*message.GetDescriptor(), number)).note();
+    if (field) {
+      place.in(field->name).note({}, field->effect);
+    } else {
+      place.in(fmt::format("field {}", number)).note_nobodys({});
+    }
+  }
+}
+
+// Settings of single filters, by the filters' names: each is what its type is.
+void note_filter_settings(const Place& place, const Message& message,
+                          const FieldDescriptor& field) {
+  const Reflection& reflection = *message.GetReflection();
+  const FieldDescriptor* key = field.message_type()->map_key();
+  const FieldDescriptor* value = field.message_type()->map_value();
+  for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+    const Message& entry = reflection.GetRepeatedMessage(message, &field, i);
+    const auto* any =
+        dynamic_cast<const wire::Any*>(&entry.GetReflection()->GetMessage(entry, value));
+    if (any == nullptr) continue;
+    const std::string name = entry.GetReflection()->GetString(entry, key);
+    place.in(name).note(any->type_url(), effect_of_any(*any));
   }
 }
 
@@ -77,6 +85,7 @@ document::Node locate(document::Node node, std::string_view path) {
   while (!path.empty()) {
     const std::string_view word = path.substr(0, path.find('.'));
     document::Node next = step(node, word);
+    if (!next.present()) next = node.get(path);  // a name with dots in it
     if (!next.present()) return node;
     node = std::move(next);
     path.remove_prefix(std::min(path.size(), word.size() + 1));
@@ -94,8 +103,8 @@ std::string line_of(const document::Node& node) {
 
 }  // namespace
 
-void Report::note(const std::string& path, std::string_view what, Effect effect) {
-  notes_.push_back({path, std::string(what), effect});
+void Report::note(Note note) {
+  notes_.push_back(std::move(note));
 }
 
 void Report::take_back(const std::string& path) {
@@ -108,16 +117,27 @@ Origin Report::origin_of(const std::string& path) const {
   return {.file = node.file(), .line = line_number_of(node)};
 }
 
-Fault Report::refused(const std::string& path, std::string_view why) const {
+Fault Report::refused(const std::string& path, std::string_view why) {
+  Diagnostic one{
+      .resource = resource_, .field = path, .reason = std::string(why), .origin = origin_of(path)};
   std::string where = resource_;
   if (root_.present()) {
     const std::string above = root_.field();
-    const std::string place = line_of(locate(root_, path));
-    where = above.empty() ? place : fmt::format("{}: {}", place, above);
-    if (!above.empty() && !path.empty()) return invalid(fmt::format("{}.{}: {}", where, path, why));
+    where = line_of(locate(root_, path));
+    if (!above.empty()) one.field = path.empty() ? above : above + "." + path;
   }
-  if (path.empty()) return invalid(fmt::format("{}: {}", where, why));
-  return invalid(fmt::format("{}: {}: {}", where, path, why));
+  faults_.push_back(one);
+  if (!one.field.empty()) where += ": " + one.field;
+  return invalid(fmt::format("{}: {}", where, why));
+}
+
+void Report::keep(const document::Node& node, const Fault& fault) {
+  const std::string where = node.where() + ": ";
+  const bool tells_where = fault.message.starts_with(where);
+  faults_.push_back({.resource = resource_,
+                     .field = node.field(),
+                     .reason = tells_where ? fault.message.substr(where.size()) : fault.message,
+                     .origin = {.file = node.file(), .line = line_number_of(node)}});
 }
 
 std::vector<config::Unhonoured> Report::unhonoured() const {
@@ -127,6 +147,7 @@ std::vector<config::Unhonoured> Report::unhonoured() const {
                     .field = note.path,
                     .reason = note.what,
                     .effect = note.effect,
+                    .unknown = note.unknown,
                     .origin = origin_of(note.path)});
   }
   return list;
@@ -145,8 +166,31 @@ Fault Place::refused(std::string_view why) const {
   return report_->refused(path(), why);
 }
 
+const Descriptor* Place::type() const {
+  if (type_ != nullptr || above_ == nullptr) return type_;
+  const Descriptor* above = above_->type();
+  const FieldDescriptor* field =
+      above == nullptr ? nullptr : above->FindFieldByName(std::string(field_));
+  return field == nullptr ? nullptr : field->message_type();
+}
+
+Effect Place::effect() const {
+  const Descriptor* above = above_ == nullptr ? nullptr : above_->type();
+  if (above == nullptr) return Effect::protects;
+  const std::optional<FieldEffect> field = effect_of(*above, field_);
+  return field ? field->effect : Effect::protects;
+}
+
+void Place::note(std::string_view what) const {
+  note(what, effect());
+}
+
 void Place::note(std::string_view what, Effect effect) const {
-  report_->note(path(), what, effect);
+  report_->note({.path = path(), .what = std::string(what), .effect = effect});
+}
+
+void Place::note_nobodys(std::string_view what) const {
+  report_->note({.path = path(), .what = std::string(what), .unknown = true});
 }
 
 void Place::take_back_note() const {
@@ -163,12 +207,17 @@ bool Place::has_notes_below() const {
 
 void Place::note_unknown(const Message& message) const {
   if (is_of_the_library(*message.GetDescriptor())) return;
+  holds(*message.GetDescriptor());
   note_unknown_here(*this, message);
   const Reflection& reflection = *message.GetReflection();
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);
   for (const FieldDescriptor* field : fields) {
-    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE || field->is_map()) continue;
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    if (field->name() == "typed_per_filter_config") {
+      note_filter_settings(in(field->name()), message, *field);
+    }
+    if (field->is_map()) continue;
     if (is_of_the_library(*field->message_type())) continue;
     if (!field->is_repeated()) {
       in(field->name()).note_unknown(reflection.GetMessage(message, field));

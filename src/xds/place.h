@@ -13,8 +13,9 @@
 #include "document/document.h"
 
 namespace google::protobuf {
+class Descriptor;
 class Message;
-}
+}  // namespace google::protobuf
 
 namespace fairlead::xds {
 
@@ -27,22 +28,29 @@ class Report {
 
   void name(std::string resource) { resource_ = std::move(resource); }
   // "Listener virtualOutbound"
-  void note(const std::string& path, std::string_view what, Effect effect);
-  void take_back(const std::string& path);
-  [[nodiscard]] Fault refused(const std::string& path, std::string_view why) const;
-  // "Listener a: filter_chains[0]: WHY", or "FILE:LINE: filter_chains[0]: WHY".
-
   struct Note {
     std::string path;
     std::string what;  // empty: the field as such
     Effect effect = Effect::protects;
+    bool unknown = false;  // Envoy has no such field
   };
+  void note(Note note);
+  void take_back(const std::string& path);
+  [[nodiscard]] Fault refused(const std::string& path, std::string_view why);
+  // "Listener a: filter_chains[0]: WHY", or "FILE:LINE: filter_chains[0]: WHY". It is kept among
+  // the faults.
+  void keep(const document::Node& node, const Fault& fault);
+  // What a value of the text is refused for, among the faults.
+  [[nodiscard]] const std::vector<Diagnostic>& faults() const LIFETIMEBOUND { return faults_; }
+  // In the order in which they were found.
+
   [[nodiscard]] const std::vector<Note>& notes() const LIFETIMEBOUND { return notes_; }
   [[nodiscard]] std::vector<config::Unhonoured> unhonoured() const;
 
  private:
   [[nodiscard]] Origin origin_of(const std::string& path) const;
 
+  std::vector<Diagnostic> faults_;
   std::string resource_;
   document::Node root_;  // absent when there is no text
   std::vector<Note> notes_;
@@ -61,13 +69,20 @@ class Place {
 
   [[nodiscard]] std::string path() const;
   [[nodiscard]] Fault refused(std::string_view why) const;
-  void note(std::string_view what = {}, Effect effect = Effect::protects) const;
-  // What is here is not honoured; `effect`: what it would do.
+  [[nodiscard]] Report& report() const { return *report_; }
+  void note(std::string_view what = {}) const;
+  void note(std::string_view what, Effect effect) const;
+  // What is here is not honoured. `effect`: what it would do; else what the proto says of the
+  // field.
+  void note_nobodys(std::string_view what) const;
+  // What is here is no field of Envoy's.
+  void holds(const google::protobuf::Descriptor& type) const { type_ = &type; }
+  // A message of that type is here, and the classes of its fields are in its proto.
   void take_back_note() const;
   // What is here is honoured after all.
   void note_unknown(const google::protobuf::Message& message) const;
-  // Everything in `message` and below it that is not in our subset. What an Any holds is for
-  // whoever unpacks it.
+  // Everything in `message` and below it that is not in our subset and not inert. What an Any holds
+  // is for whoever unpacks it.
   [[nodiscard]] bool has_notes_below() const;
   // Whether something in what is here was noted before.
 
@@ -75,7 +90,11 @@ class Place {
   Place(Report& report, const Place* above, std::string_view field, int position)
       : report_(&report), above_(above), field_(field), position_(position) {}
 
+  [[nodiscard]] const google::protobuf::Descriptor* type() const;
+  [[nodiscard]] Effect effect() const;
+
   Report* report_;
+  mutable const google::protobuf::Descriptor* type_ = nullptr;
   const Place* above_ = nullptr;
   std::string_view field_;
   int position_ = -1;

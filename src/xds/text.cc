@@ -1,6 +1,7 @@
 #include "xds/text.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 #include <google/protobuf/util/json_util.h>
@@ -10,6 +11,11 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+
+#include "base/near.h"
+#include "xds/decode_parts.h"
+#include "xds/effects.h"
+#include "xds/envoy_fields.h"
 
 namespace fairlead::xds {
 namespace {
@@ -73,6 +79,15 @@ Result<> read_struct(const Node& node, wire::Struct& into) {
   return done();
 }
 
+// Protobuf takes the names of enums in any case.
+const google::protobuf::EnumValueDescriptor* value_named(const EnumDescriptor& type,
+                                                         std::string_view name) {
+  for (int i = 0; i < type.value_count(); ++i) {
+    if (lower(type.value(i)->name()) == lower(name)) return type.value(i);
+  }
+  return nullptr;
+}
+
 std::optional<std::int64_t> digits_of(std::string_view text) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -80,8 +95,43 @@ std::optional<std::int64_t> digits_of(std::string_view text) {
   return value;
 }
 
+// Protobuf writes 64-bit numbers as strings, and reads any number from one.
+Result<std::int64_t> integer_in(const Node& node, std::int64_t least, std::int64_t most) {
+  if (node.kind() != Kind::text) return node.as_integer(least, most);
+  const std::optional<std::int64_t> value = digits_of(node.text());
+  if (!value || *value < least || *value > most) {
+    return node.expected(fmt::format("an integer from {} to {}", least, most));
+  }
+  return *value;
+}
+
+Result<bool> boolean_in(const Node& node) {
+  const bool in_quotes = node.kind() == Kind::text;
+  if (in_quotes && (node.text() == "true" || node.text() == "false")) return node.text() == "true";
+  return node.as_boolean();
+}
+
+// {seconds: 60, nanos: 5}, which Envoy takes too.
+Result<> read_duration_object(const Node& node, google::protobuf::Duration& into) {
+  for (const Node& child : node.children()) {
+    const bool seconds = child.key() == "seconds";
+    if (!seconds && child.key() != "nanos")
+      return child.refused("a duration has seconds and nanos");
+    const Result<std::int64_t> value =
+        integer_in(child, 0, seconds ? std::numeric_limits<std::int64_t>::max() : 999'999'999);
+    if (!value.ok()) return value.fault();
+    if (seconds) {
+      into.set_seconds(*value);
+    } else {
+      into.set_nanos(static_cast<std::int32_t>(*value));
+    }
+  }
+  return done();
+}
+
 // "1.5s"
 Result<> read_duration_text(const Node& node, google::protobuf::Duration& into) {
+  if (node.is_object()) return read_duration_object(node, into);
   const std::string& text = node.text();
   if (node.kind() != Kind::text || !text.ends_with('s'))
     return node.expected("a duration like 1.5s");
@@ -102,6 +152,7 @@ Result<> read_duration_text(const Node& node, google::protobuf::Duration& into) 
 }
 
 Result<> read_any(const Node& node, wire::Any& into, const Place& place);
+Result<> read_part(const Node& node, Message& message, const Place& place);
 
 // ── Fields ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -124,16 +175,6 @@ class Setter {
   void set_integer(std::int64_t value);
   void set_enum(int number);
 };
-
-// Protobuf writes 64-bit numbers as strings, and reads any number from one.
-Result<std::int64_t> integer_in(const Node& node, std::int64_t least, std::int64_t most) {
-  if (node.kind() != Kind::text) return node.as_integer(least, most);
-  const std::optional<std::int64_t> value = digits_of(node.text());
-  if (!value || *value < least || *value > most) {
-    return node.expected(fmt::format("an integer from {} to {}", least, most));
-  }
-  return *value;
-}
 
 void Setter::set_integer(std::int64_t value) {
   const bool repeated = field_.is_repeated();
@@ -192,7 +233,7 @@ Result<> Setter::read_enum(const Node& node) {
     set_enum(static_cast<int>(*number));
     return done();
   }
-  const auto* value = node.kind() == Kind::text ? type.FindValueByName(node.text()) : nullptr;
+  const auto* value = node.kind() == Kind::text ? value_named(type, node.text()) : nullptr;
   if (value == nullptr) return node.expected("one of " + names_of(type));
   set_enum(value->number());
   return done();
@@ -237,16 +278,16 @@ Result<> Setter::read_string(const Node& node) {
 Result<> Setter::read(const Node& node, const Place& place) {
   switch (field_.cpp_type()) {
     case FieldDescriptor::CPPTYPE_MESSAGE:
-      return read_message(node,
-                          *(field_.is_repeated() ? reflection_.AddMessage(&message_, &field_)
-                                                 : reflection_.MutableMessage(&message_, &field_)),
-                          place);
+      return read_part(node,
+                       *(field_.is_repeated() ? reflection_.AddMessage(&message_, &field_)
+                                              : reflection_.MutableMessage(&message_, &field_)),
+                       place);
     case FieldDescriptor::CPPTYPE_ENUM:
       return read_enum(node);
     case FieldDescriptor::CPPTYPE_STRING:
       return read_string(node);
     case FieldDescriptor::CPPTYPE_BOOL: {
-      const Result<bool> value = node.as_boolean();
+      const Result<bool> value = boolean_in(node);
       if (!value.ok()) return value.fault();
       reflection_.SetBool(&message_, &field_, *value);
       return done();
@@ -271,21 +312,21 @@ Result<> read_map(const Node& node, Message& message, const FieldDescriptor& fie
   for (const Node& child : node.children()) {
     Message& entry = *message.GetReflection()->AddMessage(&message, &field);
     entry.GetReflection()->SetString(&entry, key, child.key());
-    Result<> read = read_message(child, *entry.GetReflection()->MutableMessage(&entry, value),
-                                 place.in(child.key()));
-    if (!read.ok()) return read;
+    const Result<> read = read_part(child, *entry.GetReflection()->MutableMessage(&entry, value),
+                                    place.in(child.key()));
+    if (!read.ok()) place.report().keep(child, read.fault());
   }
   return done();
 }
 
 Result<> read_list(const Node& node, Message& message, const FieldDescriptor& field,
                    const Place& place) {
-  Result<> list = node.as_list();
-  if (!list.ok()) return list;
-  for (std::size_t i = 0; i < node.size(); ++i) {
-    Result<> read =
-        Setter(message, field).read(node.at(i), place.in(field.name(), static_cast<int>(i)));
-    if (!read.ok()) return read;
+  // One value where a list stands in the schema is a list of it: protobuf's JSON reader is lenient.
+  const std::vector<Node> values = node.is_list() ? node.children() : std::vector<Node>{node};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Place here = place.in(field.name(), static_cast<int>(i));
+    const Result<> read = Setter(message, field).read(values[i], here);
+    if (!read.ok()) here.report().keep(values[i], read.fault());
   }
   return done();
 }
@@ -299,10 +340,70 @@ const FieldDescriptor* field_named(const Descriptor& type, const std::string& na
   return nullptr;
 }
 
+// "static_resources" of "staticResources".
+std::string snake_case(std::string_view name) {
+  std::string made;
+  for (const char letter : name) {
+    if (letter >= 'A' && letter <= 'Z') made += '_';
+    made += letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter | 0x20) : letter;
+  }
+  return made;
+}
+
+bool is_field(const Node& child) {
+  return child.key() != "@type" && !child.key().starts_with("!ignore ");
+}
+
+std::string nobodys(const std::string& name, std::vector<std::string> names) {
+  const std::vector<std::string> near = near_names(name, std::move(names), 2);
+  return near.empty() ? "Envoy has no such field"
+                      : fmt::format("Envoy has no such field; near it: {}", fmt::join(near, ", "));
+}
+
+// Notes the fields in `node` that Envoy does not have, where a message of the type is.
+void note_nobodys_below(const Node& node, std::string_view type, const Place& place);
+
+void note_nobodys_in(const Node& node, const EnvoyField& field, const Place& place) {
+  if (!node.is_list()) return note_nobodys_below(node, field.type, place);
+  for (std::size_t i = 0; i < node.size(); ++i) {
+    note_nobodys_below(node.at(i), field.type, place.in(field.name, static_cast<int>(i)));
+  }
+}
+
+void note_nobodys_below(const Node& node, std::string_view type, const Place& place) {
+  if (!node.is_object() || !is_envoys_message(type)) return;
+  for (const Node& child : node.children()) {
+    if (!is_field(child)) continue;
+    const std::string name = snake_case(child.key());
+    const std::optional<EnvoyField> field = envoy_field(type, name);
+    if (!field) {
+      place.in(child.key()).note_nobodys(nobodys(name, envoy_field_names(type)));
+    } else if (child.is_list() || !field->repeated) {  // not into maps
+      child.is_list() ? note_nobodys_in(child, *field, place)
+                      : note_nobodys_in(child, *field, place.in(field->name));
+    }
+  }
+}
+
+// A field that our subset of the message does not have.
+void note_beyond_our_subset(const Node& node, const Descriptor& type, const Place& place) {
+  const std::string name = snake_case(node.key());
+  const std::optional<FieldEffect> field = effect_of(type, name);
+  if (!field) {
+    place.in(node.key()).note_nobodys(nobodys(name, field_names(type)));
+    return;
+  }
+  if (!is_inert(type, *field, node)) place.in(field->name).note({}, field->effect);
+  const std::optional<EnvoyField> envoys = envoy_field(type.full_name(), name);
+  if (!envoys) return;
+  node.is_list() ? note_nobodys_in(node, *envoys, place)
+                 : note_nobodys_in(node, *envoys, place.in(field->name));
+}
+
 Result<> read_field(const Node& node, Message& message, const Place& place) {
   const FieldDescriptor* field = field_named(*message.GetDescriptor(), node.key());
   if (field == nullptr) {
-    place.in(node.key()).note();
+    note_beyond_our_subset(node, *message.GetDescriptor(), place);
     return done();
   }
   const Reflection& reflection = *message.GetReflection();
@@ -319,9 +420,9 @@ Result<> read_fields(const Node& node, Message& message, const Place& place) {
   Result<> object = node.as_object();
   if (!object.ok()) return object;
   for (const Node& child : node.children()) {
-    if (!child.given() || child.key() == "@type") continue;
-    Result<> read = read_field(child, message, place);
-    if (!read.ok()) return read;
+    if (!child.given() || !is_field(child)) continue;
+    const Result<> read = read_field(child, message, place);
+    if (!read.ok()) place.report().keep(child, read.fault());
   }
   return done();
 }
@@ -333,7 +434,10 @@ Result<> read_any(const Node& node, wire::Any& into, const Place& place) {
   const Descriptor* known =
       google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(
           type->substr(type->rfind('/') + 1));
-  if (known == nullptr) return done();
+  if (known == nullptr) {
+    note_nobodys_below(node, type->substr(type->rfind('/') + 1), place);
+    return done();
+  }
   const Message* prototype = MessageFactory::generated_factory()->GetPrototype(known);
   const std::unique_ptr<Message> message(prototype->New());
   Result<> read = read_fields(node, *message, place);
@@ -347,9 +451,7 @@ bool is_wrapper(const Descriptor& type) {
          type.full_name() == "google.protobuf.UInt32Value";
 }
 
-}  // namespace
-
-Result<> read_message(const Node& node, Message& message, const Place& place) {
+Result<> read_part(const Node& node, Message& message, const Place& place) {
   const Descriptor& type = *message.GetDescriptor();
   if (type.file()->package() != "google.protobuf") return read_fields(node, message, place);
   if (is_wrapper(type)) return Setter(message, *type.field(0)).read(node, place);
@@ -359,6 +461,22 @@ Result<> read_message(const Node& node, Message& message, const Place& place) {
     return read_duration_text(node, *duration);
   }
   return read_fields(node, message, place);
+}
+
+}  // namespace
+
+Result<> read_message(const Node& node, Message& message, const Place& place) {
+  const std::vector<Diagnostic>& faults = place.report().faults();
+  const std::size_t before = faults.size();
+  const Result<> read = read_part(node, message, place);
+  if (!read.ok()) {
+    place.report().keep(node, read.fault());
+    return read;
+  }
+  if (faults.size() == before) return done();
+  const Diagnostic& first = faults[before];
+  return invalid(fmt::format("{}:{}: {}: {}", first.origin.file, first.origin.line, first.field,
+                             first.reason));
 }
 
 Result<std::string> type_of_resource(const Node& node) {

@@ -11,8 +11,11 @@ namespace fairlead::xds {
 
 [[nodiscard]] Result<> read_message(const document::Node& node, wire::Message& message,
                                     const Place& place);
-// Fields by their proto name or their JSON name. A field that `message` does not have is noted by
-// its name. An Any of a type that we do not have keeps its type alone.
+// Fields by their proto name or their JSON name, as leniently as Envoy takes them: enums in any
+// case, one value where a list is, numbers and booleans in quotes. A field that `message` does not
+// have is noted by its name, and told from one that Envoy does not have. An Any of a type that we
+// do not have keeps its type alone. Everything that is wrong is kept in the report; the fault is
+// the first.
 
 [[nodiscard]] Result<std::string> type_of_resource(const document::Node& node);
 // The "@type" of an object.

@@ -14,6 +14,7 @@
 #include "xds/proto/core.pb.h"
 #include "xds/proto/cors.pb.h"
 #include "xds/proto/discovery.pb.h"
+#include "xds/proto/downstream_connections.pb.h"
 #include "xds/proto/endpoint.pb.h"
 #include "xds/proto/fault.pb.h"
 #include "xds/proto/file_log.pb.h"
@@ -22,6 +23,7 @@
 #include "xds/proto/http_options.pb.h"
 #include "xds/proto/listener.pb.h"
 #include "xds/proto/original_dst.pb.h"
+#include "xds/proto/overload.pb.h"
 #include "xds/proto/previous_hosts.pb.h"
 #include "xds/proto/raw_buffer.pb.h"
 #include "xds/proto/rbac.pb.h"
@@ -30,6 +32,8 @@
 #include "xds/proto/stream_log.pb.h"
 #include "xds/proto/tcp_proxy.pb.h"
 #include "xds/proto/tls_inspector.pb.h"
+#include "xds/proto/typed_struct.pb.h"
+#include "xds/proto/udpa_typed_struct.pb.h"
 #include "xds/proto/uuid.pb.h"
 
 namespace fairlead::xds {
@@ -60,6 +64,9 @@ namespace route = envoy::config::route::v3;
 namespace http = envoy::extensions::filters::network::http_connection_manager::v3;
 namespace http_options = envoy::extensions::upstreams::http::v3;
 namespace tcp = envoy::extensions::filters::network::tcp_proxy::v3;
+using envoy::config::overload::v3::OverloadManager;
+using UdpaTypedStruct = udpa::type::v1::TypedStruct;
+using XdsTypedStruct = ::xds::type::v3::TypedStruct;
 using envoy::extensions::filters::http::cors::v3::Cors;
 using envoy::extensions::filters::http::fault::v3::HTTPFault;
 using envoy::extensions::filters::http::rbac::v3::RBAC;
@@ -68,6 +75,7 @@ using envoy::extensions::filters::listener::http_inspector::v3::HttpInspector;
 using envoy::extensions::filters::listener::original_dst::v3::OriginalDst;
 using envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 using envoy::extensions::request_id::uuid::v3::UuidRequestIdConfig;
+using envoy::extensions::resource_monitors::downstream_connections::v3::DownstreamConnectionsConfig;
 using envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
 using envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 
