@@ -69,6 +69,8 @@ struct RetryPolicy {
       retry_on;  // Envoy's words: "connect-failure", "refused-stream", "5xx", ...
   std::uint32_t retries = 1;
   Milliseconds per_try_timeout{0};  // 0: none
+  Milliseconds back_off_base{25};  // the longest wait before the first retry; doubled for each next
+  Milliseconds back_off_cap{250};  // and never more; at least the base
   bool avoid_previous_hosts = false;
   std::vector<std::uint32_t> retriable_status_codes;
   std::vector<HeaderMatch>

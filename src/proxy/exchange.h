@@ -85,7 +85,7 @@ struct RequestState {
   UpstreamPointer up;
   std::optional<SocketAddress> upstream_local;
   std::optional<Duration> pooled;
-  Cancel* connecting = nullptr;  // while a connection is being made
+  Cancel* connecting = nullptr;  // while a retry waits or a connection is being made
   Cancel* uploading = nullptr;   // while the rest of the body is sent
 
   bool upgrading = false;     // an upgrade (or CONNECT) goes on with the request

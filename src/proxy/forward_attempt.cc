@@ -12,7 +12,6 @@ namespace {
 using http::BodyFraming;
 using http::H1Event;
 
-constexpr Duration first_back_off = std::chrono::milliseconds(25);
 constexpr std::size_t most_kept_to_send_again = std::size_t{64} * 1024;  // of a request
 
 }  // namespace
@@ -33,12 +32,6 @@ Task<Nothing> HttpConnection::attempt() {
   if (s.up) {
     s.pooled = now() - s.up->made();
   } else {
-    const bool same_again =
-        std::find(x.tried.begin(), x.tried.end(), s.host->name()) != x.tried.end();
-    if (same_again) {
-      const auto most = static_cast<std::uint64_t>(first_back_off.count()) << (s.retries - 1);
-      (void)co_await worker_.loop().sleep(Duration(worker_.random().below(most)));
-    }
     if (interrupted() || !co_await connect()) {
       stream_->notify(nullptr);
       x.attempt.cancel();
@@ -148,7 +141,27 @@ bool HttpConnection::try_again() {
   x.failure_text.clear();
   s.ended = Ended::failed;
   s.failure = Outcome::reset;
+  s.attempt_over = false;
   return true;
+}
+
+// Waits until the retry's time has come. False when it is not wanted any more: `ended` says why.
+Task<bool> HttpConnection::back_off() {
+  RequestState& s = state();
+  const Duration time = proxy::back_off(s.rule->retry, s.retries, worker_.random());
+  watch_client();
+  Cancel cancel(co_await cancellation_here());
+  s.connecting = &cancel;
+  const Result<> slept = co_await under(cancel, sleep(time));
+  s.connecting = nullptr;
+  stream_->notify(nullptr);
+  if (interrupted()) co_return false;
+  if (!slept.ok()) s.ended = Ended::client_gone;  // the connection is cut off from here
+  co_return slept.ok();
+}
+
+Task<Result<>> HttpConnection::sleep(Duration time) {
+  co_return co_await worker_.loop().sleep(time);
 }
 
 void HttpConnection::leave_host() {

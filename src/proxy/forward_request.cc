@@ -87,7 +87,10 @@ Task<HttpConnection::Then> HttpConnection::handle() {
     co_await attempt();
     if (s.ended == Ended::delivered || s.ended == Ended::tunnelled) break;
     if (s.ended == Ended::broken || s.ended == Ended::client_gone) co_return give_up();
-    if ((s.ended == Ended::failed || s.ended == Ended::retry) && try_again()) continue;
+    if ((s.ended == Ended::failed || s.ended == Ended::retry) && try_again()) {
+      if (co_await back_off()) continue;
+      if (s.ended == Ended::client_gone) co_return give_up();
+    }
     co_return co_await answer_locally(failure_reply());
   }
   const bool lingers = !keep_ && !s.complete && s.ended == Ended::delivered;

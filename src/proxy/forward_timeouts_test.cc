@@ -79,9 +79,7 @@ TEST_F(TimeoutTest, TheTimeOfARequestIsForAllItsTries) {
   start_with(Milliseconds{500},
              config::RetryPolicy{
                  .retry_on = {"5xx"}, .retries = 1000, .per_try_timeout = Milliseconds{50}});
-  MemoryPeer& client = ask();
-  pass(seconds(30));
-  const std::string response = client.received();
+  const std::string response = answer_after(ask(), milliseconds(500));
   EXPECT_THAT(response, StartsWith("HTTP/1.1 504 "));
   EXPECT_THAT(response, HasSubstr("did not answer within 500 ms"));
   EXPECT_TRUE(counted("upstream_rq_timeout", 1));

@@ -61,6 +61,8 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   [[nodiscard]] bool interrupted();
   [[nodiscard]] bool earns_another(const Attempt& made);
   [[nodiscard]] bool try_again();
+  [[nodiscard]] Task<bool> back_off();
+  [[nodiscard]] Task<Result<>> sleep(Duration time);
   [[nodiscard]] LocalReply failure_reply();
   [[nodiscard]] LocalReply reset_reply();
   [[nodiscard]] Task<Then> answer_locally(LocalReply reply);

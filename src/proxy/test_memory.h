@@ -1,5 +1,5 @@
-// For tests: one worker over streams in memory, on the test's own thread, with a clock that the test
-// turns. Nothing sleeps, and nothing happens that the test did not ask for.
+// For tests: one worker over streams in memory, on the test's own thread, with a clock that the
+// test turns. Nothing sleeps, and nothing happens that the test did not ask for.
 //
 //   class MyTest : public MemoryProxyTest {};
 //   TEST_F(MyTest, ...) {
@@ -99,10 +99,10 @@ class MemoryConnector final : public Connector {
  public:
   enum class Answer : std::uint8_t { accepted, refused, silence };
   Answer answer = Answer::accepted;
-  std::vector<Answer> first;           // instead, for the first connections
-  std::size_t capacity = 64 * 1024;    // of each direction
+  std::vector<Answer> first;            // instead, for the first connections
+  std::size_t capacity = 64 * 1024;     // of each direction
   std::size_t read_at_most = SIZE_MAX;  // by the proxy, at once
-  std::vector<ConnectTarget> asked;    // every attempt
+  std::vector<ConnectTarget> asked;     // every attempt
   std::vector<Instant> asked_at;
   std::vector<std::unique_ptr<MemoryPeer>> peers;  // of those that were accepted
 
@@ -111,7 +111,8 @@ class MemoryConnector final : public Connector {
     asked.push_back(target);
     asked_at.push_back(loop.now());
     if (now == Answer::refused) {
-      co_return Fault{FaultKind::unreachable, "connecting to " + target.address.text() + ": refused"};
+      co_return Fault{FaultKind::unreachable,
+                      "connecting to " + target.address.text() + ": refused"};
     }
     if (now == Answer::silence) {
       Result<> slept = co_await loop.sleep(target.timeout);

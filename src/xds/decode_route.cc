@@ -217,6 +217,26 @@ void note_unknown_words(const std::vector<std::string>& words, const Place& plac
   }
 }
 
+// Envoy's: a base is needed, and a cap that is not said is ten times the base.
+Result<> read_back_off(config::RetryPolicy& made,
+                       const wire::route::RetryPolicy::RetryBackOff& from, const Place& place) {
+  Result<> base =
+      take(made.back_off_base, read_duration(from.base_interval(), place.in("base_interval")));
+  if (!base.ok()) return base;
+  if (made.back_off_base.count() == 0) {
+    return place.in("base_interval").refused("expected at least 1 ms");
+  }
+  made.back_off_cap = 10 * made.back_off_base;
+  if (!from.has_max_interval()) return done();
+  Result<> cap =
+      take(made.back_off_cap, read_duration(from.max_interval(), place.in("max_interval")));
+  if (!cap.ok()) return cap;
+  if (made.back_off_cap < made.back_off_base) {
+    return place.in("max_interval").refused("expected at least base_interval");
+  }
+  return done();
+}
+
 Result<config::RetryPolicy> read(const wire::route::RetryPolicy& policy, const Place& place) {
   config::RetryPolicy made{.retry_on = words_of(policy.retry_on())};
   note_unknown_words(made.retry_on, place.in("retry_on"));
@@ -224,6 +244,10 @@ Result<config::RetryPolicy> read(const wire::route::RetryPolicy& policy, const P
   if (policy.has_per_try_timeout()) {
     Result<> read = take(made.per_try_timeout,
                          read_duration(policy.per_try_timeout(), place.in("per_try_timeout")));
+    if (!read.ok()) return std::move(read).fault();
+  }
+  if (policy.has_retry_back_off()) {
+    Result<> read = read_back_off(made, policy.retry_back_off(), place.in("retry_back_off"));
     if (!read.ok()) return std::move(read).fault();
   }
   for (int i = 0; i < policy.retry_host_predicate_size(); ++i) {

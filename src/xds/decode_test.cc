@@ -490,6 +490,34 @@ TEST(DecodeText, ReadsResourcesAndListsWhatIsNotHonouredWithItsLine) {
                   "(istiod.json:35)"));
 }
 
+TEST(DecodeText, TheWaitsOfRetriesAreThoseOfThePolicy) {
+  const auto retry = [](const std::string& back_off) {
+    return decode_resources(
+        "- \"@type\": type.googleapis.com/envoy.config.route.v3.RouteConfiguration\n"
+        "  name: r\n"
+        "  virtual_hosts:\n"
+        "  - name: h\n"
+        "    domains: ['*']\n"
+        "    retry_policy: {retry_on: 5xx, retry_back_off: " +
+            back_off + "}\n",
+        "r.yaml");
+  };
+  const auto policy = [&](const std::string& back_off) {
+    const auto made = retry(back_off);
+    EXPECT_TRUE(made.ok()) << made.fault().describe();
+    EXPECT_THAT(fields_of(made->unhonoured), IsEmpty());
+    return *made->routes.at(0).virtual_hosts.at(0).retry;
+  };
+  EXPECT_EQ(policy("{base_interval: 0.1s}").back_off_base, config::Milliseconds(100));
+  EXPECT_EQ(policy("{base_interval: 0.1s}").back_off_cap, config::Milliseconds(1000));
+  EXPECT_EQ(policy("{base_interval: 0.1s, max_interval: 2s}").back_off_cap,
+            config::Milliseconds(2000));
+  EXPECT_THAT(retry("{base_interval: 2s, max_interval: 1s}").fault().message,
+              HasSubstr("retry_back_off.max_interval: expected at least base_interval"));
+  EXPECT_THAT(retry("{max_interval: 1s}").fault().message,
+              HasSubstr("retry_back_off.base_interval: expected at least 1 ms"));
+}
+
 TEST(DecodeText, RefusesWithFileLineAndField) {
   const auto refusal = [](const char* text) {
     const auto made = decode_resources(text, "r.yaml");

@@ -83,6 +83,11 @@ void write(const config::RetryPolicy& policy, wire::route::RetryPolicy& into) {
   if (policy.per_try_timeout.count() != 0) {
     write(policy.per_try_timeout, *into.mutable_per_try_timeout());
   }
+  const config::RetryPolicy usual;
+  if (policy.back_off_base != usual.back_off_base || policy.back_off_cap != usual.back_off_cap) {
+    write(policy.back_off_base, *into.mutable_retry_back_off()->mutable_base_interval());
+    write(policy.back_off_cap, *into.mutable_retry_back_off()->mutable_max_interval());
+  }
   if (policy.avoid_previous_hosts) {
     auto& predicate = *into.add_retry_host_predicate();
     predicate.set_name("envoy.retry_host_predicates.previous_hosts");

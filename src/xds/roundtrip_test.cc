@@ -204,6 +204,10 @@ config::RedirectAction Maker::redirect() {
 config::RetryPolicy Maker::retry() {
   config::RetryPolicy made{
       .retries = number(0, 5), .per_try_timeout = duration(), .avoid_previous_hosts = coin()};
+  if (coin()) {
+    made.back_off_base = config::Milliseconds(1 + random_.below(100));
+    made.back_off_cap = made.back_off_base * number(1, 20);
+  }
   if (coin()) made.retry_on = {"5xx", "connect-failure"};
   if (coin()) made.retriable_status_codes = {503, 429};
   if (coin()) made.retriable_headers = {header_match(), header_match()};

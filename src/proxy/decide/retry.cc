@@ -101,6 +101,8 @@ std::string_view reason_to_retry(const RetryRules& rules, const Attempt& attempt
 
 Result<RetryRules> retry_rules(const config::RetryPolicy& policy LIFETIMEBOUND) {
   RetryRules rules{.retries = policy.retries,
+                   .back_off_base = policy.back_off_base,
+                   .back_off_cap = policy.back_off_cap,
                    .avoid_previous_hosts = policy.avoid_previous_hosts,
                    .codes = policy.retriable_status_codes};
   for (const config::HeaderMatch& match : policy.retriable_headers) {
@@ -120,6 +122,16 @@ bool asks_by_header(const RetryRules& rules, const http::ResponseHead& head) {
   return (rules.on & RetryRules::headers_match) != 0 &&
          std::any_of(rules.headers.begin(), rules.headers.end(),
                      [&](const HeaderRule& rule) { return matches(rule, head); });
+}
+
+Duration back_off(const RetryRules& rules, std::uint32_t retry, Random& random) {
+  Duration most = std::min(rules.back_off_base, rules.back_off_cap);
+  for (std::uint32_t number = 1; number < retry && most < rules.back_off_cap; ++number) {
+    most = std::min(2 * most, rules.back_off_cap);
+  }
+  return most <= Duration::zero()
+             ? Duration::zero()
+             : Duration(random.below(static_cast<std::uint64_t>(most.count())));
 }
 
 RetryVerdict should_retry(const RetryRules& rules, const Attempt& attempt,

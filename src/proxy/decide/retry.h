@@ -1,10 +1,11 @@
-// Whether a request that failed is tried again. Pure.
+// Whether a request that failed is tried again, and when. Pure.
 #pragma once
 
 #include <cstdint>
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/lifetime.h"
 #include "base/result.h"
 #include "config/route.h"
@@ -34,6 +35,8 @@ struct RetryRules {
   };
   std::uint32_t on = 0;       // of the above
   std::uint32_t retries = 1;  // without a policy, one; for what is always safe
+  Duration back_off_base = std::chrono::milliseconds(25);
+  Duration back_off_cap = std::chrono::milliseconds(250);
   bool avoid_previous_hosts = false;
   std::vector<std::uint32_t> codes;
   std::vector<HeaderRule> headers;
@@ -88,5 +91,10 @@ struct RetryVerdict {
 // twice: a connect failure; a 503 that the far fairlead proxy marks as never delivered; a reset
 // before the first response byte of a safe request without body. `limit_reached` is Envoy's flag
 // URX, `over_budget` UO.
+
+[[nodiscard]] Duration back_off(const RetryRules& rules, std::uint32_t retry, Random& random);
+// How long to wait before the retry of that number, from 1 on, as Envoy does it: anything below the
+// base at random, below twice as much before the second, and so on, below the cap at most. So
+// requests that failed together do not come back together.
 
 }  // namespace fairlead::proxy

@@ -140,5 +140,45 @@ TEST(Timeouts, AsEnvoyCountsThem) {
   EXPECT_FALSE(timeouts_of(action, manager).idle.has_value());
 }
 
+TEST(Retry, WaitsDoubleUpToTheCapAndAreSpread) {
+  RetryRules rules;
+  rules.back_off_base = std::chrono::milliseconds(25);
+  rules.back_off_cap = std::chrono::milliseconds(250);
+  const std::vector<int> most{25, 50, 100, 200, 250, 250, 250, 250, 250, 250, 250};
+  for (std::uint32_t retry = 1; retry <= most.size(); ++retry) {
+    SeededRandom random(retry);
+    const Duration limit = std::chrono::milliseconds(most[retry - 1]);
+    Duration least = limit;
+    Duration longest{};
+    for (int draw = 0; draw < 1000; ++draw) {
+      const Duration time = back_off(rules, retry, random);
+      least = std::min(least, time);
+      longest = std::max(longest, time);
+    }
+    EXPECT_GE(least, Duration::zero());
+    EXPECT_LT(least, limit / 10);
+    EXPECT_LT(longest, limit);
+    EXPECT_GT(longest, limit * 9 / 10);
+  }
+  SeededRandom random(1);
+  EXPECT_LT(back_off(rules, 4000000000U, random), rules.back_off_cap);
+}
+
+TEST(Retry, TheWaitsOfAPolicyAreItsOwn) {
+  const RetryRules rules = *retry_rules({.back_off_base = std::chrono::milliseconds(400),
+                                         .back_off_cap = std::chrono::milliseconds(500)});
+  SeededRandom random(1);
+  Duration first{};
+  Duration second{};
+  for (int draw = 0; draw < 1000; ++draw) {
+    first = std::max(first, back_off(rules, 1, random));
+    second = std::max(second, back_off(rules, 2, random));
+  }
+  EXPECT_LT(first, std::chrono::milliseconds(400));
+  EXPECT_GT(first, std::chrono::milliseconds(360));
+  EXPECT_LT(second, std::chrono::milliseconds(500));
+  EXPECT_GT(second, std::chrono::milliseconds(450));
+}
+
 }  // namespace
 }  // namespace fairlead::proxy
