@@ -360,7 +360,11 @@ class Running {
     co_await gate_.close();
     co_await source_.close();
     co_await admin_.close();
-    co_await proxy_.stop();
+    if (co_await proxy_.stop()) co_return;
+    // Its thread cannot be ended, and everything that it may still touch must stay until the
+    // process is gone.
+    log::error("a worker does not end: it is cut off with the process");
+    std::_Exit(failed);
   }
 
   net::Loop& loop_;

@@ -126,6 +126,7 @@ const char* Admin::state_name() const {
   switch (proxy_.state()) {
     case Proxy::State::live:
       if (proxy_.failing()) return "DRAINING";
+      if (proxy_.stuck_workers() != 0) return "WORKERS_STUCK";
       return ready() ? "LIVE" : "INITIALIZING";
     case Proxy::State::draining:
       return "DRAINING";
@@ -363,6 +364,7 @@ std::string Admin::server_info() const {
                         {"uptime_current_epoch", fmt::format("{}s", seconds)},
                         {"uptime_all_epochs", fmt::format("{}s", seconds)},
                         {"hot_restart_version", "disabled"},
+                        {"stuck_workers", proxy_.stuck_workers()},
                         {"command_line_options",
                          {{"concurrency", proxy_.concurrency()}, {"arguments", hooks_.arguments}}}},
                    1) +

@@ -1,5 +1,6 @@
 #include "proxy/proxy.h"
 
+#include <fmt/format.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -15,6 +16,7 @@ namespace fairlead::proxy {
 namespace {
 
 constexpr Duration look_again = std::chrono::milliseconds(20);
+constexpr Duration end_pause = std::chrono::milliseconds(2);
 constexpr Duration quiet_enough = std::chrono::milliseconds(200);
 // With no connection open for so long, a drain does not wait for its grace to be over.
 
@@ -55,10 +57,19 @@ struct Proxy::Thread {
   Thread(unsigned number, const WorkerOptions& options, Stats& stats, LogFiles& files)
       : worker(number, options, stats, files), thread([this, number] { run(number); }) {}
 
+  // Whether its loop turns: it is asked, and what it answers is seen at the next look. One question
+  // is on its way at most.
+  std::uint64_t asked = 0;  // by the control thread
+  Instant asked_at;
+  bool stuck = false;
+  std::atomic<std::uint64_t> answered{0};
+  std::atomic<bool> ended{false};
+
   void run(unsigned number) {
     const std::string name = "worker:" + std::to_string(number);
     ::prctl(PR_SET_NAME, name.c_str());
     worker.loop().run();
+    ended.store(true, std::memory_order_release);
   }
 
   Worker worker;
@@ -104,14 +115,19 @@ class Proxy::Ask final : public Waiter {
 };
 
 Proxy::Proxy(net::Loop& control, const ProxyOptions& options)
-    : control_(control), stats_(options.concurrency), began_(control.now()) {
+    : control_(control),
+      stats_(options.concurrency),
+      began_(control.now()),
+      worker_patience_(options.worker_patience) {
   for (unsigned number = 0; number < options.concurrency; ++number) {
     threads_.push_back(std::make_unique<Thread>(number, options.worker, stats_, files_));
   }
+  control_.start(watch_workers(), &watching_);
 }
 
 Proxy::~Proxy() {
   *alive_ = false;
+  watching_.cancel();
   for (const std::unique_ptr<Thread>& thread : threads_) {
     if (!thread->thread.joinable()) continue;
     Worker& worker = thread->worker;
@@ -124,6 +140,37 @@ void Proxy::for_each_worker(const std::function<void(Worker&)>& work) {
   for (const std::unique_ptr<Thread>& thread : threads_) {
     if (!thread->thread.joinable()) continue;
     thread->worker.loop().post([work, &worker = thread->worker] { work(worker); });
+  }
+}
+
+Task<> Proxy::watch_workers() {
+  const Duration pause = std::min<Duration>(worker_patience_ / 2, std::chrono::seconds(1));
+  while (true) {
+    if (Result<> slept = co_await control_.sleep(pause); !slept.ok()) co_return;
+    stuck_ = 0;
+    for (unsigned number = 0; number < threads_.size(); ++number) {
+      look_at(*threads_[number], number);
+      if (threads_[number]->stuck) ++stuck_;
+    }
+  }
+}
+
+void Proxy::look_at(Thread& thread, unsigned number) {
+  const Duration silent = control_.now() - thread.asked_at;
+  if (thread.answered.load(std::memory_order_acquire) == thread.asked) {
+    if (std::exchange(thread.stuck, false)) {
+      log::warning(fmt::format("worker {} serves its connections again", number));
+    }
+    thread.asked_at = control_.now();
+    thread.worker.loop().post([&thread, question = ++thread.asked] {
+      thread.answered.store(question, std::memory_order_release);
+    });
+  } else if (!thread.stuck && silent >= worker_patience_) {
+    thread.stuck = true;
+    log::error(fmt::format(
+        "worker {} has not turned its event loop for {} s: its connections are not served. This is "
+        "a fault of fairlead; ending this process frees them",
+        number, std::chrono::duration_cast<std::chrono::seconds>(silent).count()));
   }
 }
 
@@ -198,14 +245,26 @@ void Proxy::stop_listening(bool inbound_only) {
   for_each_worker([inbound_only](Worker& worker) { worker.stop_listening(inbound_only); });
 }
 
-Task<> Proxy::stop() {
+Task<bool> Proxy::stop(Duration patience) {
   for (const std::unique_ptr<Thread>& thread : threads_) {
     Worker& worker = thread->worker;
     worker.loop().post([&worker] { worker.loop().start(end_worker(worker)); });
   }
+  watching_.cancel();
+  const auto ended = [](const std::unique_ptr<Thread>& thread) {
+    return thread->ended.load(std::memory_order_acquire);
+  };
+  const Instant until = control_.now() + patience;
+  while (!std::all_of(threads_.begin(), threads_.end(), ended)) {
+    const Result<> slept = co_await control_.sleep(end_pause);
+    if (!slept.ok() || control_.now() >= until) {
+      files_.flush();
+      co_return false;
+    }
+  }
   for (const std::unique_ptr<Thread>& thread : threads_) thread->thread.join();
   files_.flush();
-  co_return;
+  co_return true;
 }
 
 Task<std::vector<Record>> Proxy::records(std::string id, std::size_t count) {
@@ -235,6 +294,7 @@ std::vector<Reading> Proxy::readings() const {
   read("server", "state", static_cast<std::uint64_t>(state_));
   read("server", "live", state_ == State::live ? 1 : 0);
   read("server", "concurrency", threads_.size());
+  read("server", "stuck_workers", stuck_);
   read("server", "total_connections", open_connections());
   read("server", "memory_allocated", resident_bytes());
   read("server", "uptime",

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/lifetime.h"
 #include "base/result.h"
@@ -27,6 +28,8 @@ namespace fairlead::proxy {
 
 struct ProxyOptions {
   unsigned concurrency = 1;
+  Duration worker_patience = std::chrono::seconds(5);
+  // A worker whose loop has not turned for so long is stuck: it serves none of its connections.
   WorkerOptions worker;
 };
 
@@ -60,21 +63,30 @@ class Proxy {
   // Responses say that their connection ends. Nothing else changes.
   void stop_listening(bool inbound_only);
   // Takes no more connections, and leaves those that are open to their end.
-  [[nodiscard]] Task<> stop();
-  // Cuts off what is still open and ends the workers' threads.
+  [[nodiscard]] Task<bool> stop(Duration patience = std::chrono::seconds(5));
+  // Cuts off what is still open and ends the workers' threads. False when a thread has not ended
+  // within `patience`: then nothing can end it but the end of the process, and this object must
+  // not be destroyed.
 
   [[nodiscard]] State state() const { return state_; }
   [[nodiscard]] bool workers_started() const { return started_; }
   // All of them speak a snapshot.
   void fail_health_check(bool failing) { failing_ = failing; }
   [[nodiscard]] bool failing() const { return failing_; }
-  [[nodiscard]] bool ready() const { return started_ && state_ == State::live && !failing_; }
+  [[nodiscard]] bool ready() const {
+    return started_ && state_ == State::live && !failing_ && stuck_ == 0;
+  }
+  [[nodiscard]] unsigned stuck_workers() const { return stuck_; }
+  // How many, at the last look; one a second, if options.worker_patience is not shorter.
 
   [[nodiscard]] Task<std::vector<Record>> records(std::string id, std::size_t count);
   // With this request id, or the last `count` of each worker when it is empty; oldest first.
   [[nodiscard]] Task<std::vector<SocketAddress>> addresses();
   // Where the first worker listens.
   [[nodiscard]] std::uint64_t open_connections() const;
+
+  void for_each_worker(const std::function<void(Worker&)>& work);
+  // Soon, on each worker's own thread.
 
   [[nodiscard]] const Stats& stats() const LIFETIMEBOUND { return stats_; }
   [[nodiscard]] std::vector<Reading> readings() const;
@@ -87,7 +99,8 @@ class Proxy {
   struct Thread;
   template <class T>
   class Ask;
-  void for_each_worker(const std::function<void(Worker&)>& work);
+  [[nodiscard]] Task<> watch_workers();
+  void look_at(Thread& thread, unsigned number);
 
   net::Loop& control_;
   LogFiles files_;
@@ -98,8 +111,11 @@ class Proxy {
   State state_ = State::initializing;
   bool started_ = false;
   bool failing_ = false;
+  unsigned stuck_ = 0;
+  Duration worker_patience_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::vector<std::unique_ptr<Thread>> threads_;
+  Cancel watching_;
 };
 
 }  // namespace fairlead::proxy

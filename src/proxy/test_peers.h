@@ -317,6 +317,11 @@ class RunningProxy {
     loop_->post([&] { done.set_value(work(*proxy_)); });
     return done.get_future().get();
   }
+  // The task that `begin` gives, on the control thread.
+  template <class Begin>
+  void start_task(Begin begin) {
+    loop_->post([this, begin] { loop_->start(begin(*proxy_)); });
+  }
   std::vector<std::string> apply(config::SnapshotPointer snapshot) {
     std::promise<std::vector<std::string>> done;
     loop_->post([&] {
