@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "net/descriptors.h"
+#include "net/pause.h"
 
 namespace fairlead::net {
 namespace {
@@ -195,6 +196,11 @@ Task<Result<Descriptor>> ListenerSource::accept_next() {
     const int error = errno;
     if (accepted.valid()) {
       exhausted_ = false;
+      // Those that were taken have their turn before more are.
+      constexpr std::uint32_t kMostInARow = 64;
+      if (++in_a_row_ % kMostInARow == 0) {
+        if (Result<> paused = co_await Pause(); !paused.ok()) co_return paused.fault();
+      }
       if (may_use_ == Descriptors::without_reserve) descriptor_accepted(accepted.number());
       co_return accepted;
     }
@@ -207,6 +213,7 @@ Task<Result<Descriptor>> ListenerSource::accept_next() {
     if (error != EAGAIN && error != EWOULDBLOCK) co_return from_errno(error, "accepting");
     exhausted_ = false;
     readiness_.clear();
+    in_a_row_ = 0;
     if (Result<> woken = co_await readiness_.wait(); !woken.ok()) co_return woken.fault();
   }
 }

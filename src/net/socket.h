@@ -74,6 +74,7 @@ class ListenerSource : protected Source {
   Readiness readiness_;
   Descriptors may_use_;
   bool exhausted_ = false;
+  std::uint32_t in_a_row_ = 0;  // connections taken without a wait
 };
 
 [[nodiscard]] Result<> set_option(int descriptor, int level, int name, int value, const char* what);

@@ -32,6 +32,7 @@ void Stream::woken(bool reader, bool writer, Wake how) {
     want_write();
   }
   Readable* const reading = reader ? std::exchange(reader_, nullptr) : nullptr;
+  if (reading != nullptr) reading->pausing_ = false;
   Notice* const notice = reader ? std::exchange(notice_, nullptr) : nullptr;
   // Whoever is resumed may destroy this stream, and with it the other waiter: that one is put on
   // the list of those that are ready, from which it removes itself when it dies.

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -48,7 +49,8 @@ class Stream {
 
   [[nodiscard]] Readable readable();
   // co_await gives Result<>, ok as soon as read_now() may have something to say: bytes, the end or
-  // an error. A fault only when cancelled.
+  // an error; at once when it has already, but for a pause now and then, in which others have their
+  // turn: whoever awaits it before each read_now() starves nobody. A fault only when cancelled.
   [[nodiscard]] virtual Result<Taken> read_now(std::span<char> into) = 0;
   // Never waits. Leaves off at a short read: what comes later is told by readable().
 
@@ -118,6 +120,8 @@ class Stream {
   bool may_read_ = false;
   bool may_write_ = true;
   bool ended_ = false;
+  std::uint8_t in_a_row_ = 0;  // reads for which nobody had to wait
+  static constexpr std::uint8_t most_in_a_row = 16;
   Readable* reader_ = nullptr;
   WriteWaiter* writer_ = nullptr;
   Notice* notice_ = nullptr;
@@ -129,11 +133,16 @@ class Stream::Readable final : public Waiter {
  public:
   explicit Readable(Stream& stream) : stream_(&stream) {}
   ~Readable() override { leave(); }
-  [[nodiscard]] bool await_ready() const { return stream_->may_read_ || stream_->ended_; }
+  [[nodiscard]] bool await_ready() {
+    return (stream_->may_read_ || stream_->ended_) && ++stream_->in_a_row_ < most_in_a_row;
+  }
   template <class P>
   bool await_suspend(std::coroutine_handle<P> coroutine) {
     if (!park(coroutine)) return false;
+    stream_->in_a_row_ = 0;
     stream_->reader_ = this;
+    pausing_ = stream_->may_read_ || stream_->ended_;
+    if (pausing_) wake();
     return true;
   }
   [[nodiscard]] Result<> await_resume() const {
@@ -145,9 +154,11 @@ class Stream::Readable final : public Waiter {
  private:
   friend class Stream;
   void leave() override {
-    if (stream_ != nullptr && parked() && stream_->reader_ == this) stream_->reader_ = nullptr;
+    if (stream_ == nullptr || !(parked() || pausing_)) return;
+    if (stream_->reader_ == this) stream_->reader_ = nullptr;
   }
-  Stream* stream_;  // null: it was destroyed meanwhile
+  Stream* stream_;        // null: it was destroyed meanwhile
+  bool pausing_ = false;  // it waits for others, and is the stream's reader meanwhile
 };
 
 class Stream::WriteWaiter : public Waiter {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "net/pause.h"
 #include "proxy/http_connection.h"
 #include "proxy/tunnel.h"
 
@@ -11,9 +12,7 @@ namespace {
 
 using http::H1Event;
 
-constexpr Duration head_patience = std::chrono::seconds(60);
-// For a request's head once it has begun, where the configuration sets no time: no client may hold
-// memory for ever.
+constexpr std::uint32_t most_in_a_row = 16;
 constexpr Duration linger_time = std::chrono::seconds(1);
 constexpr std::size_t linger_bytes = std::size_t{1024} * 1024;
 
@@ -115,9 +114,15 @@ void HttpConnection::on_timer(Alarm::Kind kind) {
       break;
     }
     case Alarm::Kind::head:
-      stats().downstream_rq_header_timeout.add();
-      refuse(408, "the head of the request did not come in time", "request_header_timeout",
-             Flag::none);
+      if (head_limit(manager()).as_idle) {
+        stats().downstream_rq_idle_timeout.add();
+        refuse(408, "the head of the request did not come in time", "stream_idle_timeout",
+               Flag::stream_idle_timeout);
+      } else {
+        stats().downstream_rq_header_timeout.add();
+        refuse(408, "the head of the request did not come in time", "request_header_timeout",
+               Flag::none);
+      }
       stream_->close();
       return;
     case Alarm::Kind::whole:
@@ -158,8 +163,7 @@ bool HttpConnection::begin_with(const std::string& first_bytes) {
 // From its first byte on.
 void HttpConnection::limit_head() {
   if (x_->head.pending()) return;
-  const Duration given = manager().request_headers_timeout;
-  x_->head.set(*this, worker_.loop(), given > Duration::zero() ? given : head_patience);
+  x_->head.set(*this, worker_.loop(), head_limit(manager()).time);
   limit_request();
 }
 
@@ -172,6 +176,7 @@ void HttpConnection::limit_request() {
 
 Task<> HttpConnection::run(std::string first_bytes) {
   (void)begin_with(first_bytes);
+  std::uint32_t in_a_row = 0;  // requests
   while (true) {
     if (input_.empty()) {
       if (stream_->is_idle()) {
@@ -180,10 +185,10 @@ Task<> HttpConnection::run(std::string first_bytes) {
           if (served_ && must_end()) break;
           watch_idleness();
         }
-        const Result<> ready = co_await stream_->readable();
-        idle_ = false;
-        if (!ready.ok()) break;
       }
+      const Result<> ready = co_await stream_->readable();
+      idle_ = false;
+      if (!ready.ok()) break;
       if (!x_) take_exchange();
       if (!in_) in_ = worker_.buffers().take();
       const Result<net::Taken> taken = stream_->read_now(in_.span());
@@ -207,6 +212,12 @@ Task<> HttpConnection::run(std::string first_bytes) {
       break;
     }
     if (co_await handle() == Then::close) break;
+    // Requests that came together may all be answered without a wait.
+    if (input_.empty()) {
+      in_a_row = 0;
+    } else if (++in_a_row % most_in_a_row == 0) {
+      if (!(co_await net::Pause()).ok()) break;
+    }
   }
 }
 

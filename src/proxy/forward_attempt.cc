@@ -277,11 +277,9 @@ Task<Nothing> HttpConnection::upload_rest() {
   while (!s.complete) {
     const H1Event event = parser.next(input_);  // the end of a body needs no byte after it
     if (event == H1Event::more) {
-      if (stream_->is_idle()) {
-        in_.release();
-        const Result<> ready = co_await stream_->readable();
-        if (!ready.ok()) co_return stop_upload(ready.fault());
-      }
+      if (stream_->is_idle()) in_.release();
+      const Result<> ready = co_await stream_->readable();
+      if (!ready.ok()) co_return stop_upload(ready.fault());
       if (!in_ || (many && in_.size() == Buffers::small)) {
         in_ = many ? worker_.buffers().take_large() : worker_.buffers().take();
       }

@@ -12,6 +12,9 @@ namespace {
 
 using http::BodyFraming;
 
+constexpr Duration reply_patience = std::chrono::minutes(5);
+// For a client that does not take an answer of our own, where nothing else limits it.
+
 }  // namespace
 
 LocalReply HttpConnection::reset_reply() {
@@ -139,7 +142,10 @@ Task<HttpConnection::Then> HttpConnection::answer_locally(LocalReply reply) {
   s.details = reply.details;
   if (!request().is_head()) s.bytes_sent = reply.body.size();
   s.response_started = s.answered_here = true;
+  s.progress = now();
   x_->whole.cancel();
+  if (!s.timeouts.idle) s.timeouts.idle = reply_patience;
+  watch_stillness(*s.timeouts.idle);
   const Result<> written = co_await stream_->write_all(x_->reply);
   if (!written.ok()) {
     keep_ = false;

@@ -62,6 +62,8 @@ void HttpConnection::begin() {
   RequestState& s = x.state;
   s.table = worker_.table();
   s.began = s.progress = now();
+  // Of a route, once there is one: until then an answer of our own must be taken in time too.
+  if (manager().stream_idle_timeout.count() > 0) s.timeouts.idle = manager().stream_idle_timeout;
   s.started = worker_.wall();
   stats().downstream_rq_total.add();
   stats().downstream_rq_active.add();

@@ -26,11 +26,9 @@ Task<Nothing> HttpConnection::respond() {
   H1Event event = H1Event::more;
   while (event != H1Event::head) {
     if (event == H1Event::more) {
-      if (up.is_idle()) {
-        x.from_upstream.release();
-        const Result<> ready = co_await up.readable();
-        if (!ready.ok()) s.client_gone = true;
-      }
+      if (up.is_idle()) x.from_upstream.release();
+      const Result<> ready = co_await up.readable();
+      if (!ready.ok()) s.client_gone = true;
       if (interrupted()) break;
       if (!x.from_upstream) x.from_upstream = worker_.buffers().take();
       if (!read_upstream(bytes, event)) {
@@ -249,11 +247,9 @@ Task<Nothing> HttpConnection::stream_body(const BodyFraming& framing) {
   bool many = false;  // the last read filled its buffer
   H1Event event = H1Event::more;
   while (event != H1Event::end) {
-    if (up.is_idle()) {
-      x.from_upstream.release();
-      const Result<> ready = co_await up.readable();
-      if (!ready.ok()) s.client_gone = true;
-    }
+    if (up.is_idle()) x.from_upstream.release();
+    const Result<> ready = co_await up.readable();
+    if (!ready.ok()) s.client_gone = true;
     if (interrupted()) co_return Nothing();
     if (!x.from_upstream || (many && x.from_upstream.size() == Buffers::small)) {
       x.from_upstream = many ? worker_.buffers().take_large() : worker_.buffers().take();

@@ -136,6 +136,51 @@ TEST_F(TimeoutTest, AHeadThatDoesNotComeWholeIs408) {
   EXPECT_TRUE(counted("downstream_rq_header_timeout", 1));
 }
 
+TEST_F(TimeoutTest, AHeadThatStopsIs408AfterTheIdleTimeOfAStream) {
+  config::HttpConnectionManager limited = manager();
+  limited.stream_idle_timeout = Milliseconds{2000};
+  start_with(limited);
+  const std::string all = answer_after(ask("GET / HTTP/1.1\r\nHos"), seconds(2));
+  EXPECT_THAT(all, StartsWith("HTTP/1.1 408 "));
+  EXPECT_EQ(last_record().status, 408U);
+  EXPECT_EQ(last_record().flags, Flag::stream_idle_timeout);
+  EXPECT_TRUE(counted("downstream_rq_idle_timeout", 1));
+  EXPECT_FALSE(counted("downstream_rq_header_timeout", 1));
+}
+
+TEST_F(TimeoutTest, AHeadThatTricklesIs408InTheSameTime) {
+  config::HttpConnectionManager limited = manager();
+  limited.stream_idle_timeout = Milliseconds{2000};
+  start_with(limited);
+  MemoryPeer& client = ask("GET / HTTP/1.1\r\nx: ");
+  for (int step = 0; step < 19; ++step) {
+    pass(milliseconds(100));
+    client.send("a");
+  }
+  EXPECT_EQ(client.received(), "");
+  pass(milliseconds(102));
+  EXPECT_THAT(client.received(), StartsWith("HTTP/1.1 408 "));
+}
+
+TEST_F(TimeoutTest, AHeadIsLimitedWhereTheConfigurationSaysNothing) {
+  config::HttpConnectionManager unlimited = manager();
+  unlimited.stream_idle_timeout = Milliseconds{0};
+  start_with(unlimited);
+  EXPECT_THAT(answer_after(ask("GET / HTTP/1.1\r\nHos"), seconds(60)), StartsWith("HTTP/1.1 408 "));
+}
+
+TEST_F(TimeoutTest, ASecondHeadThatStopsIs408Too) {
+  config::HttpConnectionManager limited = manager();
+  limited.stream_idle_timeout = Milliseconds{2000};
+  start_with(limited);
+  MemoryPeer& client = ask();
+  server(0).send(ok_with("one"));
+  EXPECT_THAT(client.received(), HasSubstr("one"));
+  pass(seconds(100));
+  client.send("GET /next HT");
+  EXPECT_THAT(answer_after(client, seconds(2)), StartsWith("HTTP/1.1 408 "));
+}
+
 TEST_F(TimeoutTest, TheTimeOfARequestBeginsWithItsHead) {
   config::HttpConnectionManager limited = manager();
   limited.request_timeout = Milliseconds{100};
@@ -192,6 +237,64 @@ TEST_F(TimeoutTest, AResponseInWhichNothingMovesIsCutOff) {
   EXPECT_EQ(answer_after(client, milliseconds(500)), "");
   EXPECT_TRUE(client.ended());
   EXPECT_EQ(last_record().flags, Flag::stream_idle_timeout);
+}
+
+// A client that takes nothing: its connection holds 100 bytes on their way to it.
+class UnreadTest : public TimeoutTest {
+ protected:
+  UnreadTest() { proxy_.capacity = 100; }
+};
+
+TEST_F(UnreadTest, AResponseThatTheClientDoesNotTakeIsCutOff) {
+  config::HttpConnectionManager limited = manager();
+  limited.stream_idle_timeout = Milliseconds{500};
+  start_with(limited);
+  (void)ask();
+  server(0).send(ok_with(std::string(50'000, 'x')));
+  EXPECT_EQ(proxy_.worker.open_connections(), 1U);
+  pass(milliseconds(502));
+  EXPECT_EQ(proxy_.worker.open_connections(), 0U);
+  EXPECT_TRUE(has(last_record().flags, Flag::stream_idle_timeout));
+}
+
+TEST_F(UnreadTest, AnAnswerOfOurOwnThatTheClientDoesNotTakeIsCutOff) {
+  for (const Milliseconds idle : {Milliseconds{500}, Milliseconds{0}}) {
+    config::Route route = route_to("app");
+    route.kind = config::Route::Kind::direct;
+    route.direct.body = std::string(5000, 'x');
+    config::HttpConnectionManager limited = manager_of({route});
+    limited.stream_idle_timeout = idle;
+    start_with(limited);
+    (void)ask();
+    EXPECT_EQ(proxy_.worker.open_connections(), 1U);
+    pass(idle.count() != 0 ? Duration(milliseconds(502)) : Duration(std::chrono::minutes(6)));
+    EXPECT_EQ(proxy_.worker.open_connections(), 0U);
+  }
+}
+
+TEST_F(TimeoutTest, AnUpstreamThatDoesNotTakeTheRequestIsGivenUp) {
+  proxy_.connector.capacity = 100;
+  config::HttpConnectionManager limited = manager();
+  limited.stream_idle_timeout = Milliseconds{500};
+  start_with(limited);
+  MemoryPeer& client =
+      ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n" + std::string(5000, 'x'));
+  EXPECT_THAT(answer_after(client, milliseconds(500)), StartsWith("HTTP/1.1 504 "));
+  EXPECT_TRUE(server(0).ended());
+}
+
+TEST_F(TimeoutTest, WhoWaitsForAConnectionOfOthersWaitsNoLongerThanItsTime) {
+  config::Cluster cluster = cluster_of("app", {endpoint(1)});
+  cluster.max_connections = 1;
+  config::Route unlimited = route_to("app");
+  unlimited.path.value = "/long";
+  config::Route route = route_to("app");
+  route.forward.timeout = Milliseconds{500};
+  start(manager_of({unlimited, route}), std::move(cluster));
+  (void)ask("GET /long HTTP/1.1\r\nHost: a\r\n\r\n");
+  MemoryPeer& second = ask();
+  EXPECT_THAT(answer_after(second, milliseconds(500)), StartsWith("HTTP/1.1 504 "));
+  EXPECT_EQ(proxy_.connections(), 1U);
 }
 
 class TunnelTimeoutTest : public TimeoutTest {
@@ -311,6 +414,115 @@ TEST_F(TcpTimeoutTest, AConnectionInWhichNothingMovesEnds) {
   EXPECT_FALSE(server(0).was_reset());
   EXPECT_TRUE(counted("tcp.tcp.idle_timeout", 1));
   EXPECT_EQ(last_record().flags, Flag::none);
+}
+
+TEST_F(TcpTimeoutTest, AnEndpointThatDoesNotTakeWhatIsSentEndsTheConnection) {
+  proxy_.connector.capacity = 100;
+  start_tcp(tcp(Milliseconds{500}), cluster_of("app", {endpoint(1)}));
+  MemoryPeer& client = ask(std::string(5000, 'x'));
+  EXPECT_EQ(answer_after(client, milliseconds(500)), "");
+  EXPECT_TRUE(client.ended());
+  EXPECT_EQ(proxy_.worker.open_connections(), 0U);
+}
+
+TEST_F(TcpTimeoutTest, AClientThatDoesNotTakeWhatIsSentEndsTheConnection) {
+  proxy_.capacity = 100;
+  start_tcp(tcp(Milliseconds{500}), cluster_of("app", {endpoint(1)}));
+  (void)ask("hello");
+  server(0).send(std::string(5000, 'x'));
+  pass(milliseconds(502));
+  EXPECT_EQ(proxy_.worker.open_connections(), 0U);
+}
+
+TEST_F(TcpTimeoutTest, AConnectionOfWhichOneDirectionHasEndedEndsToo) {
+  start_tcp(tcp(Milliseconds{500}), cluster_of("app", {endpoint(1)}));
+  MemoryPeer& client = ask("hello");
+  client.shutdown_write();
+  EXPECT_TRUE(server(0).ended());
+  pass(milliseconds(502));
+  EXPECT_TRUE(client.ended());
+  EXPECT_EQ(proxy_.worker.open_connections(), 0U);
+}
+
+TEST_F(TcpTimeoutTest, ConnectingHasItsTime) {
+  proxy_.connector.answer = MemoryConnector::Answer::silence;
+  config::Cluster cluster = cluster_of("app", {endpoint(1)});
+  cluster.connect_timeout = Milliseconds{100};
+  start_tcp(tcp(Milliseconds{0}), std::move(cluster));
+  MemoryPeer& client = ask("hello");
+  pass(seconds(1));
+  EXPECT_TRUE(client.ended());
+  EXPECT_TRUE(has(last_record().flags, Flag::upstream_connection_failure));
+  EXPECT_EQ(proxy_.worker.open_connections(), 0U);
+}
+
+// ── Detection ────────────────────────────────────────────────────────────────────────────────────
+
+class DetectionTimeoutTest : public TcpTimeoutTest {
+ protected:
+  // HTTP/1.1 to one chain, and TCP to the default chain when nothing is known.
+  void start_guessing(bool goes_on) {
+    config::Listener listener = listener_of("front", manager());
+    listener.filter_chains[0].match.application_protocols = {"http/1.0", "http/1.1"};
+    listener.default_filter_chain = listener_of("tcp", tcp(Milliseconds{0})).filter_chains[0];
+    listener.http_inspector = true;
+    listener.listener_filters_timeout = Milliseconds{1000};
+    listener.continue_on_listener_filters_timeout = goes_on;
+    proxy_.apply(snapshot_of({std::move(listener)}, {cluster_of("app", {endpoint(1)})}));
+  }
+};
+
+TEST_F(DetectionTimeoutTest, SilenceIsTcpAfterItsTime) {
+  start_guessing(true);
+  MemoryPeer& client = connect();
+  pass(milliseconds(998));
+  EXPECT_EQ(proxy_.connections(), 0U);
+  pass(milliseconds(4));
+  EXPECT_EQ(proxy_.connections(), 1U);
+  server(0).send("hello, I speak first");
+  EXPECT_EQ(client.received(), "hello, I speak first");
+}
+
+TEST_F(DetectionTimeoutTest, SilenceEndsTheConnectionWhereNothingGoesOn) {
+  start_guessing(false);
+  MemoryPeer& client = connect();
+  pass(milliseconds(998));
+  EXPECT_FALSE(client.ended());
+  pass(milliseconds(4));
+  EXPECT_TRUE(client.ended());
+  EXPECT_TRUE(counted("downstream_pre_cx_timeout", 1));
+}
+
+TEST_F(DetectionTimeoutTest, BytesThatDecideNothingDoNotMakeItLonger) {
+  start_guessing(false);
+  MemoryPeer& client = connect();
+  for (int step = 0; step < 12 && !client.ended(); ++step) {
+    client.send("G");
+    pass(milliseconds(100));
+  }
+  EXPECT_TRUE(client.ended());
+}
+
+// ── Ending ───────────────────────────────────────────────────────────────────────────────────────
+
+TEST_F(TimeoutTest, AtItsEndAWorkerClosesWhatIdlesAndThenCutsOffTheRest) {
+  start_with(manager());
+  MemoryPeer& idle = ask();
+  server(0).send(ok_with("one"));
+  EXPECT_THAT(idle.received(), HasSubstr("one"));
+  MemoryPeer& busy = ask();
+  MemoryPeer& half = ask("GET / HTTP/1.1\r\nHos");
+  proxy_.worker.begin_drain();
+  proxy_.worker.stop_accepting();
+  proxy_.settle();
+  EXPECT_TRUE(idle.ended());
+  EXPECT_FALSE(busy.ended());
+  server(0).send(ok_with("two"));
+  EXPECT_THAT(busy.received(), HasSubstr("connection: close"));
+  EXPECT_FALSE(half.ended());
+  proxy_.worker.loop().run(proxy_.worker.end());
+  EXPECT_TRUE(half.was_reset() || half.ended());
+  EXPECT_EQ(proxy_.worker.open_connections(), 0U);
 }
 
 }  // namespace

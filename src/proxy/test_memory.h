@@ -14,6 +14,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -106,6 +107,8 @@ class MemoryConnector final : public Connector {
   std::vector<Instant> asked_at;
   std::vector<std::unique_ptr<MemoryPeer>> peers;  // of those that were accepted
 
+  std::function<net::StreamPointer()> stream;  // instead of one whose far end is in `peers`
+
   Task<Result<net::StreamPointer>> connect(net::Loop& loop, ConnectTarget target) override {
     const Answer now = asked.size() < first.size() ? first[asked.size()] : answer;
     asked.push_back(target);
@@ -119,6 +122,7 @@ class MemoryConnector final : public Connector {
       if (!slept.ok()) co_return slept.fault();
       co_return net::timed_out_after(target.timeout);
     }
+    if (stream) co_return stream();
     auto [ours, theirs] = net::MemoryStream::pair(loop, capacity);
     const SocketAddress local{IpAddress::v4({127, 0, 0, 1}),
                               static_cast<std::uint16_t>(50000 + peers.size())};

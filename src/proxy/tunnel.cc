@@ -19,11 +19,9 @@ Task<Nothing> carry(net::Stream& from, net::Stream& to, Buffers& buffers, Carrie
   Buffer buffer;
   bool many = false;  // the last read filled its buffer
   while (true) {
-    if (from.is_idle()) {
-      buffer.release();
-      const Result<> ready = co_await from.readable();
-      if (!ready.ok()) break;
-    }
+    if (from.is_idle()) buffer.release();
+    const Result<> ready = co_await from.readable();
+    if (!ready.ok()) break;
     if (!buffer || (many && buffer.size() == Buffers::small)) {
       buffer = many ? buffers.take_large() : buffers.take();
     }

@@ -276,11 +276,9 @@ Task<Result<Nothing>> Worker::read_first(net::Stream& stream, std::string& bytes
   static_assert(detection_limit < Buffers::small, "what is undecided leaves room in a buffer");
   Buffer buffer;
   while (detect(bytes) == Speech::undecided) {
-    if (stream.is_idle()) {
-      buffer.release();
-      Result<> ready = co_await stream.readable();
-      if (!ready.ok()) co_return std::move(ready).fault();
-    }
+    if (stream.is_idle()) buffer.release();
+    Result<> ready = co_await stream.readable();
+    if (!ready.ok()) co_return std::move(ready).fault();
     if (!buffer) buffer = buffers_.take();
     const std::size_t room = buffer.size() - bytes.size();
     const Result<net::Taken> taken = stream.read_now(buffer.span().first(room));

@@ -59,7 +59,10 @@ config::HttpConnectionManager http_filter(std::string stat_prefix) {
   http.access_logs = to_standard_output();
   http.normalize_path = true;
   http.upgrades = {"websocket"};
-  http.stream_idle_timeout = config::Milliseconds{0};
+  // Apps may be silent for long within a request, but nothing is held for ever. A head is never
+  // slow.
+  http.stream_idle_timeout = std::chrono::hours(1);
+  http.request_headers_timeout = std::chrono::minutes(1);
   return http;
 }
 

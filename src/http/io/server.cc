@@ -9,6 +9,7 @@
 #include "http/h1_parser.h"
 #include "http/h1_writer.h"
 #include "http/validate.h"
+#include "net/pause.h"
 
 namespace fairlead::http {
 namespace {
@@ -146,6 +147,8 @@ Task<Result<bool>> ServerConnection::fill(Duration limit) {
           !ready.ok()) {
         co_return ready.fault();
       }
+    } else if (Result<> ready = co_await stream_.readable(); !ready.ok()) {
+      co_return ready.fault();
     }
     if (buffer_ == nullptr) buffer_ = std::make_unique_for_overwrite<char[]>(read_size);
     Result<net::Taken> taken = stream_.read_now({buffer_.get(), read_size});
@@ -159,7 +162,8 @@ Task<Result<bool>> ServerConnection::fill(Duration limit) {
 
 // Waits for the first byte of the next request, holding no memory. False: the connection is over.
 Task<bool> ServerConnection::idle() {
-  if (!unread_.empty()) co_return true;
+  // The next request is here already: others have their turn before it.
+  if (!unread_.empty()) co_return (co_await net::Pause()).ok();
   if (closing()) co_return false;
   parser_.release();
   buffer_.reset();

@@ -18,4 +18,13 @@ Timeouts timeouts_of(const config::RouteAction& action,
           .idle = unless_zero(action.idle_timeout.value_or(manager.stream_idle_timeout))};
 }
 
+HeadLimit head_limit(const config::HttpConnectionManager& manager) {
+  constexpr config::Milliseconds unsaid{60000};
+  const config::Milliseconds head =
+      manager.request_headers_timeout.count() > 0 ? manager.request_headers_timeout : unsaid;
+  const config::Milliseconds idle = manager.stream_idle_timeout;
+  if (idle.count() > 0 && idle < head) return {.time = idle, .as_idle = true};
+  return {.time = head};
+}
+
 }  // namespace fairlead::proxy
