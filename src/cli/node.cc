@@ -1,6 +1,7 @@
 // fairlead node: names and service addresses on one node. Runs the agent, or tells and removes what
 // it left in the kernel.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -16,9 +17,11 @@
 #include "http/io/client.h"
 #include "lab/paths.h"
 #include "net/loop.h"
+#include "net/passed.h"
 #include "net/signals.h"
 #include "nft/apply.h"
 #include "node/agent.h"
+#include "node/hold.h"
 #include "node/services_view.h"
 #include "registry/edit.h"
 #include "registry/worlds.h"
@@ -27,6 +30,7 @@ namespace fairlead::cli {
 namespace {
 
 constexpr int failed = 1;
+constexpr const char* hold_sockets_flag = "--hold-sockets";
 
 struct Options {
   std::string action = "run";
@@ -37,6 +41,8 @@ struct Options {
   std::string status_socket;
   std::string log_level = "info";
   bool no_rules = false;
+  bool hold_sockets = false;
+  Arguments arguments;  // as they were given
 };
 
 int complain(const Fault& fault, int status = failed) {
@@ -85,6 +91,29 @@ Task<Result<>> run_agent(net::Loop& loop, const Options& flags, node::AgentOptio
   co_return done();
 }
 
+Result<std::vector<SocketAddress>> dns_addresses(const Options& flags) {
+  std::vector<SocketAddress> addresses;
+  for (const std::string& text : flags.dns) {
+    const Result<SocketAddress> address = SocketAddress::parse(text);
+    if (!address) return address.fault();
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+// The parent of the agent: the same command without the flag that says so.
+int hold(const Options& flags, const std::vector<SocketAddress>& dns) {
+  const Result<node::Sockets> sockets = node::open_sockets(dns, flags.status_socket);
+  if (!sockets) return complain(sockets.fault());
+  std::vector<std::string> words{"fairlead", "node"};
+  for (const std::string& argument : flags.arguments) {
+    if (argument != hold_sockets_flag) words.push_back(argument);
+  }
+  const int status = node::hold(*sockets, words);
+  if (!flags.status_socket.empty()) ::unlink(flags.status_socket.c_str());
+  return status;
+}
+
 int run(const Options& flags) {
   log::Level level = log::Level::info;
   if (!log::level_from(flags.log_level, level)) {
@@ -92,16 +121,18 @@ int run(const Options& flags) {
   }
   log::set_source("node");
   log::set_level(level);
-  node::AgentOptions options{
-      .self = {.node = flags.name}, .status_socket = flags.status_socket, .rules = !flags.no_rules};
-  for (const std::string& text : flags.dns) {
-    const Result<SocketAddress> address = SocketAddress::parse(text);
-    if (!address) return complain(address.fault(), wrong_use);
-    options.self.dns.push_back(*address);
-  }
+  Result<std::vector<SocketAddress>> dns = dns_addresses(flags);
+  if (!dns) return complain(dns.fault(), wrong_use);
   if (Result<> there = check_files_exist(flags.files); !there) {
     return complain(there.fault(), wrong_use);
   }
+  if (flags.hold_sockets) return hold(flags, *dns);
+  node::AgentOptions options{.self = {.node = flags.name, .dns = std::move(*dns)},
+                             .status_socket = flags.status_socket,
+                             .rules = !flags.no_rules};
+  Result<node::Sockets> passed = net::take_passed();
+  if (!passed) return complain(passed.fault(), wrong_use);
+  options.sockets = std::move(*passed);
   take_all_descriptors();
   net::Loop loop;
   const Result<> ended = loop.run(run_agent(loop, flags, std::move(options)));
@@ -178,6 +209,9 @@ void add_options(CLI::App& app, Options& flags) {
                  "tell the state here, by HTTP: /status, /ready, /services");
   app.add_option("-l,--log-level", flags.log_level, "trace, debug, info, warning, error, off");
   app.add_flag("--no-rules", flags.no_rules, "DNS alone: leave the kernel's rules as they are");
+  app.add_flag(hold_sockets_flag, flags.hold_sockets,
+               "as the first process of a container: open the sockets, run the agent, and start it "
+               "again when it is killed; queries wait meanwhile instead of being lost");
   CLI::App* shows = app.add_subcommand(
       "services", "print the kernel's service addresses: of this namespace, or of a lab's node");
   shows->add_option("--name", flags.name, "the lab; without it the only one there is");
@@ -196,7 +230,7 @@ int run_node(const Arguments& arguments) {
       "Answers DNS for services and takes their addresses to pods, on one node. SIGTERM ends it "
       "and leaves the rules, so that connections go on; `remove` takes them out.",
       "fairlead node");
-  Options flags;
+  Options flags{.arguments = arguments};
   add_options(app, flags);
   if (const auto status = ended_by_arguments(app, arguments)) return *status;
   return act(flags);

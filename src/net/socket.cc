@@ -1,5 +1,6 @@
 #include "net/socket.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -264,6 +265,19 @@ SocketAddress from_raw(const RawAddress& raw) {
     return {IpAddress::v6(bytes), ntohs(v6.sin6_port)};
   }
   return {};
+}
+
+SocketAddress own_address(int descriptor) {
+  RawAddress raw;
+  if (::getsockname(descriptor, raw.get(), &raw.length) != 0) return {};
+  return from_raw(raw);
+}
+
+Result<> set_non_blocking(int descriptor) {
+  const int flags = ::fcntl(descriptor, F_GETFL);
+  if (flags < 0) return from_errno(errno, "adopting a socket");
+  if ((flags & O_NONBLOCK) == 0) ::fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
+  return done();
 }
 
 Result<> set_option(int descriptor, int level, int name, int value, const char* what) {

@@ -77,6 +77,10 @@ class ListenerSource : protected Source {
   std::uint32_t in_a_row_ = 0;  // connections taken without a wait
 };
 
+[[nodiscard]] SocketAddress own_address(int descriptor);
+// What it is bound to; 0.0.0.0:0 for what is no IP socket.
+[[nodiscard]] Result<> set_non_blocking(int descriptor);
+
 [[nodiscard]] Result<> set_option(int descriptor, int level, int name, int value, const char* what);
 
 }  // namespace fairlead::net

@@ -1,6 +1,5 @@
 #include "net/tcp.h"
 
-#include <fcntl.h>
 #include <netinet/in.h>
 // after <netinet/in.h>, which it would define anew
 #include <linux/netfilter_ipv4.h>
@@ -11,12 +10,6 @@
 
 namespace fairlead::net {
 namespace {
-
-SocketAddress own_address(int descriptor) {
-  RawAddress raw;
-  if (::getsockname(descriptor, raw.get(), &raw.length) != 0) return {};
-  return from_raw(raw);
-}
 
 SocketAddress peer_address(int descriptor) {
   RawAddress raw;
@@ -81,9 +74,7 @@ int pending_error(int descriptor) {
 }  // namespace
 
 Result<TcpStreamPointer> TcpStream::adopt(Loop& loop, Descriptor connected) {
-  const int flags = ::fcntl(connected.number(), F_GETFL);
-  if (flags < 0) return from_errno(errno, "adopting a connection");
-  if ((flags & O_NONBLOCK) == 0) ::fcntl(connected.number(), F_SETFL, flags | O_NONBLOCK);
+  if (Result<> set = set_non_blocking(connected.number()); !set.ok()) return set.fault();
   if (Result<> set = set_option(connected.number(), IPPROTO_TCP, TCP_NODELAY, 1, "TCP_NODELAY");
       !set.ok()) {
     return set.fault();
@@ -131,8 +122,7 @@ Task<Result<TcpStreamPointer>> connect(Loop& loop, SocketAddress to, ConnectOpti
   co_return stream;
 }
 
-Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop, const SocketAddress& address,
-                                                         const ListenOptions& options) {
+Result<Descriptor> TcpListener::open(const SocketAddress& address, const ListenOptions& options) {
   const auto prepared = [&](int descriptor) -> Result<> {
     const bool v4 = address.ip.is_v4();
     const auto on = [&](int level, int name, int value, const char* what) {
@@ -166,11 +156,19 @@ Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop, const Socke
     fault.message = "cannot listen on " + address.text() + ": " + fault.message;
     return fault;
   }
-  return adopt(loop, std::move(*made), options.uses_reserve);
+  return made;
+}
+
+Result<std::unique_ptr<TcpListener>> TcpListener::listen(Loop& loop, const SocketAddress& address,
+                                                         const ListenOptions& options) {
+  Result<Descriptor> opened = open(address, options);
+  if (!opened.ok()) return std::move(opened).fault();
+  return adopt(loop, std::move(*opened), options.uses_reserve);
 }
 
 Result<std::unique_ptr<TcpListener>> TcpListener::adopt(Loop& loop, Descriptor listening,
                                                         bool uses_reserve) {
+  if (Result<> set = set_non_blocking(listening.number()); !set.ok()) return set.fault();
   const Descriptors may_use = uses_reserve ? Descriptors::all : Descriptors::without_reserve;
   std::unique_ptr<TcpListener> listener(new TcpListener(loop, listening.release(), may_use));
   listener->local_ = own_address(listener->descriptor());

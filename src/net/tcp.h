@@ -50,8 +50,12 @@ class TcpListener final : public ListenerSource {
                                                      const ListenOptions& options = {});
   // A fault names the address, and says so when it is in use. Port 0: the kernel chooses, see
   // local().
+  [[nodiscard]] static Result<Descriptor> open(const SocketAddress& address,
+                                               const ListenOptions& options = {});
+  // The same without a loop: to be held, or passed on.
   static Result<std::unique_ptr<TcpListener>> adopt(Loop& loop, Descriptor listening,
                                                     bool uses_reserve = false);
+  // What open() gave, here or in another process. Makes it non-blocking.
 
   [[nodiscard]] Task<Result<TcpStreamPointer>> accept();
   // The next connection. When descriptors run out it waits a moment and goes on: a fault means that

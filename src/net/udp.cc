@@ -1,5 +1,6 @@
 #include "net/udp.h"
 
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -84,8 +85,7 @@ void set_source(msghdr& message, std::span<char> control, const IpAddress& from)
 
 }  // namespace
 
-Result<std::unique_ptr<UdpSocket>> UdpSocket::bind(Loop& loop, const SocketAddress& address,
-                                                   bool reuse_port) {
+Result<Descriptor> UdpSocket::open(const SocketAddress& address, bool reuse_port) {
   const auto failed = [&](Fault fault) {
     fault.message = "cannot listen on " + address.text() + " (UDP): " + fault.message;
     return fault;
@@ -107,12 +107,22 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::bind(Loop& loop, const SocketAddre
   const RawAddress raw = raw_address(address);
   if (::bind(made->number(), raw.get(), raw.length) != 0)
     return failed(from_errno(errno, "binding"));
-  std::unique_ptr<UdpSocket> socket(new UdpSocket(loop, made->release()));
-  RawAddress own;
-  ::getsockname(socket->descriptor(), own.get(), &own.length);
-  socket->local_ = from_raw(own);
-  if (Result<> watched = socket->watch(EPOLLIN); !watched.ok()) return failed(watched.fault());
+  return made;
+}
+
+Result<std::unique_ptr<UdpSocket>> UdpSocket::adopt(Loop& loop, Descriptor bound) {
+  if (Result<> set = set_non_blocking(bound.number()); !set.ok()) return set.fault();
+  std::unique_ptr<UdpSocket> socket(new UdpSocket(loop, bound.release()));
+  socket->local_ = own_address(socket->descriptor());
+  if (Result<> watched = socket->watch(EPOLLIN); !watched.ok()) return watched.fault();
   return socket;
+}
+
+Result<std::unique_ptr<UdpSocket>> UdpSocket::bind(Loop& loop, const SocketAddress& address,
+                                                   bool reuse_port) {
+  Result<Descriptor> opened = open(address, reuse_port);
+  if (!opened.ok()) return std::move(opened).fault();
+  return adopt(loop, std::move(*opened));
 }
 
 Result<std::unique_ptr<UdpSocket>> UdpSocket::connect(Loop& loop, const SocketAddress& to) {
@@ -123,9 +133,7 @@ Result<std::unique_ptr<UdpSocket>> UdpSocket::connect(Loop& loop, const SocketAd
     return from_errno(errno, "connecting to " + to.text() + " (UDP)");
   }
   std::unique_ptr<UdpSocket> socket(new UdpSocket(loop, made->release()));
-  RawAddress own;
-  ::getsockname(socket->descriptor(), own.get(), &own.length);
-  socket->local_ = from_raw(own);
+  socket->local_ = own_address(socket->descriptor());
   socket->peer_ = to;
   socket->connected_ = true;
   if (Result<> watched = socket->watch(EPOLLIN); !watched.ok()) return watched.fault();
@@ -301,6 +309,13 @@ void UdpSocket::answer_now(Exchanges& all) {
     sent += taken > 0 ? static_cast<std::size_t>(taken) : 1;
   }
   room.answered = 0;
+}
+
+std::uint64_t UdpSocket::dropped() const {
+  std::array<std::uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t size = sizeof memory;
+  if (::getsockopt(descriptor(), SOL_SOCKET, SO_MEMINFO, memory.data(), &size) != 0) return 0;
+  return memory[SK_MEMINFO_DROPS];
 }
 
 void UdpSocket::close() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -49,6 +50,11 @@ class UdpSocket final : private Source {
   static Result<std::unique_ptr<UdpSocket>> bind(Loop& loop, const SocketAddress& address,
                                                  bool reuse_port = false);
   // An IPv6 address takes IPv6 alone. Port 0: see local().
+  [[nodiscard]] static Result<Descriptor> open(const SocketAddress& address,
+                                               bool reuse_port = false);
+  // The same without a loop: to be held, or passed on.
+  static Result<std::unique_ptr<UdpSocket>> adopt(Loop& loop, Descriptor bound);
+  // What open() gave, here or in another process. Makes it non-blocking.
   static Result<std::unique_ptr<UdpSocket>> connect(Loop& loop, const SocketAddress& to);
   // Sends and receives with that peer alone, and hears its ICMP errors as faults of receive_now().
 
@@ -66,6 +72,8 @@ class UdpSocket final : private Source {
 
   void close();
   [[nodiscard]] const SocketAddress& local() const LIFETIMEBOUND { return local_; }
+  [[nodiscard]] std::uint64_t dropped() const;
+  // What came and found no room in the kernel's queue, since the socket was made.
   using Source::descriptor;
 
  private:

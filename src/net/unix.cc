@@ -77,15 +77,33 @@ Result<UnixStreamPointer> connect_unix(Loop& loop, const std::string& path) {
   return UnixStream::adopt(loop, std::move(*connected), path);
 }
 
+Result<Descriptor> UnixListener::open(const std::string& path, unsigned mode) {
+  Result<Descriptor> listening = listening_on(path, mode);
+  if (listening.ok()) return listening;
+  Fault fault = std::move(listening).fault();
+  fault.message = "cannot listen on unix:" + path + ": " + fault.message;
+  return fault;
+}
+
 Result<std::unique_ptr<UnixListener>> UnixListener::listen(Loop& loop, const std::string& path,
                                                            unsigned mode) {
-  Result<Descriptor> listening = listening_on(path, mode);
-  if (!listening.ok()) {
-    Fault fault = std::move(listening).fault();
-    fault.message = "cannot listen on unix:" + path + ": " + fault.message;
-    return fault;
-  }
+  Result<Descriptor> listening = open(path, mode);
+  if (!listening.ok()) return std::move(listening).fault();
   std::unique_ptr<UnixListener> listener(new UnixListener(loop, listening->release(), path));
+  listener->owns_file_ = true;
+  if (Result<> watched = listener->watch(EPOLLIN); !watched.ok()) return watched.fault();
+  return listener;
+}
+
+Result<std::unique_ptr<UnixListener>> UnixListener::adopt(Loop& loop, Descriptor listening) {
+  if (Result<> set = set_non_blocking(listening.number()); !set.ok()) return set.fault();
+  sockaddr_un bound{};
+  socklen_t size = sizeof bound - 1;  // so that the path ends with a zero
+  if (::getsockname(listening.number(), reinterpret_cast<sockaddr*>(&bound), &size) != 0) {
+    return from_errno(errno, "adopting a listener");
+  }
+  std::unique_ptr<UnixListener> listener(
+      new UnixListener(loop, listening.release(), bound.sun_path));
   if (Result<> watched = listener->watch(EPOLLIN); !watched.ok()) return watched.fault();
   return listener;
 }
@@ -96,7 +114,7 @@ UnixListener::~UnixListener() {
 
 void UnixListener::close() {
   if (descriptor() < 0) return;
-  ::unlink(path_.c_str());
+  if (owns_file_) ::unlink(path_.c_str());
   close_listener();
 }
 

@@ -30,11 +30,15 @@ class UnixListener final : public ListenerSource {
   static Result<std::unique_ptr<UnixListener>> listen(Loop& loop, const std::string& path,
                                                       unsigned mode = 0600);
   // A socket file on which nobody listens any more is replaced; one that is in use is a fault.
+  [[nodiscard]] static Result<Descriptor> open(const std::string& path, unsigned mode = 0600);
+  // The same without a loop: to be held, or passed on. Nobody removes the file.
+  static Result<std::unique_ptr<UnixListener>> adopt(Loop& loop, Descriptor listening);
+  // What open() gave, here or in another process. close() leaves the file: it is its holder's.
   ~UnixListener();  // as close()
 
   [[nodiscard]] Task<Result<UnixStreamPointer>> accept();
   // As TcpListener's.
-  void close();  // and removes the file
+  void close();  // and removes the file, unless it was adopted
   [[nodiscard]] const std::string& path() const LIFETIMEBOUND { return path_; }
 
  private:
@@ -42,6 +46,7 @@ class UnixListener final : public ListenerSource {
       : ListenerSource(loop, descriptor, Descriptors::all), path_(std::move(path)) {}
   // Operators ask here: also when clients have taken what they may.
   std::string path_;
+  bool owns_file_ = false;
 };
 
 }  // namespace fairlead::net

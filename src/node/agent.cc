@@ -44,6 +44,8 @@ std::string to_json(const Status& status) {
                                       {"denied", status.queries.denied},
                                       {"truncated", status.queries.truncated},
                                       {"failed", status.queries.failed},
+                                      {"lost", status.queries.lost},
+                                      {"dropped", status.queries.dropped},
                                       {"connections", status.queries.connections},
                                       {"refused", status.queries.refused},
                                       {"evicted", status.queries.evicted}}},
@@ -72,13 +74,49 @@ Result<> Agent::open() {
     if (!rules) return std::move(rules).fault();
     rules_.emplace(std::move(*rules));
   }
-  for (const SocketAddress& address : options_.self.dns) {
-    if (Result<SocketAddress> at = dns_.listen(address); !at) return std::move(at).fault();
-  }
-  if (!options_.status_socket.empty()) {
-    if (Result<> at = server_.listen_unix(options_.status_socket); !at) return at;
-  }
+  if (Result<> opened = open_status(); !opened) return opened;
+  if (Result<> opened = open_dns(); !opened) return opened;
   loop_.start(gate_, keep_watch());
+  return done();
+}
+
+Result<> Agent::open_status() {
+  Descriptor passed = take_socket(options_.sockets, status_socket);
+  if (!passed.valid()) {
+    return options_.status_socket.empty() ? done() : server_.listen_unix(options_.status_socket);
+  }
+  Result<std::unique_ptr<net::UnixListener>> listener =
+      net::UnixListener::adopt(loop_, std::move(passed));
+  if (!listener) return std::move(listener).fault();
+  server_.acceptor().adopt(std::move(*listener));
+  return done();
+}
+
+Result<> Agent::open_dns() {
+  if (options_.sockets.empty()) {
+    Result<Sockets> opened = open_dns_sockets(options_.self.dns);
+    if (!opened) return std::move(opened).fault();
+    options_.sockets = std::move(*opened);
+  }
+  const Descriptor memory = take_socket(options_.sockets, tally_memory);
+  if (memory.valid()) {
+    Result<Tally> tally = Tally::over(memory);
+    if (!tally) return std::move(tally).fault();
+    dns_.count_in(std::move(*tally));
+  }
+  for (const SocketAddress& address : options_.self.dns) {
+    Descriptor udp = take_socket(options_.sockets, dns_udp_socket, address);
+    Descriptor tcp = take_socket(options_.sockets, dns_tcp_socket, address);
+    if (!udp.valid() || !tcp.valid()) {
+      return missing(fmt::format(
+          "none of the sockets that were passed on is called {} and bound to {}: expected one each "
+          "of {} and {}",
+          udp.valid() ? dns_tcp_socket : dns_udp_socket, address.text(), dns_udp_socket,
+          dns_tcp_socket));
+    }
+    if (Result<> adopted = dns_.adopt(std::move(udp), std::move(tcp)); !adopted) return adopted;
+  }
+  options_.sockets.clear();
   return done();
 }
 
@@ -94,8 +132,10 @@ void Agent::set_world(const mesh::WorldPointer& world) {
     update(zone_, *world_, *world);
     zone_.set_serial(zone_.serial() + 1);
   }
+  const bool begins = world_ == nullptr;
   world_ = world;
   apply_rules();
+  if (begins) dns_.serve();
 }
 
 void Agent::set_broken(std::vector<std::string> broken) {

@@ -15,6 +15,7 @@
 #include "net/loop.h"
 #include "node/dns_server.h"
 #include "node/kernel_rules.h"
+#include "node/sockets.h"
 
 namespace fairlead::node {
 
@@ -22,6 +23,7 @@ struct AgentOptions {
   Self self;
   std::string status_socket;  // empty: none
   bool rules = true;          // false: DNS alone, the kernel is left as it is
+  Sockets sockets;            // that were passed on; empty: the agent opens its own
 };
 
 struct Status {
@@ -42,13 +44,14 @@ struct Status {
 [[nodiscard]] std::string to_json(const Status& status);
 // {"node":"n1","world":"42","applied":"42","error":"","broken":[],"services":7,"changes":3,
 //  "restored":0,"last_change_ms":0.4,"dns":{"addresses":["10.96.0.10:53"],"udp":1,"tcp":0,
-//  "denied":0,"truncated":0,"failed":0,"connections":0,"refused":0,"evicted":0},
-//  "accepting_paused":false,"accepting_pauses":0}
+//  "denied":0,"truncated":0,"failed":0,"lost":0,"dropped":0,"connections":0,"refused":0,
+//  "evicted":0},"accepting_paused":false,"accepting_pauses":0}
 
 class Agent {
  public:
   static Result<std::unique_ptr<Agent>> start(net::Loop& loop, AgentOptions options);
-  // In the network namespace of the calling thread. DNS answers SERVFAIL until the first world.
+  // In the network namespace of the calling thread. No query is read before the first world: it
+  // waits in the kernel. Fault: an address in use; sockets were passed on, and one is missing.
   // The status socket answers GET /status (JSON), /ready (200 once a world is applied, else 503)
   // and /services (text, see services_view.h).
 
@@ -67,6 +70,8 @@ class Agent {
  private:
   Agent(net::Loop& loop, AgentOptions options);
   Result<> open();
+  Result<> open_dns();
+  Result<> open_status();
   void apply_rules();
   Task<> keep_watch();
   Task<http::Response> answer(http::Request& request);

@@ -1,14 +1,16 @@
 #include "node/dns_server.h"
 
 #include <array>
+#include <utility>
 
+#include "base/log.h"
 #include "dns/query.h"
 #include "net/stream.h"
+#include "net/tcp.h"
 
 namespace fairlead::node {
 namespace {
 
-constexpr std::size_t datagrams_together = 32;  // with one system call
 constexpr std::size_t bytes_of_a_query = 1024;  // far more than one has
 constexpr std::size_t batches_in_a_row = 8;     // then others have their turn
 
@@ -58,18 +60,31 @@ DnsCounts DnsServer::counts() const {
   counts.connections = places.held;
   counts.refused = places.refused;
   counts.evicted = places.evicted;
+  if (tally_) counts.lost = tally_->lost();
+  for (const auto& socket : udp_) counts.dropped += socket->dropped();
   return counts;
 }
 
-Result<SocketAddress> DnsServer::listen(const SocketAddress& address) {
-  Result<std::unique_ptr<net::UdpSocket>> socket = net::UdpSocket::bind(loop_, address);
+Result<> DnsServer::adopt(Descriptor udp, Descriptor tcp) {
+  Result<std::unique_ptr<net::UdpSocket>> socket = net::UdpSocket::adopt(loop_, std::move(udp));
   if (!socket) return std::move(socket).fault().during("opening DNS by UDP");
-  const SocketAddress bound = (*socket)->local();
-  Result<SocketAddress> listening = acceptor_.listen(bound);
-  if (!listening) return std::move(listening).fault().during("opening DNS by TCP");
-  loop_.start(gate_, serve_udp(std::move(*socket)));
-  addresses_.push_back(bound);
-  return bound;
+  addresses_.push_back((*socket)->local());
+  udp_.push_back(std::move(*socket));
+  tcp_.push_back(std::move(tcp));
+  return done();
+}
+
+void DnsServer::serve() {
+  for (const auto& socket : udp_) loop_.start(gate_, serve_udp(*socket));
+  for (Descriptor& listening : std::exchange(tcp_, {})) {
+    Result<std::unique_ptr<net::TcpListener>> listener =
+        net::TcpListener::adopt(loop_, std::move(listening));
+    if (listener) {
+      acceptor_.adopt(std::move(*listener));
+    } else {
+      log::error(listener.fault().during("opening DNS by TCP").describe());
+    }
+  }
 }
 
 Task<> DnsServer::close() {
@@ -89,20 +104,22 @@ std::size_t DnsServer::respond(std::string_view query, dns::Carrier carrier, std
   return size;
 }
 
-Task<> DnsServer::serve_udp(std::unique_ptr<net::UdpSocket> socket) {
-  net::Exchanges exchanges(datagrams_together, bytes_of_a_query, dns::largest_udp);
+Task<> DnsServer::serve_udp(net::UdpSocket& socket) {
+  net::Exchanges exchanges(datagrams_in_hand, bytes_of_a_query, dns::largest_udp);
   std::size_t in_a_row = 0;
   while (true) {
-    if (Result<> ready = co_await socket->readable(); !ready) co_return;
-    if (Result<> came = socket->receive_now(exchanges); !came) continue;
+    if (Result<> ready = co_await socket.readable(); !ready) co_return;
+    if (Result<> came = socket.receive_now(exchanges); !came) continue;
     // A fault: an ICMP error about an answer, nothing to do.
+    if (tally_) tally_->taken(exchanges.size());
     for (std::size_t i = 0; i < exchanges.size(); ++i) {
       const std::size_t size =
           respond(exchanges.bytes(i), dns::Carrier::udp, exchanges.answer_room(i));
       if (size > 0) exchanges.answer(i, size);
     }
     // Lost when it cannot be sent; the client asks again.
-    socket->answer_now(exchanges);
+    socket.answer_now(exchanges);
+    if (tally_) tally_->answered(exchanges.size());
     const bool more = exchanges.size() == exchanges.most();
     in_a_row = more ? in_a_row + 1 : 0;
     if (in_a_row < batches_in_a_row) continue;

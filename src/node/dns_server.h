@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/clock.h"
@@ -13,8 +14,11 @@
 #include "http/io/acceptor.h"
 #include "net/loop.h"
 #include "net/udp.h"
+#include "node/tally.h"
 
 namespace fairlead::node {
+
+inline constexpr std::size_t datagrams_in_hand = 32;  // read with one system call, then answered
 
 struct DnsLimits {
   std::size_t connections = 256;   // by TCP at once: see http/io/places.h
@@ -30,6 +34,8 @@ struct DnsCounts {
   std::uint64_t denied = 0;     // NXDOMAIN
   std::uint64_t truncated = 0;  // told to come back by TCP
   std::uint64_t failed = 0;     // SERVFAIL
+  std::uint64_t lost = 0;       // in the hands of agents that were killed
+  std::uint64_t dropped = 0;    // by the kernel: nobody read for long
   std::size_t connections = 0;  // by TCP, open now
   std::uint64_t refused = 0;    // connections by TCP that found no place
   std::uint64_t evicted = 0;    // that gave their place to others
@@ -40,9 +46,13 @@ class DnsServer {
   DnsServer(net::Loop& loop, const dns::Zone& zone LIFETIMEBOUND, Random& chance LIFETIMEBOUND,
             DnsLimits limits = {});
   // `zone` is read at each query; it may change between two turns of the loop.
+  void count_in(Tally tally) { tally_.emplace(std::move(tally)); }
+  // Also what is read and answered by UDP; before serve().
 
-  Result<SocketAddress> listen(const SocketAddress& address);
-  // UDP and TCP. Port 0: one that is free for both. Fault: names the address.
+  [[nodiscard]] Result<> adopt(Descriptor udp, Descriptor tcp);
+  // Sockets bound to one address. Nothing is read from them before serve().
+  void serve();
+  // From now on all that were adopted are answered. Once.
   [[nodiscard]] const std::vector<SocketAddress>& addresses() const LIFETIMEBOUND {
     return addresses_;
   }
@@ -53,7 +63,7 @@ class DnsServer {
   // Call it before the server dies, or end the loop first.
 
  private:
-  Task<> serve_udp(std::unique_ptr<net::UdpSocket> socket);
+  Task<> serve_udp(net::UdpSocket& socket);
   Task<> serve_tcp(net::StreamPointer stream, http::Places::Place& place);
   Task<Result<>> exchange(net::Stream& stream);
   std::size_t respond(std::string_view query, dns::Carrier carrier, std::span<char> into);
@@ -63,7 +73,10 @@ class DnsServer {
   std::unique_ptr<char[]> tcp_room_;  // for an answer, until it is framed
   DnsLimits limits_;
   DnsCounts counts_;
+  std::optional<Tally> tally_;
   std::vector<SocketAddress> addresses_;
+  std::vector<std::unique_ptr<net::UdpSocket>> udp_;
+  std::vector<Descriptor> tcp_;  // until serve()
   Gate gate_;
   http::Acceptor acceptor_;
 };

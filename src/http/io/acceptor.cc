@@ -22,8 +22,12 @@ Result<> Acceptor::listen_unix(const std::string& path, unsigned mode) {
   Result<std::unique_ptr<net::UnixListener>> listener =
       net::UnixListener::listen(loop_, path, mode);
   if (!listener.ok()) return listener.fault();
-  loop_.start(gate_, accept_all(std::move(*listener)));
+  adopt(std::move(*listener));
   return done();
+}
+
+void Acceptor::adopt(std::unique_ptr<net::UnixListener> listener) {
+  loop_.start(gate_, accept_all(std::move(listener)));
 }
 
 void Acceptor::adopt(std::unique_ptr<net::TcpListener> listener) {

@@ -35,6 +35,7 @@ class Acceptor {
   [[nodiscard]] Result<> listen_unix(const std::string& path, unsigned mode = 0600);
   // Takes connections also when only reserved descriptors are left (net/descriptors.h).
   void adopt(std::unique_ptr<net::TcpListener> listener);
+  void adopt(std::unique_ptr<net::UnixListener> listener);
   void adopt(net::StreamPointer stream);  // a connection that somebody else accepted
 
   [[nodiscard]] Cancel& closing() LIFETIMEBOUND { return closing_; }
