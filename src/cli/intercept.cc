@@ -17,6 +17,7 @@
 #include "intercept/meaning.h"
 #include "intercept/settings.h"
 #include "intercept/show.h"
+#include "lab/client.h"
 #include "nft/render.h"
 
 namespace fairlead::cli {
@@ -26,6 +27,8 @@ constexpr int failed = 1;
 
 struct Options {
   std::string action;  // apply, show, check, remove
+  std::string pod;     // of show: a lab's
+  std::string lab;     // which
   std::optional<std::string> netns;
   std::string exemption = "auto";
   std::map<std::string, std::string> flags;  // by the option's name
@@ -181,7 +184,7 @@ int show(nft::Kernel& kernel, const Options& options) {
   if (!installed->has_value()) {
     std::puts(
         "nothing is captured here: there is no table fairlead-capture; "
-        "a lab's pod is asked with: fairlead lab exec POD -- fairlead intercept show");
+        "a lab's pod is asked with: fairlead intercept show POD");
     return 0;
   }
   const auto& [table, readings] = **installed;
@@ -235,7 +238,24 @@ Result<intercept::Settings> settings_to_apply(const Options& options) {
   return settings;
 }
 
+// The same command, beside the containers of a lab's pod: they may not read rules themselves.
+int show_pod(const Options& options) {
+  const Result<lab::Found> found = lab::find_lab(options.lab);
+  if (!found)
+    return complain(found.fault(), found.fault().kind == FaultKind::missing ? wrong_use : 1);
+  lab::Execution what{
+      .target = options.pod, .words = {"fairlead", "intercept", "show"}, .bare = true};
+  if (options.iptables) what.words.emplace_back("--iptables");
+  const Result<int> ended = lab::execute(found->paths, what);
+  if (ended) return *ended;
+  return complain(ended.fault(), ended.fault().kind == FaultKind::missing ? wrong_use : 1);
+}
+
 int act(const Options& options) {
+  if (!options.pod.empty() && options.netns) {
+    return complain(invalid("a lab's pod and --netns both say where: give one of them"), wrong_use);
+  }
+  if (!options.pod.empty()) return show_pod(options);
   const Result<intercept::Settings> settings = settings_to_apply(options);
   if (!settings) return complain(settings.fault(), wrong_use);
   if (Result<> entered = enter_if_asked(options); !entered) {
@@ -279,6 +299,10 @@ void add_actions(CLI::App& app, Options& options) {
   apply->add_flag("--cleanup-only", options.cleanup_only, "remove instead");
   CLI::App* shows = add("show", "tell the rules in force, hop by hop");
   shows->add_flag("--iptables", options.iptables, "in the form of iptables -t nat -L -v -n");
+  shows->add_option(
+      "pod", options.pod,
+      "POD, NAMESPACE/POD, deploy/NAME, ... of a lab; this very namespace unless given");
+  shows->add_option("--name", options.lab, "which lab; the only one unless given");
   add("check", "prove the rules by connecting");
   add("remove", "take the rules out");
   app.require_subcommand(1);

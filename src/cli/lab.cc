@@ -58,6 +58,7 @@ struct Options {
   bool recursive = false;
   bool interactive = false;
   bool terminal = false;
+  bool privileged = false;
   bool follow = false;
   int tail = -1;
   std::string signal = "KILL";
@@ -245,7 +246,8 @@ int exec(const Options& flags) {
                                                         .container = flags.container,
                                                         .words = flags.words,
                                                         .interactive = flags.interactive,
-                                                        .terminal = flags.terminal});
+                                                        .terminal = flags.terminal,
+                                                        .privileged = flags.privileged});
   return ended ? *ended : complain("exec", ended.fault());
 }
 
@@ -394,6 +396,8 @@ class Flags {
     exec->add_flag("-i,--stdin", flags_.interactive,
                    "with this standard input, even if it is a terminal");
     exec->add_flag("-t,--tty", flags_.terminal, "with a terminal");
+    exec->add_flag("--privileged", flags_.privileged,
+                   "as root with all capabilities, which containers do not have");
     CLI::App* logs = add_with_target("logs", "what a container, control or a node's agent wrote");
     logs->add_option("-c,--container", flags_.container, "which container");
     logs->add_flag("-f,--follow", flags_.follow, "go on as it writes");

@@ -54,8 +54,8 @@ TEST(MainCommandTest, WhatACommandDoesNotTakeIsNamed) {
   EXPECT_EQ(refused("path a b c d"),
             "fairlead path: it takes no 'c d'; fairlead path --help tells more\n");
   EXPECT_EQ(
-      refused("intercept show x"),
-      "fairlead intercept show: it takes no 'x'; fairlead intercept show --help tells more\n");
+      refused("intercept check x"),
+      "fairlead intercept check: it takes no 'x'; fairlead intercept check --help tells more\n");
   EXPECT_EQ(refused("sample-app --port 99999"),
             "fairlead sample-app: '--port = 99999' is no number that it takes; "
             "fairlead sample-app --help tells more\n");

@@ -69,6 +69,7 @@ Container capture_container(const Pod& pod, const InjectSettings& settings) {
   container.command = capture_command(pod, settings);
   container.security.run_as_user = 0;
   container.security.run_as_group = 0;
+  container.security.add_capabilities = {"NET_ADMIN", "NET_RAW"};
   return container;
 }
 

@@ -168,6 +168,9 @@ using Hook = std::variant<ExecAction, HttpAction, TcpAction, SleepAction>;
 struct SecurityContext {
   std::optional<std::int64_t> run_as_user;
   std::optional<std::int64_t> run_as_group;
+  bool privileged = false;                    // of a container; so are the next two
+  std::vector<std::string> add_capabilities;  // as written: NET_ADMIN, CAP_NET_ADMIN, ALL
+  std::vector<std::string> drop_capabilities;
   bool operator==(const SecurityContext&) const = default;
 };
 

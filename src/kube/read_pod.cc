@@ -247,6 +247,10 @@ void read_container(Reader& reader, const document::Node& node, bool init, Conta
   read_hook(reader, lifecycle.take("preStop"), into.pre_stop);
   Scope security(reader, scope.take("securityContext"), "SecurityContext");
   read_security(security, into.security);
+  security.boolean("privileged", into.security.privileged);
+  Scope capabilities(reader, security.take("capabilities"), "Capabilities");
+  capabilities.strings("add", into.security.add_capabilities);
+  capabilities.strings("drop", into.security.drop_capabilities);
 }
 
 // ── volumes ─────────────────────────────────────────────────────────────────────────────────────

@@ -242,6 +242,11 @@ Json security_of(const SecurityContext& security) {
   Json json = Json::object();
   put(json, "runAsUser", security.run_as_user);
   put(json, "runAsGroup", security.run_as_group);
+  if (security.privileged) json["privileged"] = true;
+  Json capabilities = Json::object();
+  if (!security.add_capabilities.empty()) capabilities["add"] = security.add_capabilities;
+  if (!security.drop_capabilities.empty()) capabilities["drop"] = security.drop_capabilities;
+  put_object(json, "capabilities", std::move(capabilities));
   return json;
 }
 

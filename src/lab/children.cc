@@ -12,6 +12,10 @@ void Child::signal(int number) const {
   if (!is_over()) kill_group(pid_, number);
 }
 
+void Child::signal_alone(int number) const {
+  if (!is_over()) ::kill(pid_, number);
+}
+
 ChildPointer Children::adopt(pid_t pid) {
   auto child = std::make_shared<Child>(pid);
   living_[pid] = child;

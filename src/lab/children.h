@@ -30,6 +30,8 @@ class Child {
   // co_await gives Result<>: a fault only when cancelled.
   void signal(int number) const;
   // To its process group. Nothing when it is over: its number may be another's by then.
+  void signal_alone(int number) const;
+  // The same to this process, and not to its group.
 
  private:
   friend class Children;

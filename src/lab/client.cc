@@ -37,11 +37,9 @@ void print_line(const std::string& text) {
 }
 
 Line request_of(const Execution& what) {
-  return {{"command", "exec"},
-          {"target", what.target},
-          {"container", what.container},
-          {"words", what.words},
-          {"terminal", what.terminal}};
+  return {{"command", "exec"},   {"target", what.target},     {"container", what.container},
+          {"words", what.words}, {"terminal", what.terminal}, {"privileged", what.privileged},
+          {"bare", what.bare}};
 }
 
 Result<int> status_from(const Descriptor& connection) {

@@ -17,6 +17,8 @@ struct Execution {
   std::vector<std::string> words;
   bool interactive = false;  // with this process's standard input
   bool terminal = false;     // with a terminal of its own
+  bool privileged = false;   // as root with all capabilities
+  bool bare = false;         // in the pod's network alone, beside its containers, with all rights
 };
 
 [[nodiscard]] Result<int> execute(const Paths& paths, const Execution& what);

@@ -374,6 +374,9 @@ Result<Plan> plan_container(const kube::Pod& pod, const kube::Container& contain
   if (!container.working_dir.empty()) plan.working_directory = container.working_dir;
   plan.uid = user_of(pod, container);
   plan.gid = group_of(pod, container);
+  const Result<Capabilities> capabilities = capabilities_of(container.security);
+  if (!capabilities) return capabilities.fault();
+  plan.capabilities = *capabilities;
   return plan;
 }
 

@@ -11,6 +11,7 @@
 #include "base/lifetime.h"
 #include "base/result.h"
 #include "kube/objects.h"
+#include "lab/capabilities.h"
 
 namespace fairlead::lab {
 
@@ -48,6 +49,7 @@ struct Plan {
   std::string working_directory = "/";
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
+  Capabilities capabilities = usual_capabilities();
   CommandSource source = CommandSource::manifest;
 };
 

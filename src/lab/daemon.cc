@@ -3,23 +3,19 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 
+#include "base/restart_pause.h"
 #include "lab/process.h"
 
 namespace fairlead::lab {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration end_limit = seconds(3);
-constexpr Duration first_pause = milliseconds(50);
-constexpr Duration longest_pause = seconds(5);
-constexpr Duration well_again = seconds(5);
 
 Task<Result<>> wait_for_end(ChildPointer child) {
   co_return co_await child->ended();
@@ -54,7 +50,8 @@ Result<> Daemon::launch_once() {
              .program = "/proc/self/exe",
              .environment = own_environment(),
              .working_directory = ".",
-             .streams = {-1, log.number(), log.number()}};
+             .streams = {-1, log.number(), log.number()},
+             .passed = passed_};
   how.words.insert(how.words.end(), words_.begin(), words_.end());
   Result<Launched> launched = launch(how);
   if (!launched) return std::move(launched).fault();
@@ -68,7 +65,7 @@ Task<Result<>> Daemon::until_stopping() {
 }
 
 Task<> Daemon::keep() {
-  Duration pause = first_pause;
+  RestartPause pause;
   while (stopping_.number() == 0) {
     const Instant began = loop_.now();
     if (Result<> launched = launch_once(); launched) {
@@ -84,9 +81,10 @@ Task<> Daemon::keep() {
     while (held_.get() && stopping_.number() == 0) {
       if (!(co_await held_.after(held_.number())).ok()) co_return;
     }
-    if (loop_.now() - began >= well_again) pause = first_pause;
-    static_cast<void>((co_await net::within(loop_, pause, until_stopping())).ok());
-    pause = std::min(longest_pause, pause * 2);
+    const Duration rest = pause.after(loop_.now() - began);
+    if (rest > Duration::zero()) {
+      static_cast<void>((co_await net::within(loop_, rest, until_stopping())).ok());
+    }
     ++restarts_;
   }
 }

@@ -12,6 +12,7 @@
 #include "lab/children.h"
 #include "lab/fabric.h"
 #include "net/loop.h"
+#include "net/passed.h"
 
 namespace fairlead::lab {
 
@@ -20,6 +21,8 @@ class Daemon {
   Daemon(net::Loop& loop, Children& children, const Machine& machine,
          std::vector<std::string> words, std::string log, std::function<void()> changed);
   // `words` are the arguments of this very program. `changed`: it ended, or began anew.
+  void pass_on(std::vector<net::Passed> sockets) { passed_ = std::move(sockets); }
+  // Sockets that outlive it; before start().
 
   void start();
   [[nodiscard]] Task<> stop();
@@ -45,6 +48,7 @@ class Daemon {
   const Machine& machine_;
   std::vector<std::string> words_;
   std::string log_;
+  std::vector<net::Passed> passed_;
   std::function<void()> changed_;
   ChildPointer child_;
   Latest<bool> stopping_;

@@ -149,6 +149,10 @@ Result<Machine> Fabric::add_pod(Machine& node, const std::string& name,
                                 const Addresses& addresses) {
   Result<Machine> pod = make_machine(name, addresses);
   if (!pod) return pod;
+  // As container runtimes have it: whoever an app runs as, it may listen on port 80.
+  Result<> opened =
+      pod->network.in([] { return set_system_value("net/ipv4/ip_unprivileged_port_start", "0"); });
+  if (!opened) return std::move(opened).fault().during("preparing " + name);
   const std::string interface = wire_name(addresses);
   const IpAddress gateway = gateway_of(addresses.v4);
   Result<> laid = node.netlink.add_wire(interface, "eth0", pod->network.descriptor());

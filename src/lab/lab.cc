@@ -22,6 +22,7 @@
 #include "lab/readiness.h"
 #include "net/tcp.h"
 #include "net/unix.h"
+#include "node/sockets.h"
 #include "registry/edit.h"
 #include "registry/facts.h"
 #include "registry/files.h"
@@ -225,8 +226,8 @@ Result<> Lab::build_machines() {
   return done();
 }
 
-void Lab::start_agents() {
-  if (!options_.mesh) return;
+Result<> Lab::start_agents() {
+  if (!options_.mesh) return done();
   const auto changed = [this] { touch(); };
   control_agent_ = std::make_unique<Daemon>(
       loop_, children_, *control_,
@@ -235,16 +236,23 @@ void Lab::start_agents() {
                                paths_.control_socket()},
       paths_.log_of("control"), changed);
   control_agent_->start();
+  const std::vector<SocketAddress> dns{{*IpAddress::parse(dns_address), 53},
+                                       {*IpAddress::parse(dns_address6), 53}};
   for (Node& node : nodes_) {
+    const std::string socket = paths_.node_socket(node.name);
+    Result<node::Sockets> sockets =
+        node.machine.network.in([&] { return node::open_sockets(dns, socket); });
+    if (!sockets) return std::move(sockets).fault().during("starting the agent of " + node.name);
     node.agent = std::make_unique<Daemon>(
         loop_, children_, node.machine,
         std::vector<std::string>{"node", "--name", node.name, "--files", paths_.objects(),
-                                 "--dns-address", fmt::format("{}:53", dns_address),
-                                 "--dns-address", fmt::format("[{}]:53", dns_address6),
-                                 "--status-socket", paths_.node_socket(node.name)},
+                                 "--dns-address", dns[0].text(), "--dns-address", dns[1].text(),
+                                 "--status-socket", socket},
         paths_.log_of("node-" + node.name), changed);
+    node.agent->pass_on(std::move(*sockets));
     node.agent->start();
   }
+  return done();
 }
 
 Result<> Lab::build() {
@@ -259,8 +267,7 @@ Result<> Lab::build() {
   take(std::move(reading));
   if (Result<> built = build_machines(); !built) return built;
   reconcile();
-  start_agents();
-  return done();
+  return start_agents();
 }
 
 void Lab::take(kube::Reading reading) {
@@ -719,6 +726,7 @@ Task<> Lab::take_down() {
   co_await chores_.close();
   Gate pods;
   for (auto& [name, running] : pods_) {
+    running.runner->expect_no_grace();
     if (running.retiring) continue;
     const Duration grace = std::min<Duration>(
         grace_on_down, seconds(running.runner->pod().spec.termination_grace_seconds));

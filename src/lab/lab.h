@@ -194,7 +194,7 @@ class Lab {
   [[nodiscard]] bool selects(const Target& service, const kube::Metadata& pod) const;
   [[nodiscard]] Fault nothing_of(const Target& target) const;
   [[nodiscard]] Result<> build_machines();
-  void start_agents();
+  [[nodiscard]] Result<> start_agents();
   [[nodiscard]] std::vector<kube::Ignored> passed_over(const kube::Objects& manifests) const;
   void take(kube::Reading reading);
   // As what is in force, once check() has passed it; services get their addresses.

@@ -92,6 +92,7 @@ Result<> ContainerRunner::start() {
   plan_ = std::move(*plan);
   Root root = pod_.root_of(spec_);
   root.working_directory = plan_.working_directory;
+  root.privileged = spec_.security.privileged;
   const Launch how{
       .network = &pod_.machine_.network,
       .root = std::move(root),
@@ -101,11 +102,11 @@ Result<> ContainerRunner::start() {
       .working_directory = plan_.working_directory,
       .uid = plan_.uid,
       .gid = plan_.gid,
+      .capabilities = plan_.capabilities,
       .streams = {-1, log.number(), log.number()}};
   Result<Launched> launched = launch(how);
   if (!launched) return std::move(launched).fault();
   launched_ = std::move(*launched);
-  mounts_.close();
   child_ = pod_.surroundings_.children.adopt(launched_.pid);
   status_.state = kube::Running{.started_at = now_text()};
   status_.started = false;
@@ -119,14 +120,12 @@ Launch ContainerRunner::inside() const {
           .environment = plan_.environment,
           .working_directory = plan_.working_directory,
           .uid = plan_.uid,
-          .gid = plan_.gid};
+          .gid = plan_.gid,
+          .capabilities = plan_.capabilities};
 }
 
 void ContainerRunner::record_ending() {
-  Report report = report_of(launched_);
-  if (!mounts_.valid()) mounts_ = std::move(report.mounts);
-  kill_all_in(mounts_);  // what the container's own process left running
-  mounts_.close();
+  const std::string trouble = trouble_of(launched_);
   const Ending& ending = child_->ending();
   kube::Terminated ended{.exit_code = ending.signal == 0 ? ending.code : 128 + ending.signal,
                          .signal = ending.signal,
@@ -135,10 +134,10 @@ void ContainerRunner::record_ending() {
   if (const auto* running = std::get_if<kube::Running>(&status_.state)) {
     ended.started_at = running->started_at;
   }
-  if (!report.trouble.empty()) {
+  if (!trouble.empty()) {
     ended.exit_code = never_started;
-    ended.reason = "StartError: " + report.trouble;
-    write_log(report.trouble);
+    ended.reason = "StartError: " + trouble;
+    write_log(trouble);
   } else {
     begun_ = true;
   }
@@ -252,17 +251,22 @@ Task<> ContainerRunner::stop(Duration grace) {
         co_await net::within(pod_.surroundings_.loop, grace, run_hook(*spec_.pre_stop));
     if (!ran) write_log("preStop: " + ran.fault().describe());
   }
-  child->signal(SIGTERM);
+  const bool deaf = graceless_ && !heeds(child->pid(), SIGTERM);
+  co_await end_in_time(deaf ? Duration::zero() : grace);
+}
+
+Task<> ContainerRunner::end_in_time(Duration grace) {
+  if (!is_running()) co_return;
+  const ChildPointer child = child_;
+  child->signal_alone(SIGTERM);
   const Result<> ended = co_await net::within(pod_.surroundings_.loop, grace, wait_for_end(child));
-  if (!ended) kill(SIGKILL);
+  if (ended) co_return;
+  child->signal(SIGKILL);  // what else runs in the container ends with its first process
   static_cast<void>((co_await child->ended()).ok());
 }
 
 void ContainerRunner::kill(int signal) {
-  if (!is_running()) return;
-  if (!mounts_.valid()) mounts_ = std::move(report_of(launched_).mounts);
-  child_->signal(signal);
-  if (signal == SIGKILL) kill_all_in(mounts_);
+  if (is_running()) child_->signal(signal);
 }
 
 // ── probes and hooks ────────────────────────────────────────────────────────────────────────────
@@ -302,7 +306,7 @@ Task<Result<>> ContainerRunner::run_inside(std::vector<std::string> words) {
   }
   const Ending& ending = child->ending();
   if (ending == Ending{}) co_return done();
-  const std::string trouble = report_of(*launched).trouble;
+  const std::string trouble = trouble_of(*launched);
   co_return Fault{
       .kind = FaultKind::denied,
       .message = trouble.empty() ? fmt::format("it ended with {}", ending.code) : trouble};
@@ -374,7 +378,7 @@ Task<> ContainerRunner::watch_health() {
     const Result<> ran = co_await net::within(loop, hook_limit, run_hook(*spec_.post_start));
     if (!ran) {
       write_log("postStart: " + ran.fault().describe());
-      if (is_running()) child_->signal(SIGTERM);
+      co_await end_in_time(pod_.grace());
       co_return;
     }
   }
@@ -387,7 +391,7 @@ Task<> ContainerRunner::watch_health() {
     if (!co_await wait_for_first(startup)) {
       if (is_running() && !is_stopping()) {
         write_log("it is ended, as its startup probe went on failing");
-        child_->signal(SIGTERM);
+        co_await end_in_time(pod_.grace());
       }
       co_return;
     }
@@ -435,10 +439,7 @@ Task<Result<>> ContainerRunner::watch_liveness() {
   }
   if (is_stopping() || !is_running()) co_return done();
   write_log("it is ended, as its liveness probe went on failing");
-  child_->signal(SIGTERM);
-  if ((co_await loop.sleep(seconds(pod_.pod_.spec.termination_grace_seconds))).ok()) {
-    kill(SIGKILL);
-  }
+  co_await end_in_time(pod_.grace());
   co_return done();
 }
 
@@ -638,6 +639,14 @@ Task<> PodRunner::live() {
     if (is_sidecar(**container)) co_await (*container)->stop(seconds(5));
   }
   changed_();
+}
+
+Duration PodRunner::grace() const {
+  return seconds(pod_.spec.termination_grace_seconds);
+}
+
+void PodRunner::expect_no_grace() {
+  for (const auto& container : containers_) container->expect_no_grace();
 }
 
 Task<> PodRunner::stop(Duration grace) {

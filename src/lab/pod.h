@@ -67,7 +67,10 @@ class ContainerRunner {
   [[nodiscard]] Task<> until_ready();
   // Or until stop().
   [[nodiscard]] Task<> stop(Duration grace);
-  // Its preStop hook, SIGTERM, SIGKILL when the grace is over; returns when nothing of it runs.
+  // Its preStop hook, SIGTERM to its first process, SIGKILL to all when the grace is over; returns
+  // when nothing of it runs.
+  void expect_no_grace() { graceless_ = true; }
+  // stop() need not wait for a process that hears no SIGTERM.
   [[nodiscard]] Task<> pause_before_restart();
   void kill(int signal);
   // As a fault would: nothing is told beforehand, and it is started again by its policy.
@@ -88,6 +91,8 @@ class ContainerRunner {
   [[nodiscard]] Task<Result<>> run_hook(const kube::Hook& hook);
   [[nodiscard]] Task<Result<>> run_inside(std::vector<std::string> words);
   [[nodiscard]] Task<Result<>> until_hurried();
+  [[nodiscard]] Task<> end_in_time(Duration grace);
+  // SIGTERM, then SIGKILL.
   void set_ready(bool ready);
   void record_ending();
   void write_log(const std::string& line);
@@ -100,13 +105,13 @@ class ContainerRunner {
   ChildPointer child_;
   Plan plan_;  // that child_ was started by; its words are the process's
   Launched launched_;
-  Descriptor mounts_;  // of the process, while it may have left others behind
   Latest<bool> stopping_;
   Latest<bool> hurry_;  // what it pauses for may be over
   Latest<bool> readiness_;
   Instant started_;
   int quick_ends_ = 0;
   bool begun_ = false;
+  bool graceless_ = false;
   std::optional<Instant> failing_since_;  // its probes, without a break
   std::string unready_;
 };
@@ -121,6 +126,8 @@ class PodRunner {
   void start();
   [[nodiscard]] Task<> stop(Duration grace);
   // Apps first, then sidecars, the last started first. Nothing of the pod runs afterwards.
+  void expect_no_grace();
+  // As the lab goes down, which is no business of Kubernetes: see ContainerRunner.
   [[nodiscard]] kube::PodStatus status() const;
   [[nodiscard]] const kube::Pod& pod() const LIFETIMEBOUND { return pod_; }
   [[nodiscard]] kube::Pod& pod() LIFETIMEBOUND { return pod_; }
@@ -145,6 +152,7 @@ class PodRunner {
   [[nodiscard]] Result<> fill_volumes();
   [[nodiscard]] bool has_given_up(const ContainerRunner& container) const;
   void start_proxy_after_capture();
+  [[nodiscard]] Duration grace() const;
   [[nodiscard]] std::string folder() const;
   [[nodiscard]] std::string bootstrap() const;  // of its proxy
   [[nodiscard]] Root root_of(const kube::Container& container) const;

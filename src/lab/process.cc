@@ -6,25 +6,20 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <csignal>
-#include <cstring>
-#include <filesystem>
+#include <cstdlib>
+#include <string_view>
 
-#include "lab/ipc.h"
+#include "lab/paths.h"
 
 namespace fairlead::lab {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr int not_found = 127;
 constexpr int cannot_be_run = 126;
-constexpr char mounts_follow = '\0';  // the byte that carries them
 
 constexpr const char* usual_path =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/fairlead/bin";
@@ -40,21 +35,7 @@ Result<> join(pid_t target) {
   return done();
 }
 
-// Of the namespace that a file of /proc stands for; 0 when it is gone.
-ino_t number_of(const std::string& path) {
-  struct stat found{};
-  return ::stat(path.c_str(), &found) == 0 ? found.st_ino : 0;
-}
-
-// First of all it hands over its mounts, so that whoever ends it finds all that it started.
-Result<> hand_over_mounts(int teller) {
-  const Descriptor mounts(::open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC));
-  if (!mounts.valid()) return from_errno(errno, "opening the container's mount namespace");
-  const std::array<int, 1> passed{mounts.number()};
-  return send_with(teller, std::string_view(&mounts_follow, 1), passed);
-}
-
-Result<> settle(const Launch& how, int teller) {
+Result<> settle(const Launch& how) {
   if (how.network != nullptr && ::setns(how.network->descriptor(), CLONE_NEWNET) != 0) {
     return from_errno(errno, "entering the network namespace");
   }
@@ -64,7 +45,6 @@ Result<> settle(const Launch& how, int teller) {
     if (::unshare(CLONE_NEWNS | CLONE_NEWUTS) != 0) {
       return from_errno(errno, "making the container's namespaces");
     }
-    if (Result<> handed = hand_over_mounts(teller); !handed) return handed;
     ::sethostname(how.host_name.c_str(), how.host_name.size());
     if (Result<> changed = change_root(*how.root); !changed) return changed;
   }
@@ -93,6 +73,7 @@ Result<> wire_streams(const Launch& how) {
 }
 
 Result<> become(const Launch& how) {
+  if (Result<> kept = keep_capabilities(how.capabilities); !kept) return kept;
   if (::setgroups(0, nullptr) != 0 || ::setresgid(how.gid, how.gid, how.gid) != 0 ||
       ::setresuid(how.uid, how.uid, how.uid) != 0) {
     return from_errno(errno, fmt::format("becoming the user {} and group {}", how.uid, how.gid));
@@ -100,22 +81,37 @@ Result<> become(const Launch& how) {
   return done();
 }
 
-Result<> run(const Launch& how, int teller) {
+// Last of all: whatever had the numbers that these get is closed.
+Result<> pass_on(std::span<const net::Passed> passed, std::vector<std::string>& variables) {
+  if (passed.empty()) return done();
+  std::vector<int> numbers;
+  std::vector<std::string> names;
+  for (const net::Passed& one : passed) {
+    numbers.push_back(one.descriptor.number());
+    names.push_back(one.name);
+  }
+  for (std::string& variable : net::passing_variables(names, ::getpid())) {
+    variables.push_back(std::move(variable));
+  }
+  return net::put_in_place(numbers);
+}
+
+Result<> run(const Launch& how) {
   if (Result<> wired = wire_streams(how); !wired) return wired;
-  if (Result<> settled = settle(how, teller); !settled) return settled;
+  if (Result<> settled = settle(how); !settled) return settled;
   if (Result<> became = become(how); !became) return became;
   const std::string path = path_of_environment(how.environment);
   const std::string& wanted = how.program.empty() ? how.words.front() : how.program;
   const Result<std::string> program = find_program(wanted, path, how.working_directory);
   if (!program) return program.fault();
+  std::vector<std::string> variables = how.environment;
+  if (Result<> passed = pass_on(how.passed, variables); !passed) return passed;
   std::vector<char*> words;
   std::vector<char*> environment;
   words.reserve(how.words.size() + 1);
-  environment.reserve(how.environment.size() + 1);
+  environment.reserve(variables.size() + 1);
   for (const std::string& word : how.words) words.push_back(const_cast<char*>(word.c_str()));
-  for (const std::string& one : how.environment) {
-    environment.push_back(const_cast<char*>(one.c_str()));
-  }
+  for (const std::string& one : variables) environment.push_back(const_cast<char*>(one.c_str()));
   words.push_back(nullptr);
   environment.push_back(nullptr);
   sigset_t none;
@@ -129,11 +125,69 @@ Result<> run(const Launch& how, int teller) {
 [[noreturn]] void run_or_tell(const Launch& how, int report) {
   // Above what the streams take.
   const int teller = ::fcntl(report, F_DUPFD_CLOEXEC, 20);
-  const Result<> ran = run(how, teller);
+  const Result<> ran = run(how);
   const std::string text = ran ? "" : ran.fault().describe();
   static_cast<void>(!::write(teller, text.data(), text.size()));
   // As a shell says it.
   ::_exit(!ran && ran.fault().kind == FaultKind::missing ? not_found : cannot_be_run);
+}
+
+// Which processes the next child sees, until the end of the scope: its own, as their first, or
+// those of another one's. Going back cannot fail but by our own mistake, and staying would put the
+// lab's programs into a container: it ends the program.
+class ChildNamespace {
+ public:
+  ChildNamespace() : own_(::open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC)) {}
+  ~ChildNamespace() {
+    if (changed_ && ::setns(own_.number(), CLONE_NEWPID) != 0) std::abort();
+  }
+  void stay() { changed_ = false; }
+  // In the child, which has no way back.
+  ChildNamespace(const ChildNamespace&) = delete;
+  ChildNamespace& operator=(const ChildNamespace&) = delete;
+
+  [[nodiscard]] Result<> make_new() {
+    if (!own_.valid() || ::unshare(CLONE_NEWPID) != 0) {
+      return from_errno(errno, "making a process namespace");
+    }
+    changed_ = true;
+    return done();
+  }
+  [[nodiscard]] Result<> take_from(pid_t process) {
+    const std::string path = fmt::format("/proc/{}/ns/pid", process);
+    const Descriptor there(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!own_.valid() || !there.valid() || ::setns(there.number(), CLONE_NEWPID) != 0) {
+      return from_errno(errno, "entering the container's processes");
+    }
+    changed_ = true;
+    return done();
+  }
+
+ private:
+  Descriptor own_;
+  bool changed_ = false;
+};
+
+Result<pid_t> fork_for(const Launch& how) {
+  ChildNamespace processes;
+  Result<> chosen = done();
+  if (how.join != 0) {
+    chosen = processes.take_from(how.join);
+  } else if (how.root) {
+    chosen = processes.make_new();
+  }
+  if (!chosen) return std::move(chosen).fault();
+  const pid_t child = ::fork();
+  if (child < 0) return from_errno(errno, "making a process");
+  if (child == 0) processes.stay();
+  return child;
+}
+
+// A line of /proc/PID/status that holds a set of signals.
+std::uint64_t signals_in(const std::string& status, std::string_view name) {
+  const std::size_t place = status.find(name);
+  if (place == std::string::npos) return 0;
+  return std::strtoull(status.c_str() + place + name.size(), nullptr, 16);
 }
 
 }  // namespace
@@ -145,23 +199,21 @@ Result<Launched> launch(const Launch& how) {
   }
   Launched launched{.report = Descriptor(report[0])};
   const Descriptor write_end(report[1]);
-  launched.pid = ::fork();
-  if (launched.pid == 0) run_or_tell(how, report[1]);
-  if (launched.pid < 0) return from_errno(errno, "making a process");
+  const Result<pid_t> child = fork_for(how);
+  if (!child) return child.fault();
+  // The child ends in its program, or tells why not: it never leaves.
+  if (*child == 0) run_or_tell(how, report[1]);
+  launched.pid = *child;
   return launched;
 }
 
-Report report_of(const Launched& launched) {
-  Report report;
-  std::vector<Descriptor> passed;
-  for (;;) {
-    const Result<std::size_t> size = receive(launched.report.number(), report.trouble, passed);
-    if (!size || *size == 0) break;
+std::string trouble_of(const Launched& launched) {
+  std::string trouble;
+  char part[512];
+  for (ssize_t size = 0; (size = ::read(launched.report.number(), part, sizeof part)) > 0;) {
+    trouble.append(part, static_cast<std::size_t>(size));
   }
-  if (!passed.empty()) report.mounts = std::move(passed.front());
-  if (!report.trouble.empty() && report.trouble.front() == mounts_follow)
-    report.trouble.erase(0, 1);
-  return report;
+  return trouble;
 }
 
 void kill_group(pid_t leader, int signal) {
@@ -169,18 +221,12 @@ void kill_group(pid_t leader, int signal) {
   ::kill(leader, signal);  // when it leads no group yet
 }
 
-void kill_all_in(const Descriptor& mounts) {
-  if (!mounts.valid()) return;
-  const ino_t meant = number_of(fmt::format("/proc/self/fd/{}", mounts.number()));
-  if (meant == 0 || meant == number_of("/proc/self/ns/mnt")) return;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
-    const std::string name = entry.path().filename();
-    pid_t process = 0;
-    const auto [end, failed] = std::from_chars(name.data(), name.data() + name.size(), process);
-    if (failed != std::errc() || end != name.data() + name.size()) continue;
-    if (number_of("/proc/" + name + "/ns/mnt") == meant) ::kill(process, SIGKILL);
-  }
+bool heeds(pid_t process, int signal) {
+  const Result<std::string> status = read_file(fmt::format("/proc/{}/status", process));
+  if (!status) return false;
+  const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(signal - 1);
+  const std::uint64_t heeded = signals_in(*status, "\nSigCgt:") | signals_in(*status, "\nSigBlk:");
+  return (heeded & bit) != 0;
 }
 
 std::string path_of_environment(const std::vector<std::string>& environment) {

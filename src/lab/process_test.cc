@@ -32,6 +32,7 @@ class ProcessTest : public ::testing::Test {
                                         .host_name = "here",
                                         .words = std::move(words),
                                         .working_directory = folder,
+                                        .capabilities = usual_capabilities(),
                                         .streams = {-1, output, -1}});
     EXPECT_TRUE(launched.ok());
     return std::move(*launched);
@@ -56,67 +57,93 @@ bool is_dead(pid_t process) {
   return !(status >> number >> name >> state) || state == "Z" || state == "X";
 }
 
-TEST_F(ProcessTest, WhatAContainerLeavesBehindIsEndedAndNothingElse) {
+TEST_F(ProcessTest, WhatAContainerLeavesBehindEndsWithItsFirstProcessAndNothingElse) {
   int ends[2];
   ASSERT_EQ(::pipe(ends), 0);
   const Descriptor from(ends[0]);
   Descriptor to(ends[1]);
-  // The leader ends, what it started in a session of its own stays.
-  const Launched first = run({"sh", "-c", "setsid sleep 1000 >/dev/null & echo $!"}, to.number());
+  // The first process ends, what it started in a session of its own would stay; it holds the pipe.
+  const Launched first = run({"sh", "-c", "setsid sleep 1000 & echo started"}, to.number());
   to.close();
-  EXPECT_EQ(wait(first.pid), 0);
-  char text[32] = {};
-  ASSERT_GT(::read(from.number(), text, sizeof text - 1), 0);
-  const pid_t left = std::atoi(text);
-  ASSERT_FALSE(is_dead(left));
-
   const Launched other = run({"sleep", "1000"});
-  const Report report = report_of(first);
-  EXPECT_EQ(report.trouble, "");
-  kill_all_in(report.mounts);
-  for (int tries = 0; tries < 1000 && !is_dead(left); ++tries) ::usleep(1000);
-  EXPECT_TRUE(is_dead(left));
+  EXPECT_EQ(wait(first.pid), 0);
+  EXPECT_EQ(trouble_of(first), "");
+  std::string text;
+  char part[64];
+  for (ssize_t size = 0; (size = ::read(from.number(), part, sizeof part)) > 0;) {
+    text.append(part, static_cast<std::size_t>(size));
+  }
+  EXPECT_EQ(text, "started\n") << "and then the pipe's end: nobody holds it any more";
   EXPECT_FALSE(is_dead(other.pid));
-  kill_group(other.pid, SIGTERM);
-  EXPECT_EQ(WTERMSIG(wait(other.pid)), SIGTERM);
+  kill_group(other.pid, SIGKILL);
+  EXPECT_EQ(WTERMSIG(wait(other.pid)), SIGKILL);
 }
 
-TEST_F(ProcessTest, ANamespaceThatIsGoneIsNotTakenForTheNextOne) {
-  // The kernel gives its number to the next one: whoever goes by the number ends a stranger.
-  for (int i = 0; i < 20; ++i) {
-    const Launched first = run({"true"});
-    EXPECT_EQ(wait(first.pid), 0);
-    const Launched next = run({"sleep", "1000"});
-    const Report own = report_of(first);
-    for (int tries = 0; tries < 1000 && !report_of(next).mounts.valid(); ++tries) ::usleep(1000);
-    kill_all_in(own.mounts);
-    kill_group(next.pid, SIGTERM);
-    EXPECT_EQ(WTERMSIG(wait(next.pid)), SIGTERM);
-  }
+TEST_F(ProcessTest, AContainerSeesItsOwnProcessesAlone) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const Descriptor from(ends[0]);
+  Descriptor to(ends[1]);
+  const Launched launched = run({"sh", "-c",
+                                 "echo pid $$; cd /proc; echo $(echo [0-9]*); readlink "
+                                 "/proc/1/root; kill -9 -1 2>/dev/null; true"},
+                                to.number());
+  to.close();
+  EXPECT_EQ(wait(launched.pid), 0) << trouble_of(launched);
+  char text[128] = {};
+  ASSERT_GT(::read(from.number(), text, sizeof text - 1), 0);
+  EXPECT_EQ(std::string(text).substr(0, 8), "pid 1\n1 ");
+  EXPECT_THAT(text, ::testing::EndsWith("\n/\n"));
+}
+
+TEST_F(ProcessTest, AContainerChangesNoneOfTheKernelsSettings) {
+  const Launched launched =
+      run({"sh", "-c",
+           "test ! -w /proc/sys/kernel/hostname && test ! -w /proc/sysrq-trigger && "
+           "test ! -s /proc/keys && ! mount -t tmpfs none /tmp 2>/dev/null && "
+           "! touch /sys/x 2>/dev/null"});
+  EXPECT_EQ(wait(launched.pid), 0) << trouble_of(launched);
+}
+
+TEST_F(ProcessTest, TheFirstProcessOfAContainerGetsTheSignalsThatItHeeds) {
+  const auto soon = [](const auto& holds) {
+    for (int tries = 0; tries < 10'000 && !holds(); ++tries) ::usleep(1000);
+    return holds();
+  };
+  const Launched deaf = run({"sleep", "1000"});
+  const Launched hears = run({"sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.01; done"});
+  ASSERT_TRUE(soon([&] { return heeds(hears.pid, SIGTERM); }));
+  EXPECT_FALSE(heeds(deaf.pid, SIGTERM));
+  ::kill(deaf.pid, SIGTERM);
+  ::kill(hears.pid, SIGTERM);
+  EXPECT_EQ(WEXITSTATUS(wait(hears.pid)), 7);
+  EXPECT_FALSE(is_dead(deaf.pid));
+  ::kill(deaf.pid, SIGKILL);
+  EXPECT_EQ(WTERMSIG(wait(deaf.pid)), SIGKILL);
 }
 
 TEST_F(ProcessTest, AProgramThatIsNotThereIsTrouble) {
   const Launched launched = run({"no-such-program"});
   EXPECT_EQ(WEXITSTATUS(wait(launched.pid)), 127);
-  EXPECT_THAT(report_of(launched).trouble, HasSubstr("no-such-program"));
+  EXPECT_THAT(trouble_of(launched), HasSubstr("no-such-program"));
 }
 
 TEST_F(ProcessTest, AProgramThatCannotBeRunIsAnotherTrouble) {
   const Launched launched = run({"/etc"});
   EXPECT_EQ(WEXITSTATUS(wait(launched.pid)), 126);
-  EXPECT_THAT(report_of(launched).trouble, HasSubstr("cannot run /etc: it is a folder"));
+  EXPECT_THAT(trouble_of(launched), HasSubstr("cannot run /etc: it is a folder"));
 }
 
 TEST_F(ProcessTest, AWorkingDirectoryThatIsNotThereIsMadeInItsOwnRoot) {
   for (const std::string folder : {"/app/of/an/image", "/usr/share/no-such-folder/deep"}) {
     const Launched launched =
         run({"sh", "-c", "test \"$PWD\" = " + folder + " && test -x /usr/bin/env"}, -1, folder);
-    EXPECT_EQ(wait(launched.pid), 0) << report_of(launched).trouble;
+    EXPECT_EQ(wait(launched.pid), 0) << trouble_of(launched);
     EXPECT_FALSE(std::filesystem::exists(folder)) << "nothing of this machine is changed";
   }
   const Launched launched = run({"true"}, -1, "/etc/hostname");
   EXPECT_NE(wait(launched.pid), 0);
-  EXPECT_THAT(report_of(launched).trouble, HasSubstr("/etc/hostname"));
+  EXPECT_THAT(trouble_of(launched), HasSubstr("/etc/hostname"));
 }
 
 TEST_F(ProcessTest, TheHostsFilesAreReadOnlyAndTmpIsItsOwn) {

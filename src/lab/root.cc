@@ -117,7 +117,48 @@ Result<std::string> make_place(const std::string& top, const std::string& path, 
   return here;
 }
 
-Result<> bind_host(const std::string& top) {
+// What tells of the machine or changes it, as container runtimes hide it. Where a kernel has no
+// such file there is nothing to hide.
+constexpr std::array masked_paths{"/proc/acpi",          "/proc/asound",
+                                  "/proc/kcore",         "/proc/keys",
+                                  "/proc/latency_stats", "/proc/sched_debug",
+                                  "/proc/scsi",          "/proc/timer_list",
+                                  "/proc/timer_stats",   "/sys/devices/virtual/powercap",
+                                  "/sys/firmware"};
+constexpr std::array read_only_paths{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+                                     "/proc/sysrq-trigger"};
+
+Result<> mask(const std::string& path) {
+  if (!exists(path)) return done();
+  if (!is_folder(path)) return bind_mount("/dev/null", path, 0);
+  if (::mount("tmpfs", path.c_str(), "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV, "mode=555") == 0) {
+    return done();
+  }
+  return from_errno(errno, "hiding " + path);
+}
+
+Result<> protect_kernel(const std::string& top) {
+  for (const char* path : masked_paths) {
+    if (Result<> masked = mask(top + path); !masked) return masked;
+  }
+  for (const char* path : read_only_paths) {
+    const std::string place = top + path;
+    if (!exists(place)) continue;
+    if (Result<> bound = bind_mount(place, place, MS_REC); !bound) return bound;
+    if (Result<> made = make_read_only(place, true); !made) return made;
+  }
+  return done();
+}
+
+// Of the process namespace that this process is the first of.
+Result<> mount_own_proc(const std::string& target) {
+  if (::mount("proc", target.c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0) {
+    return done();
+  }
+  return from_errno(errno, "mounting the container's /proc");
+}
+
+Result<> bind_host(const std::string& top, bool privileged) {
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator("/", error)) {
     const std::string name = entry.path().filename();
@@ -130,9 +171,13 @@ Result<> bind_host(const std::string& top) {
     const bool folder = entry.is_directory(error);
     if (!folder && !entry.is_regular_file(error)) continue;
     if (Result<> made = folder ? make_folder(target) : make_file(target); !made) return made;
+    if (name == "proc") {
+      if (Result<> mounted = mount_own_proc(target); !mounted) return mounted;
+      continue;
+    }
     if (Result<> bound = bind_mount("/" + name, target, MS_REC); !bound) return bound;
-    const bool kernels = name == "proc" || name == "sys" || name == "dev";
-    if (kernels) continue;
+    const bool may_be_written = name == "dev" || (name == "sys" && privileged);
+    if (may_be_written) continue;
     if (Result<> made = make_read_only(target, true); !made) return made;
   }
   if (error) return from_errno(error.value(), "reading /");
@@ -177,7 +222,10 @@ Result<> change_root(const Root& root) {
   if (::mount("tmpfs", top.c_str(), "tmpfs", 0, "mode=755") != 0) {
     return from_errno(errno, "mounting the container's root");
   }
-  if (Result<> bound = bind_host(top); !bound) return bound;
+  if (Result<> bound = bind_host(top, root.privileged); !bound) return bound;
+  if (!root.privileged) {
+    if (Result<> done_so = protect_kernel(top); !done_so) return done_so;
+  }
   if (Result<> made = make_own_folders(top); !made) return made;
   const Bind programs{.source = root.programs, .target = program_folder, .read_only = true};
   if (Result<> bound = bind_all(top, {programs}); !bound) return bound;

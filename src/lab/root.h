@@ -1,6 +1,7 @@
 // What a container sees as its files: a folder in memory in which the host's top-level entries are
 // bound, read-only; /tmp, /var, /run and the mount paths are its own, and so are /etc/hosts and
-// /etc/resolv.conf. No sandbox: it keeps a program from writing to the host, not from reading it.
+// /etc/resolv.conf. Its /proc shows its own processes, and of the kernel's settings it changes
+// none, as container runtimes have it. No sandbox: a program can still read the host's files.
 #pragma once
 
 #include <string>
@@ -25,11 +26,12 @@ struct Root {
   std::string programs;  // the folder where the lab keeps them
   std::vector<Bind> binds;
   std::string working_directory = "/";  // made when it is not there
+  bool privileged = false;              // with all of /proc and /sys, to write to
 };
 
 [[nodiscard]] Result<> change_root(const Root& root);
-// For a process between fork and exec, in a mount namespace of its own: makes `root` its file
-// system. Afterwards its working directory is /.
+// For a process between fork and exec, in a mount and a process namespace of its own: makes `root`
+// its file system. Afterwards its working directory is /.
 
 [[nodiscard]] Result<std::string> find_program(const std::string& word, const std::string& path,
                                                const std::string& working_directory);

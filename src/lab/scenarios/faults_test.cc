@@ -239,6 +239,27 @@ TEST_P(Faults, WithoutControlOurProxiesStartFromTheirLastGoodConfiguration) {
   });
 }
 
+// Nine times in 14 s; each request of a client without a sidecar asks for the name anew, at that
+// node. Its queries wait until the next agent is there.
+TEST_P(Faults, TheAgentOfTheClientsNodeIsKilledAgainAndAgain) {
+  const std::string plain = "annotations: {sidecar.istio.io/inject: \"false\"}";
+  ASSERT_TRUE(up(deployment("client", 1, "node1", plain) + deployment("web", 2) + service("web")))
+      << lab.said();
+  constexpr int kills = 9;
+  const Load load = lab::load_while(
+      lab, "client", "http://web/",
+      [&] {
+        for (int i = 0; i < kills; ++i) {
+          EXPECT_EQ(lab.lab("kill", {"node1"}).status, 0);
+          std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+        }
+      },
+      Connections::fresh);
+  EXPECT_GE(load.sent, 100) << load.losses;
+  EXPECT_EQ(load.lost, 0) << "of " << load.sent << ":\n" << load.losses;
+  EXPECT_EQ(lab.status()["nodes"].at(0).value("restarts", 0), kills);
+}
+
 TEST_P(Faults, TheConfigurationChanges) {
   ASSERT_TRUE(up(shop(2))) << lab.said();
   expect_nothing_lost([&] {

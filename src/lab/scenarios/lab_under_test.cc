@@ -462,7 +462,8 @@ def client():
             answer = connection.getresponse()
             body = answer.read()
             problem = None if answer.status == 200 else "%d %s" % (answer.status, body.decode(errors="replace").strip())
-            if answer.will_close:
+            if answer.will_close or sys.argv[3] == "fresh":
+                connection.close()
                 connection = None
         except Exception as error:
             problem, connection = repr(error), None
@@ -485,9 +486,10 @@ print(json.dumps({"sent": sent[0], "losses": losses}))
 }  // namespace
 
 Load load_while(const LabUnderTest& lab, const std::string& from, const std::string& url,
-                const std::function<void()>& happens) {
-  std::future<Ran> over = std::async(std::launch::async, [&lab, &from, &url] {
-    return lab.exec(from, {"python3", "-c", load_script, url, std::to_string(most_load)});
+                const std::function<void()>& happens, Connections connections) {
+  const std::string how = connections == Connections::fresh ? "fresh" : "kept";
+  std::future<Ran> over = std::async(std::launch::async, [&lab, &from, &url, &how] {
+    return lab.exec(from, {"python3", "-c", load_script, url, std::to_string(most_load), how});
   });
   const bool flows = lab.wait_for({"ls", "/tmp"}, from, "load-flows");
   if (flows) happens();

@@ -140,9 +140,13 @@ struct Load {
   std::string losses;  // why, a line each
 };
 
+enum class Connections { kept, fresh };
+
 [[nodiscard]] Load load_while(const LabUnderTest& lab, const std::string& from,
-                              const std::string& url, const std::function<void()>& happens);
-// Eight clients in that pod send safe requests one after the other, on connections that they keep:
-// from before `happens` begins until it has returned.
+                              const std::string& url, const std::function<void()>& happens,
+                              Connections connections = Connections::kept);
+// Eight clients in that pod send safe requests one after the other, on connections that they keep,
+// or each on a fresh one, whose name is asked for anew: from before `happens` begins until it has
+// returned.
 
 }  // namespace fairlead::lab

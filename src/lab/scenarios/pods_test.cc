@@ -85,6 +85,54 @@ spec: {clusterIP: None, selector: {app: db}, ports: [{name: http, port: 80, targ
   EXPECT_THAT(ask(store, "A"), HasSubstr(first));
 }
 
+// ── processes ───────────────────────────────────────────────────────────────────────────────────
+
+TEST_P(Pods, SeeTheirOwnProcessesAloneAndCannotEndTheLab) {
+  ASSERT_TRUE(lab.up(R"(
+apiVersion: v1
+kind: Pod
+metadata: {name: hears}
+spec: {containers: [{name: app, image: x, ports: [{containerPort: 80}], securityContext: {runAsUser: 1000}}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: deaf}
+spec: {containers: [{name: app, image: x, command: [sleep, "1000"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: admin}
+spec:
+  containers:
+  - {name: app, image: x, command: [sleep, "1000"], securityContext: {capabilities: {add: [NET_ADMIN], drop: [KILL]}}}
+)")) << lab.said();  // user 1000 listens on port 80
+  const auto in = [this](const std::string& pod, const std::string& script) {
+    return lab.exec(pod, {"sh", "-c", script}).out;
+  };
+  EXPECT_EQ(in("deaf", "cat /proc/1/comm; readlink /proc/1/root"), "sleep\n/\n");
+  EXPECT_EQ(in("deaf", "cat /proc/[0-9]*/comm | grep -c -e fairlead -e sample"), "0\n");
+  // As containerd gives them; and as the manifest changes them.
+  EXPECT_THAT(in("deaf", "grep CapEff /proc/self/status"), HasSubstr("00000000a80425fb"));
+  EXPECT_THAT(in("admin", "grep CapEff /proc/self/status"), HasSubstr("00000000a80435db"));
+  EXPECT_THAT(in("hears", "grep CapEff /proc/self/status"), HasSubstr("0000000000000000"));
+  EXPECT_EQ(in("admin",
+               "ip link add d0 type dummy 2>/dev/null; ip route add 192.0.2.0/24 dev lo && "
+               "echo routed"),
+            "routed\n");
+  EXPECT_THAT(lab.exec("deaf", {"ip", "route", "add", "192.0.2.0/24", "dev", "lo"}).status, Not(0));
+  EXPECT_EQ(lab.lab("exec", {"--privileged", "deaf", "--", "ip", "route", "add", "192.0.2.0/24",
+                             "dev", "lo"})
+                .status,
+            0);
+  EXPECT_EQ(in("deaf", "echo 1 > /proc/sys/net/ipv4/ip_forward || echo refused"), "refused\n");
+  // Pid 1 without a handler ignores it, one with a handler ends and its container restarts.
+  EXPECT_EQ(in("deaf", "kill -TERM 1 && kill -KILL 1; kill -KILL -1; true"), "");
+  EXPECT_EQ(lab.exec("hears", {"sh", "-c", "kill -TERM 1"}).status, 0);
+  EXPECT_TRUE(comes_about([&] { return app_of("hears").value("restarts", 0) == 1; }));
+  EXPECT_EQ(app_of("deaf").value("restarts", -1), 0);
+  EXPECT_EQ(app_of("deaf").value("state", ""), "running");
+}
+
 // ── those that never become ready ───────────────────────────────────────────────────────────────
 
 std::string pod_that_runs(const std::string& name, const std::string& command,
