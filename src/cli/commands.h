@@ -19,6 +19,10 @@ namespace fairlead::cli {
 // 2 wrong use (unless the command's own help says more).
 using Arguments = std::vector<std::string>;
 inline constexpr int wrong_use = 2;
+inline constexpr int not_enforced = 4;
+// With --strict: a policy that judges calls is not enforced.
+inline constexpr const char* strict_help =
+    "exit status 4 when a policy that would judge calls is not enforced";
 
 inline constexpr const char* help_by_name = "--help-by-name";
 // Stands behind the words of `fairlead help COMMAND WORD...`, each of which has to be a command of

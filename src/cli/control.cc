@@ -27,6 +27,7 @@ constexpr const char* usual_address = "127.0.0.1:8080";
 struct Options {
   std::vector<std::string> files;
   bool recursive = false;
+  bool strict = false;
   std::string http_address = usual_address;
   std::string grpc_address = "127.0.0.1:15010";
   std::string status_socket;
@@ -67,6 +68,9 @@ class Teller {
     version_ = world->version;
     log::info(fmt::format("world {}: {}, {}", version_, counted(world->services.size(), "service"),
                           counted(world->workloads.size(), "workload")));
+    if (const auto names = mesh::unenforced_policies(*world); !names.empty()) {
+      log::warning(mesh::describe_unenforced(names));
+    }
     tell_ignored(*world);
   }
 
@@ -117,6 +121,13 @@ Result<> listen(control::Control& control, const Options& options) {
   return done();
 }
 
+// Why this world is not to be served; empty: it is.
+std::string refusal_of(const Options& options, const mesh::WorldPointer& world) {
+  if (!options.strict || world == nullptr) return {};
+  const std::vector<std::string> names = mesh::unenforced_policies(*world);
+  return names.empty() ? "" : "--strict: " + mesh::describe_unenforced(names);
+}
+
 int serve(const Options& options) {
   take_all_descriptors();
   log::set_source("control");
@@ -143,11 +154,20 @@ int serve(const Options& options) {
   std::unique_ptr<registry::Worlds> worlds;
   const auto changed = [&] {
     teller.tell(*worlds);
-    control.use(worlds->world(), worlds->broken());
+    const auto refused = refusal_of(options, worlds->world());
+    if (refused.empty()) return control.use(worlds->world(), worlds->broken());
+    // What is served goes on as it was.
+    log::error(refused + "; the world before stays in force");
+    std::vector<std::string> broken = worlds->broken();
+    broken.push_back(refused);
+    control.use(nullptr, std::move(broken));
   };
   auto watching = registry::Worlds::watch(loop, {options.files, options.recursive}, changed);
   if (!watching.ok()) return complain(watching.fault());
   worlds = std::move(*watching);
+  if (const auto refused = refusal_of(options, worlds->world()); !refused.empty()) {
+    return complain(unsupported(refused), not_enforced);
+  }
   changed();
   if (Result<> listening = listen(control, options); !listening.ok()) {
     loop.run(control.close());
@@ -218,6 +238,9 @@ int run_control(const Arguments& arguments) {
   app.add_option("--files", options.files, "files, and directories of *.yaml, *.yml and *.json")
       ->type_name("PATH...");
   app.add_flag("-R,--recursive", options.recursive, recursive_help);
+  app.add_flag("--strict", options.strict,
+               "serve no world with policies that are not enforced: exit status 4 at the start,\n"
+               "later the world before stays");
   app.add_option("--http-address", options.http_address, "of the registry, status and readiness")
       ->capture_default_str()
       ->type_name("IP:PORT");

@@ -36,6 +36,7 @@
 #include "lab/screen.h"
 #include "lab/status.h"
 #include "lab/supervisor.h"
+#include "registry/files.h"
 
 namespace fairlead::cli {
 namespace {
@@ -48,6 +49,7 @@ struct Options {
   std::string name;  // of the lab; empty: the only one
   lab::Options options;
   bool detach = false;
+  bool strict = false;
   bool json = false;
   std::string target;
   std::string name_space;  // of the target
@@ -137,6 +139,14 @@ Result<> check_namespaces(const std::vector<std::string>& inject, const kube::Ob
   return done();
 }
 
+// Why --strict makes no lab of these; empty: nothing keeps it from it.
+std::string refusal_of(const std::vector<std::string>& files) {
+  const Result<mesh::WorldPointer> world = registry::read_world_as_if_running(files);
+  if (!world) return world.fault().message;
+  const std::vector<std::string> names = mesh::unenforced_policies(**world);
+  return names.empty() ? "" : "--strict: " + mesh::describe_unenforced(names);
+}
+
 int up(const Options& flags) {
   lab::Options options = flags.options;
   if (!flags.name.empty()) options.name = flags.name;
@@ -158,6 +168,9 @@ int up(const Options& flags) {
   if (Result<> any = lab::check_holds_any(*reading); !any) return complain("up", any.fault());
   if (Result<> known = check_namespaces(options.inject, reading->objects); !known) {
     return complain("up", known.fault());
+  }
+  if (const std::string why = flags.strict ? refusal_of(files) : ""; !why.empty()) {
+    return complain("up", unsupported(why), not_enforced);
   }
   (flags.recursive ? options.trees : options.manifests) = flags.files;
   return lab::bring_up(options, flags.detach);
@@ -472,6 +485,7 @@ class Flags {
     up->add_option("--name", flags_.name, "its name: 'lab' unless given")
         ->check(CLI::Validator(check_name_given, ""));
     up->add_flag("-d,--detach", flags_.detach, "come back when it is ready");
+    up->add_flag("--strict", flags_.strict, strict_help);
     up->add_option("--nodes", options.nodes, "how many nodes")->check(CLI::Range(1, 200));
     up->add_option("--inject", inject_, "sidecars for these namespaces, or for all")
         ->allow_extra_args(false)

@@ -44,6 +44,7 @@ struct Options {
   std::string method = "GET";
   bool live = false;
   bool json = false;
+  bool strict = false;
 };
 
 int complain(const Fault& fault) {
@@ -291,7 +292,9 @@ int answer(const Options& options, const Ground& ground, const explain::Call& ca
                                ? explain::render_json(path, evidence ? &*evidence : nullptr, said)
                                : explain::render(path, style_of_terminal(), said);
   std::fputs(text.c_str(), stdout);
-  return status_of(path, said);
+  const int status = status_of(path, said);
+  const bool judged = options.strict && status == arrives && !path.not_enforced.empty();
+  return judged ? not_enforced : status;
 }
 
 int run(const Options& options) {
@@ -329,12 +332,14 @@ int run_path(const Arguments& arguments) {
       ->allow_extra_args(false);
   app.add_flag("--live", options.live, "send the request and lay what is seen beside each step");
   app.add_flag("--json", options.json, "as JSON: docs/path-json.md");
+  app.add_flag("--strict", options.strict, strict_help);
   app.add_option("-H,--header", options.headers, "NAME: VALUE, of the request; may be repeated")
       ->allow_extra_args(false);
   app.add_option("-X,--method", options.method, "of the request (GET)");
   app.footer(
       "Exit status: 0 arrives (and agrees); 1 what was seen differs; 2 wrong use;\n"
-      "3 does not arrive, the cause in the first line.");
+      "3 does not arrive, the cause in the first line; 4 with --strict: it arrives, and a policy\n"
+      "that would judge it is not enforced.");
   if (const auto status = ended_by_arguments(app, arguments)) return *status;
   if (options.recursive) options.files = manifests_of(true, options.files);
   return run(options);

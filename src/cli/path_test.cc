@@ -53,6 +53,32 @@ TEST_F(PathCommandTest, FieldsThatAreNotHonouredAreListed) {
   EXPECT_THAT(path("--json").said, HasSubstr(note));
 }
 
+const std::string deny_all = R"(---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: deny-all, namespace: shop}
+)";
+
+TEST_F(PathCommandTest, APolicyThatIsNotEnforcedIsAnErrorWhenThatIsAskedFor) {
+  const std::string file = write("shop.yaml", shop + deny_all);
+  const Ran plain = path("");
+  EXPECT_EQ(plain.status, 0) << plain.said;
+  EXPECT_THAT(plain.said, HasSubstr("1 policy that would judge this is not"));
+  const Ran strict = path("--strict");
+  EXPECT_EQ(strict.status, 4);
+  EXPECT_THAT(strict.said, HasSubstr("AuthorizationPolicy shop/deny-all"));
+  const Ran control = run_program("control --strict --files " + file);
+  EXPECT_EQ(control.status, 4);
+  const Ran lab = run_program("lab up --strict --name strict-test -f " + file);
+  EXPECT_EQ(lab.status, 4);
+  for (const Ran& ran : {control, lab}) {
+    EXPECT_THAT(ran.said, HasSubstr("--strict: 1 policy is not enforced: AuthorizationPolicy "
+                                    "shop/deny-all"));
+  }
+  write("shop.yaml", shop);
+  EXPECT_EQ(path("--strict").status, 0);
+}
+
 TEST_F(PathCommandTest, FoldersInAFolderAreNotEnteredAndNamed) {
   write("shop.yaml", shop);
   EXPECT_THAT(path("").said, Not(HasSubstr("was not read")));

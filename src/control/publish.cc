@@ -128,6 +128,7 @@ Status Publisher::status() const {
   if (state_->world) {
     status.world = state_->world->version;
     status.ignored = state_->world->ignored;
+    status.not_enforced = mesh::unenforced_policies(*state_->world);
   }
   for (const auto& [proxy, stream] : state_->streams) {
     status.proxies.push_back(status_of(stream, state_->world));

@@ -188,6 +188,12 @@ std::string describe_ignored(const Json& ignored) {
   return text;
 }
 
+// Stands in the first line.
+std::string describe_not_enforced(const Json& json) {
+  const auto names = json.value("notEnforced", std::vector<std::string>());
+  return names.empty() ? "" : ", but " + mesh::describe_unenforced(names);
+}
+
 }  // namespace
 
 std::string status_json(const Status& status) {
@@ -197,9 +203,13 @@ std::string status_json(const Status& status) {
   for (const ProxyStatus& proxy : status.proxies) proxies.push_back(json_of(proxy));
   const bool current = std::all_of(status.proxies.begin(), status.proxies.end(),
                                    [](const ProxyStatus& proxy) { return proxy.current; });
-  const Json json{{"world", status.world},        {"current", current && !status.world.empty()},
-                  {"broken", status.broken},      {"ignored", std::move(ignored)},
-                  {"load", json_of(status.load)}, {"proxies", std::move(proxies)}};
+  const Json json{{"world", status.world},
+                  {"current", current && !status.world.empty()},
+                  {"broken", status.broken},
+                  {"ignored", std::move(ignored)},
+                  {"notEnforced", status.not_enforced},
+                  {"load", json_of(status.load)},
+                  {"proxies", std::move(proxies)}};
   return json_text(json, 2) + "\n";
 }
 
@@ -208,8 +218,9 @@ Result<std::string> describe_status(std::string_view text) {
   if (!json.is_object()) return invalid("the answer is not control's status");
   try {
     const std::string world = json.value("world", "");
-    std::string described =
-        world.empty() ? "no world yet: nothing could be read\n" : fmt::format("world {}\n", world);
+    std::string described = world.empty()
+                                ? "no world yet: nothing could be read\n"
+                                : fmt::format("world {}{}\n", world, describe_not_enforced(json));
     for (const Json& broken : json.value("broken", Json::array())) {
       described +=
           hanging("broken, the last good version is in force: " + broken.get<std::string>(), width);

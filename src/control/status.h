@@ -46,12 +46,14 @@ struct Status {
   std::string world;                // the newest; empty: none could be read yet
   std::vector<std::string> broken;  // files whose last good version is in force, and why
   std::vector<mesh::Ignored> ignored;
-  std::vector<ProxyStatus> proxies;  // sorted by node
+  std::vector<std::string> not_enforced;  // policies that would judge calls: "NetworkPolicy shop/a"
+  std::vector<ProxyStatus> proxies;       // sorted by node
   Load load;
 };
 
 [[nodiscard]] std::string status_json(const Status& status);
 // {"world":"42","current":true,"broken":[],"ignored":[{"object","field","reason"}],
+//  "notEnforced":["NetworkPolicy shop/closed"],
 //  "load":{"discovery":{"connections","most","mostOfOneClient","refused","evicted"},"http":{...},
 //          "streamsGivenUp","answersPutOff","acceptingPaused","acceptingPauses"},
 //  "proxies":[{"node","peer","namespace","acknowledgedWorld","current","mismatch",

@@ -105,5 +105,13 @@ TEST(Status, WhatIsNotAStatusIsAFault) {
   }
 }
 
+TEST(Status, PoliciesThatAreNotEnforcedAreInTheFirstLine) {
+  Status status{.world = "7", .not_enforced = {"NetworkPolicy shop/closed"}};
+  const Result<std::string> text = describe_status(status_json(status));
+  ASSERT_TRUE(text.ok());
+  EXPECT_EQ(text->substr(0, text->find('\n')),
+            "world 7, but 1 policy is not enforced: NetworkPolicy shop/closed");
+}
+
 }  // namespace
 }  // namespace fairlead::control

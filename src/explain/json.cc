@@ -292,7 +292,8 @@ std::string render_json(const Path& path, const Evidence* evidence, const Judgem
             {"world", path.world},
             {"hops", list_of(path.hops)},
             {"branches", list_of(path.branches)},
-            {"notes", path.notes}};
+            {"notes", path.notes},
+            {"notEnforced", list_of(path.not_enforced)}};
   if (evidence) json["evidence"] = json_of(*evidence);
   return json_text(json, 2) + '\n';
 }

@@ -82,6 +82,44 @@ const std::string& Path::certain_failure() const {
   return failure.empty() && branches.size() == 1 ? branches.front().failure : failure;
 }
 
+namespace {
+
+std::uint16_t port_of_address(const std::string& address) {
+  const Result<SocketAddress> at = SocketAddress::parse(address);
+  return at ? at->port : std::uint16_t{0};
+}
+
+const mesh::Workload* workload_called(const mesh::World& world, const std::string& name) {
+  const std::size_t slash = name.find('/');
+  if (slash == std::string::npos) return nullptr;
+  return mesh::find_workload(world, name.substr(0, slash), name.substr(slash + 1));
+}
+
+// What a pod says to itself no policy judges.
+void add_policies(const mesh::World& world, const Caller& from, Path& path) {
+  std::vector<const mesh::Policy*> judges;
+  for (const Branch& branch : path.branches) {
+    if (!branch.failure.empty() || branch.workload == from.name()) continue;
+    if (from.workload != nullptr) {
+      const auto more = mesh::judging_caller(world.policies, *from.workload);
+      judges.insert(judges.end(), more.begin(), more.end());
+    }
+    if (const mesh::Workload* callee = workload_called(world, branch.workload)) {
+      const auto more =
+          mesh::judging_callee(world.policies, *callee, port_of_address(branch.address));
+      judges.insert(judges.end(), more.begin(), more.end());
+    }
+  }
+  for (const mesh::Policy& policy : world.policies) {
+    if (std::find(judges.begin(), judges.end(), &policy) == judges.end()) continue;
+    const auto& known = path.not_enforced;
+    if (std::find(known.begin(), known.end(), policy.origin) != known.end()) continue;
+    path.not_enforced.push_back(policy.origin);
+  }
+}
+
+}  // namespace
+
 Path explain(Model& model, const Call& call) {
   Walk walk(model, call);
   std::vector<Leaf> leaves = walk.from_the_caller();
@@ -112,6 +150,7 @@ Path explain(Model& model, const Call& call) {
                              .failure = std::move(leaf.failure),
                              .condition = std::move(leaf.condition)});
   }
+  if (path.arrives()) add_policies(model.world(), call.from, path);
   return path;
 }
 

@@ -95,10 +95,11 @@ struct Path {
   std::string to;      // as asked: "http://reviews:9080/reviews/0"
   std::string scheme;  // "http" or "tcp": what was decided
   std::string world;
-  std::vector<Hop> hops;           // what all requests have in common
-  std::vector<Branch> branches;    // one an endpoint that may be chosen; none: it ends before
-  std::string failure;             // the cause, when no request arrives
-  std::vector<std::string> notes;  // what the reader should know beside
+  std::vector<Hop> hops;             // what all requests have in common
+  std::vector<Branch> branches;      // one an endpoint that may be chosen; none: it ends before
+  std::string failure;               // the cause, when no request arrives
+  std::vector<std::string> notes;    // what the reader should know beside
+  std::vector<Origin> not_enforced;  // policies that would judge what arrives
 
   [[nodiscard]] bool arrives() const { return failure.empty(); }
   [[nodiscard]] const std::string& certain_failure() const LIFETIMEBOUND;

@@ -171,6 +171,30 @@ TEST(Question, ACallerOfAKindIsOfThatKind) {
 
 // ── with sidecars ───────────────────────────────────────────────────────────────────────────────
 
+std::string policy(const std::string& kind, const std::string& name, const std::string& spec) {
+  const std::string group = kind == "NetworkPolicy" ? "networking.k8s.io" : "security.istio.io";
+  return "---\napiVersion: " + group + "/v1\nkind: " + kind + "\nmetadata: {name: " + name +
+         "}\nspec: " + spec + "\n";
+}
+
+TEST(Path, PoliciesThatWouldJudgeItAreInItsFirstLine) {
+  const auto world = world_from(
+      shop() + policy("AuthorizationPolicy", "deny-all", "{}") +
+      policy("AuthorizationPolicy", "others", "{selector: {matchLabels: {app: loner}}}") +
+      policy("NetworkPolicy", "out",
+             "{podSelector: {matchLabels: {app: productpage}}, policyTypes: [Egress]}"));
+  const Path path = path_in(world, "productpage", "http://reviews:9080/");
+  ASSERT_EQ(path.not_enforced.size(), 2U);
+  const std::string text = render(path, Style{.width = 300});
+  EXPECT_THAT(text.substr(0, text.find('\n')),
+              ::testing::EndsWith(", but 2 policies that would judge this are not enforced: "
+                                  "AuthorizationPolicy default/deny-all, NetworkPolicy "
+                                  "default/out"));
+  EXPECT_THAT(render_json(path), ::testing::HasSubstr("\"name\": \"deny-all\""));
+  EXPECT_EQ(path_in(world, "loner", "http://reviews:9080/").not_enforced.size(), 1U);
+  EXPECT_TRUE(path_in(world, "loner", "http://nobody/").not_enforced.empty()) << "it ends before";
+}
+
 TEST(Path, ThroughBothProxiesToEveryEndpointThatIsReady) {
   const Path path = path_in(world_from(shop()), "productpage", "http://reviews:9080/reviews/0");
   EXPECT_TRUE(path.arrives()) << path.failure;

@@ -298,6 +298,17 @@ std::string condition_of(const Path& path) {
   return condition;
 }
 
+// ", but 2 policies that would judge this are not enforced: ..."; empty when all is enforced.
+std::string reservation_of(const Path& path) {
+  std::vector<std::string> names;
+  names.reserve(path.not_enforced.size());
+  for (const Origin& each : path.not_enforced) {
+    names.push_back(fmt::format("{} {}/{}", each.kind, each.name_space, each.name));
+  }
+  const std::string text = mesh::describe_unenforced(names, " that would judge this");
+  return text.empty() ? text : ", but " + text;
+}
+
 void headline(Page& page, const Path& path, const Judgement* judgement) {
   if (judgement && !judgement->arrived) {
     const std::string& why = judgement->cause.empty() ? path.failure : judgement->cause;
@@ -310,14 +321,17 @@ void headline(Page& page, const Path& path, const Judgement* judgement) {
     return page.paragraph(0, "not as predicted: " + judgement->difference, Ink::red);
   }
   if (!path.arrives()) return page.paragraph(0, "does not arrive: " + path.failure, Ink::red);
+  const std::string reservation = reservation_of(path);
+  const Ink well = reservation.empty() ? Ink::green : Ink::yellow;
   if (judgement) {
     // One branch is left, with the share that it had among all.
     const double share = path.branches.size() == 1 ? path.branches.front().share : 1;
     const std::string chance = share < 1 ? fmt::format(" ({})", fraction(share)) : std::string();
-    return page.paragraph(0, fmt::format("arrived at {}, as predicted{}", ends_of(path), chance),
-                          Ink::green);
+    return page.paragraph(
+        0, fmt::format("arrived at {}, as predicted{}{}", ends_of(path), chance, reservation),
+        well);
   }
-  page.paragraph(0, "arrives at " + ends_of(path) + condition_of(path), Ink::green);
+  page.paragraph(0, "arrives at " + ends_of(path) + condition_of(path) + reservation, well);
 }
 
 void question_line(Page& page, const Path& path) {

@@ -25,6 +25,7 @@ struct KnownKind {
   const char* api_version;  // the first that is honoured
   const char* also;         // other versions, separated by spaces
   bool namespaced;
+  const char* remark;  // what does not become of it, or null
 };
 
 [[nodiscard]] const std::vector<KnownKind>& known_kinds();

@@ -58,13 +58,13 @@ std::vector<Section> sections() {
 
 std::string printed_kinds() {
   std::string text =
-      std::string(first_heading) + "\n| kind | versions | in a namespace |\n|---|---|---|\n";
+      std::string(first_heading) + "\n| kind | versions | in a namespace | |\n|---|---|---|---|\n";
   for (const KnownKind& kind : known_kinds()) {
     std::string versions = kind.api_version;
     std::istringstream others(kind.also);
     for (std::string other; others >> other;) versions += ", " + other;
     text += "| " + std::string(kind.kind) + " | " + versions + " | " +
-            (kind.namespaced ? "yes" : "no") + " |\n";
+            (kind.namespaced ? "yes" : "no") + " | " + (kind.remark ? kind.remark : "") + " |\n";
   }
   return text;
 }

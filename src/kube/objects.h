@@ -562,6 +562,46 @@ struct ServiceEntry {
   bool operator==(const ServiceEntry&) const = default;
 };
 
+// ── policies: read as far as it takes to say whom they would judge ──────────────────────────────
+
+struct Policy {
+  Metadata metadata;
+  LabelSelector selector;             // of workloads; empty: all
+  bool by_target = false;             // targetRefs are given, and the selector counts for nothing
+  std::vector<std::string> services;  // Services among them, of its namespace
+  bool operator==(const Policy&) const = default;
+};
+
+enum class MutualTls : std::uint8_t { unset, optional, required };  // optional: or disabled
+
+struct PeerAuthentication : Policy {
+  MutualTls mode = MutualTls::unset;
+  std::map<std::uint16_t, MutualTls> ports;
+  bool operator==(const PeerAuthentication&) const = default;
+};
+
+struct AuthorizationPolicy : Policy {
+  std::string action = "ALLOW";
+  bool has_rules = false;
+  bool operator==(const AuthorizationPolicy&) const = default;
+
+  [[nodiscard]] bool can_refuse() const {
+    return action != "AUDIT" && (has_rules || action == "ALLOW");
+  }
+  // One that denies without a rule denies nothing; one that allows without a rule allows nothing.
+};
+
+struct RequestAuthentication : Policy {
+  bool has_rules = false;
+  bool operator==(const RequestAuthentication&) const = default;
+};
+
+struct NetworkPolicy : Policy {
+  bool ingress = true;
+  bool egress = false;
+  bool operator==(const NetworkPolicy&) const = default;
+};
+
 // ── all of them ─────────────────────────────────────────────────────────────────────────────────
 
 struct Objects {
@@ -582,6 +622,10 @@ struct Objects {
   std::vector<Secret> secrets;
   std::vector<ServiceEntry> service_entries;
   std::vector<WorkloadEntry> workload_entries;
+  std::vector<PeerAuthentication> peer_authentications;
+  std::vector<AuthorizationPolicy> authorization_policies;
+  std::vector<RequestAuthentication> request_authentications;
+  std::vector<NetworkPolicy> network_policies;
   bool operator==(const Objects&) const = default;
 };
 

@@ -10,7 +10,9 @@
 #include <tuple>
 #include <utility>
 
+#include "base/near.h"
 #include "kube/fields.h"
+#include "kube/groups.h"
 #include "kube/reader.h"
 
 namespace fairlead::kube {
@@ -36,8 +38,8 @@ std::string_view group_of(std::string_view version) {
 // The same objects under a name that Kubernetes no longer serves: refused rather than unknown.
 bool is_outdated(const KnownKind& kind, std::string_view version) {
   const std::string_view group = group_of(version);
-  return group == group_of(kind.api_version) ||
-         (group == "extensions" && group_of(kind.api_version) == "apps");
+  const std::string_view own = group_of(kind.api_version);
+  return group == own || (group == "extensions" && (own == "apps" || own == "networking.k8s.io"));
 }
 
 const Rule& name_rule(std::string_view kind) {
@@ -110,17 +112,59 @@ class Gatherer {
       faults.push_back(node.get("apiVersion").expected(known->api_version));
       return;
     }
-    if (!served) {
-      const std::string shown = version.empty() ? "" : fmt::format(" of {}", version);
-      reading_.ignored.push_back(
-          {origin, "", fmt::format("{}{} is no kind that fairlead knows", kind, shown)});
-      return;
-    }
+    if (!served) return not_served(node, kind, version, origin);
     if (kind == "EndpointSlice" && node.get("addressType").text() == "FQDN") {
       reading_.ignored.push_back({origin, "addressType", "slices of names are not followed"});
       return;
     }
     dispatch(node, *known, origin);
+  }
+
+  // Told apart: a kind that is to come, one of somebody else's group, and a word that nobody knows.
+  void not_served(const document::Node& node, const std::string& kind, const std::string& version,
+                  const Origin& origin) {
+    if (version.empty()) {  // of an item of a typed list, which does not say it
+      reading_.ignored.push_back({origin, "", fmt::format("{} is no kind that is read", kind)});
+      return;
+    }
+    const std::string group(group_of(version));
+    const std::vector<std::string> kinds = kinds_of_group(group);
+    if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) {
+      reading_.ignored.push_back(
+          {origin, "", fmt::format("{} of {} is not supported yet", kind, version)});
+      return;
+    }
+    if (!kinds.empty()) {
+      faults.push_back(node.get("kind").refused(
+          fmt::format("{} has no kind \"{}\"{}", version, kind, where_else(kind, kinds))));
+      return;
+    }
+    // A group of custom resources has a dot in its name.
+    if (group.find('.') == std::string::npos) {
+      faults.push_back(node.get("apiVersion")
+                           .refused(fmt::format("there is no API group \"{}\"{}", group,
+                                                did_you_mean(group, named_groups()))));
+      return;
+    }
+    reading_.ignored.push_back(
+        {origin, "", fmt::format("{} is of a group that is not known, {}", kind, group)});
+  }
+
+  static std::vector<std::string> named_groups() {
+    std::vector<std::string> names = known_groups();
+    std::erase(names, "");
+    return names;
+  }
+
+  static std::string where_else(const std::string& kind, const std::vector<std::string>& kinds) {
+    if (const KnownKind* known = find_kind(kind))
+      return fmt::format("; it is of {}", known->api_version);
+    for (const std::string& group : known_groups()) {
+      const std::vector<std::string> others = kinds_of_group(group);
+      if (std::find(others.begin(), others.end(), kind) == others.end()) continue;
+      return fmt::format("; it is of {}", group.empty() ? "v1" : group);
+    }
+    return did_you_mean(kind, kinds);
   }
 
   void dispatch(const document::Node& node, const KnownKind& kind, const Origin& origin) {
@@ -141,6 +185,18 @@ class Gatherer {
     if (name == "Secret") return read_one(node, kind, origin, all.secrets);
     if (name == "ServiceEntry") return read_one(node, kind, origin, all.service_entries);
     if (name == "WorkloadEntry") return read_one(node, kind, origin, all.workload_entries);
+    dispatch_policy(node, kind, origin);
+  }
+
+  void dispatch_policy(const document::Node& node, const KnownKind& kind, const Origin& origin) {
+    Objects& all = reading_.objects;
+    const std::string_view name = kind.kind;
+    if (name == "PeerAuthentication") return read_one(node, kind, origin, all.peer_authentications);
+    if (name == "AuthorizationPolicy")
+      return read_one(node, kind, origin, all.authorization_policies);
+    if (name == "RequestAuthentication")
+      return read_one(node, kind, origin, all.request_authentications);
+    if (name == "NetworkPolicy") return read_one(node, kind, origin, all.network_policies);
   }
 
   template <class Object>
@@ -247,6 +303,10 @@ void for_each_list(Visit visit) {
   visit("Secret", &Objects::secrets);
   visit("ServiceEntry", &Objects::service_entries);
   visit("WorkloadEntry", &Objects::workload_entries);
+  visit("PeerAuthentication", &Objects::peer_authentications);
+  visit("AuthorizationPolicy", &Objects::authorization_policies);
+  visit("RequestAuthentication", &Objects::request_authentications);
+  visit("NetworkPolicy", &Objects::network_policies);
 }
 
 template <class Object>

@@ -26,6 +26,10 @@ void Reader::ignore(const document::Node& node, std::string reason) {
   ignored_.push_back({std::move(place), node.field(), std::move(reason)});
 }
 
+void Reader::ignore_whole(std::string reason) {
+  if (!ours_) ignored_.push_back({origin_, "", std::move(reason)});
+}
+
 namespace {
 
 bool asks_for_nothing(const document::Node& node, const KnownField* known) {

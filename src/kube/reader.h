@@ -29,6 +29,8 @@ class Reader {
     if (!fault_) fault_ = std::move(fault);
   }
   void ignore(const document::Node& node, std::string reason);
+  void ignore_whole(std::string reason);
+  // The object, unless fairlead wrote it.
 
   [[nodiscard]] const Origin& origin() const LIFETIMEBOUND { return origin_; }
   void set_origin(Origin origin) { origin_ = std::move(origin); }
@@ -131,5 +133,9 @@ void read_spec(Scope& scope, ConfigMap& into);
 void read_spec(Scope& scope, Secret& into);
 void read_spec(Scope& scope, ServiceEntry& into);
 void read_spec(Scope& scope, WorkloadEntry& into);
+void read_spec(Scope& scope, PeerAuthentication& into);
+void read_spec(Scope& scope, AuthorizationPolicy& into);
+void read_spec(Scope& scope, RequestAuthentication& into);
+void read_spec(Scope& scope, NetworkPolicy& into);
 
 }  // namespace fairlead::kube

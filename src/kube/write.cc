@@ -695,6 +695,62 @@ void put_rest(Json& json, const WorkloadEntry& entry) {
   json["spec"] = workload_of(entry.spec);
 }
 
+const char* name_of(MutualTls mode) {
+  switch (mode) {
+    case MutualTls::unset:
+      return "UNSET";
+    case MutualTls::optional:
+      return "PERMISSIVE";
+    case MutualTls::required:
+      return "STRICT";
+  }
+  return "UNSET";
+}
+
+Json whom_of(const Policy& policy) {
+  Json spec = Json::object();
+  if (!policy.selector.match_labels.empty()) {
+    spec["selector"]["matchLabels"] = policy.selector.match_labels;
+  }
+  if (!policy.by_target) return spec;
+  spec["targetRefs"] = Json::array();
+  for (const std::string& service : policy.services) {
+    spec["targetRefs"].push_back({{"kind", "Service"}, {"name", service}});
+  }
+  if (policy.services.empty()) {
+    spec["targetRefs"].push_back({{"kind", "Gateway"}, {"name", "none"}});
+  }
+  return spec;
+}
+
+void put_rest(Json& json, const PeerAuthentication& policy) {
+  Json& spec = json["spec"] = whom_of(policy);
+  spec["mtls"]["mode"] = name_of(policy.mode);
+  for (const auto& [port, mode] : policy.ports) {
+    spec["portLevelMtls"][std::to_string(port)]["mode"] = name_of(mode);
+  }
+}
+
+// Rules are counted alone: there are some, or none.
+void put_rest(Json& json, const AuthorizationPolicy& policy) {
+  Json& spec = json["spec"] = whom_of(policy);
+  spec["action"] = policy.action;
+  if (policy.has_rules) spec["rules"] = Json::array({Json::object()});
+}
+
+void put_rest(Json& json, const RequestAuthentication& policy) {
+  Json& spec = json["spec"] = whom_of(policy);
+  if (policy.has_rules) spec["jwtRules"] = Json::array({Json::object()});
+}
+
+void put_rest(Json& json, const NetworkPolicy& policy) {
+  Json& spec = json["spec"];
+  spec["podSelector"] = selector_of(policy.selector);
+  spec["policyTypes"] = Json::array();
+  if (policy.ingress) spec["policyTypes"].push_back("Ingress");
+  if (policy.egress) spec["policyTypes"].push_back("Egress");
+}
+
 template <class Object>
 void write_all(std::string& items, const char* version, const char* kind,
                const std::vector<Object>& objects) {
@@ -732,6 +788,11 @@ std::string write(const Objects& objects) {
   write_all(items, "v1", "Pod", objects.pods);
   write_all(items, "networking.istio.io/v1", "ServiceEntry", objects.service_entries);
   write_all(items, "networking.istio.io/v1", "WorkloadEntry", objects.workload_entries);
+  write_all(items, "security.istio.io/v1", "PeerAuthentication", objects.peer_authentications);
+  write_all(items, "security.istio.io/v1", "AuthorizationPolicy", objects.authorization_policies);
+  write_all(items, "security.istio.io/v1", "RequestAuthentication",
+            objects.request_authentications);
+  write_all(items, "networking.k8s.io/v1", "NetworkPolicy", objects.network_policies);
   Json metadata = Json::object();
   put(metadata, "resourceVersion", objects.resource_version);
   return R"({"kind":"List","apiVersion":"v1","metadata":)" + json_text(metadata) + ",\"items\":[" +

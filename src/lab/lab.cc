@@ -26,6 +26,7 @@
 #include "registry/edit.h"
 #include "registry/facts.h"
 #include "registry/files.h"
+#include "registry/policies.h"
 
 namespace fairlead::lab {
 namespace {
@@ -622,6 +623,11 @@ std::vector<std::string> Lab::not_honoured() const {
   for (const kube::Ignored& one : ignored_) all.push_back(one.describe());
   all.insert(all.end(), progress_.ignored.begin(), progress_.ignored.end());
   return all;
+}
+
+std::vector<std::string> Lab::not_enforced() const {
+  if (registry::policies_of(manifests_).empty()) return {};
+  return mesh::unenforced_policies(registry::world_of(objects_));
 }
 
 Task<> Lab::until_acknowledged(std::uint64_t generation, Duration patience) {

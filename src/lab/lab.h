@@ -121,6 +121,8 @@ class Lab {
   // Why nobody hears of the newest world; mostly empty.
   [[nodiscard]] std::vector<std::string> not_honoured() const;
   // Of the manifests: by the lab, and by control as far as it has said so.
+  [[nodiscard]] std::vector<std::string> not_enforced() const;
+  // Names of policies that would judge calls between what runs.
   [[nodiscard]] const std::vector<Lack>& hindered() const LIFETIMEBOUND { return hindered_; }
   // Controllers and VMs that cannot make what they should.
 

@@ -184,11 +184,17 @@ std::string describe_state(
 
 json status_of(Lab& lab) {
   const std::string world = std::to_string(lab.generation());
-  json status = {{"name", lab.paths().name},      {"world", world},
-                 {"manifests", lab.manifests()},  {"broken", lab.broken()},
-                 {"unwritten", lab.unwritten()},  {"missing", lab.lacks().describe()},
-                 {"ignored", lab.not_honoured()}, {"hindered", json::array()},
-                 {"nodes", json::array()},        {"pods", json::array()}};
+  json status = {{"name", lab.paths().name},
+                 {"world", world},
+                 {"manifests", lab.manifests()},
+                 {"broken", lab.broken()},
+                 {"unwritten", lab.unwritten()},
+                 {"missing", lab.lacks().describe()},
+                 {"ignored", lab.not_honoured()},
+                 {"hindered", json::array()},
+                 {"notEnforced", lab.not_enforced()},
+                 {"nodes", json::array()},
+                 {"pods", json::array()}};
   for (const Lack& one : lab.hindered()) status["hindered"].push_back(one.who + " " + one.why);
   if (lab.control() != nullptr) {
     status["control"] = {{"addresses", lab.control_machine().addresses.texts()},
@@ -209,9 +215,11 @@ json status_of(Lab& lab) {
 std::string describe_status(const json& status, std::size_t columns) {
   const std::string tables = describe_tables(status, true);
   const bool fits = columns == 0 || widest(tables) <= columns;
-  std::string text = fmt::format("lab {}, world {}, from {}\n", status.value("name", ""),
+  const auto names = status.value("notEnforced", std::vector<std::string>());
+  std::string text = fmt::format("lab {}, world {}, from {}{}\n", status.value("name", ""),
                                  status.value("world", ""),
-                                 join_texts(status.value("manifests", json::array()), " "));
+                                 join_texts(status.value("manifests", json::array()), " "),
+                                 names.empty() ? "" : ", but " + mesh::describe_unenforced(names));
   const std::string unwritten = status.value("unwritten", "");
   if (!unwritten.empty()) text += "nobody hears of what changes:\n  " + unwritten + "\n";
   const std::string broken = status.value("broken", "");

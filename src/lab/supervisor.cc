@@ -163,10 +163,14 @@ class Supervisor {
   [[nodiscard]] std::string describe(const Lacks& left, double took) {
     const std::string all =
         fmt::format("{}, {}", counted(lab_.nodes().size(), "node"), counted(left.pods, "pod"));
-    if (left.none()) return fmt::format("lab {} is ready: {}, in {:.1f} s", paths_.name, all, took);
+    const std::vector<std::string> names = lab_.not_enforced();
+    const std::string but = names.empty() ? "" : ", but " + mesh::describe_unenforced(names);
+    if (left.none()) {
+      return fmt::format("lab {} is ready: {}, in {:.1f} s{}", paths_.name, all, took, but);
+    }
     return fmt::format(
-        "lab {} is up, but after {:.1f} s not ready: {}; `{}` tells more, `{}` ends it",
-        paths_.name, took, left.names(true), paths_.command("status"), paths_.command("down"));
+        "lab {} is up, but after {:.1f} s not ready: {}; `{}` tells more, `{}` ends it{}",
+        paths_.name, took, left.names(true), paths_.command("status"), paths_.command("down"), but);
   }
 
   // A folder is watched before it is read, so that nothing that comes into it is missed: until none

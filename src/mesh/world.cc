@@ -100,6 +100,14 @@ const Workload* find_workload_by_address(const World& world LIFETIMEBOUND,
                     [&](const Workload& workload) { return holds(workload, address); });
 }
 
+std::vector<std::string> unenforced_policies(const World& world) {
+  std::vector<std::string> names;
+  for (const Policy* policy : judging_anything(world.policies, world.workloads)) {
+    names.push_back(name_of(*policy));
+  }
+  return names;
+}
+
 const Node* find_node(const World& world LIFETIMEBOUND, std::string_view name) {
   return find_where(world.nodes, [&](const Node& node) { return node.name == name; });
 }

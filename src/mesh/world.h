@@ -10,6 +10,7 @@
 #include "base/lifetime.h"
 #include "base/origin.h"
 #include "mesh/list.h"
+#include "mesh/policy.h"
 #include "mesh/service.h"
 #include "mesh/workload.h"
 
@@ -32,6 +33,7 @@ struct World {
   List<Workload> ended;                 // pods that run no more; for those who ask after them
   std::vector<Node> nodes;              // sorted by name
   std::vector<Ignored> ignored;
+  std::vector<Policy> policies;  // none is enforced; sorted by namespace, kind, name
 
   bool operator==(const World&) const = default;
 };
@@ -63,6 +65,8 @@ void share(World& world, const World& previous);
                                             std::string_view name_space, std::string_view name);
 [[nodiscard]] const Workload* find_workload_by_address(const World& world LIFETIMEBOUND,
                                                        const IpAddress& address);
+[[nodiscard]] std::vector<std::string> unenforced_policies(const World& world);
+// The names of those that would judge any call between its workloads.
 [[nodiscard]] const Node* find_node(const World& world LIFETIMEBOUND, std::string_view name);
 
 }  // namespace fairlead::mesh

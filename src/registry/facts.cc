@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/capture_words.h"
+#include "registry/policies.h"
 
 namespace fairlead::registry {
 namespace {
@@ -111,6 +112,7 @@ class Maker {
     add_services();
     add_service_entries();
     list_what_nobody_runs();
+    world_.policies = policies_of(objects_);
     sort();
     world_.services = joined_with_known();
     world_.workloads = std::move(workloads_);
