@@ -55,8 +55,8 @@ class Endless final : public net::Stream {
 
 class FairnessTest : public MemoryProxyTest {
  protected:
-  // A client that never ends, and beside it one that wants an answer: each turn of the loop is bounded,
-  // and the answer comes within a few.
+  // A client that never ends, and beside it one that wants an answer: each turn of the loop is
+  // bounded, and the answer comes within a few.
   void expect_others_are_served(config::Listener listener, const std::string& bytes) {
     config::Route direct = route_to("app");
     direct.kind = config::Route::Kind::direct;
@@ -112,12 +112,9 @@ TEST_F(FairnessTest, AResponseWithoutEnd) {
 }
 
 TEST_F(FairnessTest, ARequestWithoutEnd) {
-  proxy_.connector.stream = [this] {
-    return std::make_unique<Endless>(proxy_.worker.loop(), "");
-  };
-  expect_others_are_served(
-      listener_of("front", manager_of({route_to("app")})),
-      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n");
+  proxy_.connector.stream = [this] { return std::make_unique<Endless>(proxy_.worker.loop(), ""); };
+  expect_others_are_served(listener_of("front", manager_of({route_to("app")})),
+                           "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000\r\n\r\n");
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// Whole connections through a worker, over streams in memory: however the bytes are cut, and however
-// small the buffers between, the client gets the same, everything comes to rest, and once nobody
-// moves any more nothing is held.
+// Whole connections through a worker, over streams in memory: however the bytes are cut, and
+// however small the buffers between, the client gets the same, everything comes to rest, and once
+// nobody moves any more nothing is held.
 #include <gtest/gtest.h>
 
 #include <cstddef>
@@ -102,7 +102,8 @@ std::string answers(Front kind, std::string_view bytes, const Manner& manner) {
     bytes.remove_prefix(taken);
     moved |= taken != 0;
     proxy.settle();
-    while (servers.size() < proxy.connections()) servers.emplace_back(proxy.server(servers.size()), kind == Front::http);
+    while (servers.size() < proxy.connections())
+      servers.emplace_back(proxy.server(servers.size()), kind == Front::http);
     if (kind != Front::tcp) {
       for (EchoingServer& server : servers) moved |= server.turn(manner);
     }

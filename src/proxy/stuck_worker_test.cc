@@ -50,7 +50,8 @@ class StuckWorkerTest : public ::testing::Test {
 TEST_F(StuckWorkerTest, IsToldByReadyAndServerInfo) {
   EXPECT_THAT(get("/ready"), HasSubstr("LIVE\n"));
   block();
-  ASSERT_TRUE(eventually([&] { return get("/ready").find("WORKERS_STUCK\n") != std::string::npos; }));
+  ASSERT_TRUE(
+      eventually([&] { return get("/ready").find("WORKERS_STUCK\n") != std::string::npos; }));
   EXPECT_THAT(get("/ready"), StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(get("/server_info"), HasSubstr("\"state\": \"WORKERS_STUCK\""));
   EXPECT_THAT(get("/server_info"), HasSubstr("\"stuck_workers\": 1"));
@@ -67,9 +68,8 @@ TEST_F(StuckWorkerTest, DoesNotKeepTheProxyFromStopping) {
   block();
   std::promise<bool> ended;
   std::future<bool> all = ended.get_future();
-  proxy_->start_task([&ended](Proxy& proxy) {
-    return stop_within(proxy, std::chrono::milliseconds(200), ended);
-  });
+  proxy_->start_task(
+      [&ended](Proxy& proxy) { return stop_within(proxy, std::chrono::milliseconds(200), ended); });
   EXPECT_FALSE(all.get());
   release();
 }

@@ -164,10 +164,10 @@ class MemoryProxy {
     settle();
   }
   MemoryPeer& connect(const std::string& listener = "front",
-                      const SocketAddress& dialled = {IpAddress::v4({10, 96, 0, 1}), 80}) {
+                      const SocketAddress& dialled = {IpAddress::v4({10, 96, 0, 1}), 80},
+                      const SocketAddress& from = {IpAddress::v4({10, 0, 1, 1}), 40000}) {
     auto [ours, theirs] = net::MemoryStream::pair(worker.loop(), capacity);
-    ours->set_addresses({IpAddress::v4({127, 0, 0, 1}), 15001},
-                        {IpAddress::v4({10, 0, 1, 1}), 40000});
+    ours->set_addresses({IpAddress::v4({127, 0, 0, 1}), 15001}, from);
     ours->read_at_most(read_at_most);
     clients.push_back(std::make_unique<MemoryPeer>(worker.loop(), std::move(theirs)));
     EXPECT_TRUE(worker.accept(listener, {.stream = std::move(ours), .dialled = dialled}));
