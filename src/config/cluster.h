@@ -30,6 +30,7 @@ struct LbEndpoint {
   Health health = Health::unknown;  // unknown counts as healthy, as in Envoy
   std::uint32_t weight = 1;
   std::string workload;  // "namespace/name" from metadata, for people
+  bool proxied = false;  // its x-fairlead-undelivered is a proxy's: control says so
   Origin origin;
   bool operator==(const LbEndpoint&) const = default;
 };

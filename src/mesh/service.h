@@ -32,6 +32,7 @@ struct EndpointPort {
   std::string name;  // the service port's name
   std::uint16_t port = 0;
   Transport transport = Transport::tcp;
+  bool proxied = false;  // a proxy that control configures takes what comes from outside
   bool operator==(const EndpointPort&) const = default;
 };
 

@@ -43,6 +43,7 @@ struct Workload {
   std::vector<std::string> containers;  // names, in order; init_containers the same
   std::vector<std::string> init_containers;
   Sidecar sidecar = Sidecar::none;
+  bool injected_here = false;  // by fairlead, so control configures its sidecar
   std::map<std::string, std::string> capture;
   // The annotations traffic.sidecar.istio.io/* as written: "includeOutboundIPRanges" to its value.
   bool ready = false;
@@ -51,6 +52,10 @@ struct Workload {
   Origin origin;
   bool operator==(const Workload&) const = default;
 };
+
+[[nodiscard]] bool proxy_takes(const Workload& workload, std::uint16_t port);
+// Whether a sidecar that control configures takes what comes to this port from outside. False when
+// its annotations cannot be understood: then nothing that a proxy says is believed.
 
 struct Node {
   std::string name;

@@ -140,6 +140,7 @@ void Cluster::update(const ClusterTable& table) {
     if (known == hosts_.end()) continue;
     by_number_[number] = known->second.get();
     known->second->number_ = number;
+    known->second->proxied_ = endpoint.proxied;
     load_[number] = known->second->active_;
   }
   if (cluster_->type == config::ClusterType::original_dst && !other_way) return;
@@ -199,6 +200,7 @@ Host* Cluster::pick(std::span<const HostName> avoid) {
     const config::LbEndpoint& endpoint = endpoints_->endpoint(*number);
     host = &make_host(endpoint.address, endpoint.unix_path);
     host->number_ = *number;
+    host->proxied_ = endpoint.proxied;
     load_[*number] = host->active_;
   }
   return host;

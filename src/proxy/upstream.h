@@ -70,6 +70,8 @@ class Host {
   [[nodiscard]] std::string_view text() const LIFETIMEBOUND { return text_; }
   // "10.0.0.1:80", or the path of a unix socket.
   [[nodiscard]] HostName name() const { return {address_, unix_path_}; }
+  [[nodiscard]] bool proxied() const { return proxied_; }
+  // As control said last: also of one that has left the endpoints since.
   [[nodiscard]] std::uint32_t active() const { return active_; }
   [[nodiscard]] std::size_t idle() const { return idle_.size(); }
 
@@ -84,6 +86,7 @@ class Host {
   std::string unix_path_;
   std::string text_;
   std::optional<std::size_t> number_;  // in the endpoint set in force; absent: no longer there
+  bool proxied_ = false;               // its x-fairlead-undelivered is a proxy's
   std::uint32_t active_ = 0;           // requests and TCP connections in flight
   std::uint32_t connections_ = 0;      // idle, in use, and being made
   Turn* waiting_ = nullptr;            // who waits for one of them, the first first

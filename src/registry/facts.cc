@@ -77,6 +77,10 @@ mesh::Sidecar sidecar_named(const std::string& name) {
   return mesh::Sidecar::none;
 }
 
+bool injected_here(const kube::StringMap& annotations) {
+  return sidecar_named(find_or_empty(annotations, proxy_annotation)) != mesh::Sidecar::none;
+}
+
 bool by_address(const mesh::Endpoint& left, const mesh::Endpoint& right) {
   return left.address < right.address;
 }
@@ -154,7 +158,8 @@ class Maker {
   std::vector<IpAddress> addresses_of(const kube::ServiceEntry& entry);
   void describe(mesh::Endpoint& endpoint, const std::string& name_space,
                 const std::optional<kube::ObjectReference>& target, const Origin& fallback);
-  static void place(mesh::Service& service, mesh::Endpoint endpoint);
+  void mark_proxied(mesh::Endpoint& endpoint) const;
+  void place(mesh::Service& service, mesh::Endpoint endpoint);
 
   const mesh::Workload* workload_named(const std::string& full_name) const {
     const auto found = by_name_.find(full_name);
@@ -251,6 +256,7 @@ mesh::Workload workload_of(const kube::Pod& pod, const kube::Objects& objects) {
                       .service_account = pod.spec.service_account,
                       .labels = pod.metadata.labels,
                       .sidecar = sidecar_of(pod),
+                      .injected_here = injected_here(pod.metadata.annotations),
                       .ready = kube::is_ready(pod),
                       .terminating = kube::is_terminating(pod),
                       .origin = pod.metadata.origin};
@@ -311,6 +317,7 @@ void Maker::add_virtual_machines() {
         .service_account = entry.spec.service_account,
         .labels = labels_of(entry),
         .sidecar = sidecar_named(find_or_empty(entry.metadata.annotations, proxy_annotation)),
+        .injected_here = injected_here(entry.metadata.annotations),
         .ready = find_or_empty(entry.metadata.annotations, ready_annotation) != "false",
         .terminating = !entry.metadata.deletion_time.empty(),
         .origin = entry.metadata.origin};
@@ -416,8 +423,19 @@ mesh::List<mesh::Service> Maker::joined_with_known() {
   return mesh::List<mesh::Service>(std::move(joined));
 }
 
+void Maker::mark_proxied(mesh::Endpoint& endpoint) const {
+  const mesh::Workload* workload = workload_named(endpoint.workload);
+  if (!workload) return;
+  const auto& own = workload->addresses;
+  if (std::find(own.begin(), own.end(), endpoint.address) == own.end()) return;
+  for (mesh::EndpointPort& port : endpoint.ports) {
+    port.proxied = mesh::proxy_takes(*workload, port.port);
+  }
+}
+
 // The same address may come from several slices, each with other ports.
 void Maker::place(mesh::Service& service, mesh::Endpoint endpoint) {
+  mark_proxied(endpoint);
   const auto same =
       std::find_if(service.endpoints.begin(), service.endpoints.end(),
                    [&](const mesh::Endpoint& other) { return other.address == endpoint.address; });

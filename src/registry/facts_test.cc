@@ -252,6 +252,26 @@ TEST(Facts, AnEndpointKnowsThePodBehindIt) {
   EXPECT_EQ(world.services[0].endpoints[1].workload, "");
 }
 
+// A proxy that control configures stands before a port unless its pod's capture leaves the port
+// out.
+TEST(Facts, AnEndpointsPortKnowsWhetherAProxyTakesIt) {
+  const auto proxied = [](const std::string& annotation) {
+    std::string of = pods;
+    of.replace(of.find("fairlead/proxy: fairlead"), 24, annotation);
+    const mesh::World world = world_from(std::string(service) + "---" + slice + of);
+    const mesh::Endpoint& stranger = world.services[0].endpoints[1];
+    for (const mesh::EndpointPort& port : stranger.ports) EXPECT_FALSE(port.proxied);
+    return world.services[0].endpoints[0].ports.at(0).proxied;
+  };
+  EXPECT_TRUE(proxied("fairlead/proxy: fairlead"));
+  EXPECT_TRUE(proxied("fairlead/proxy: envoy"));
+  EXPECT_FALSE(proxied("other: annotation"));  // an Envoy that something else configures
+  EXPECT_FALSE(proxied(
+      "fairlead/proxy: fairlead\n    traffic.sidecar.istio.io/includeInboundPorts: \"81\""));
+  EXPECT_FALSE(
+      proxied("fairlead/proxy: fairlead\n    traffic.sidecar.istio.io/includeInboundPorts: \"\""));
+}
+
 TEST(Facts, ASidecarThatNobodyNamedIsAnEnvoy) {
   kube::Objects objects = objects_from(std::string(service) + pods);
   objects.pods[0].metadata.annotations.clear();

@@ -244,6 +244,7 @@ Result<config::LbEndpoint> read(const wire::endpoint::LbEndpoint& endpoint, bool
   if (!read.ok()) return std::move(read).fault();
   made.health = health_from(endpoint.health_status(), place);
   made.workload = workload_in(endpoint.metadata());
+  made.proxied = proxied_in(endpoint.metadata());
   made.origin = origin_in(endpoint.metadata());
   note_metadata(endpoint.metadata(), place);
   return made;
@@ -305,6 +306,13 @@ Result<config::ClusterLoadAssignment> read(const wire::endpoint::ClusterLoadAssi
   Result<> checked = check_priorities(made, place);
   if (!checked.ok()) return std::move(checked).fault();
   return made;
+}
+
+void note_http2(const Cluster& cluster, const Place& place) {
+  place
+      .in(cluster.has_http2_protocol_options() ? "http2_protocol_options"
+                                               : "typed_extension_protocol_options")
+      .note("HTTP/2: HTTP/1.1 is spoken");
 }
 
 Result<config::Cluster> read(const Cluster& cluster, const Place& place) {

@@ -261,6 +261,11 @@ std::string type_in(const wire::Any& any) {
   return type.substr(type.rfind('/') + 1);
 }
 
+bool proxied_in(const wire::core::Metadata& metadata) {
+  const wire::Struct* ours = metadata_of(metadata, "fairlead");
+  return ours && text_in(*ours, "proxied") == "true";
+}
+
 void note_metadata(const wire::core::Metadata& metadata, const Place& place) {
   const Place inside = place.in("metadata");
   const Place filters = inside.in("filter_metadata");

@@ -57,11 +57,16 @@ template <class Value, class Message>
 void check_config_source(const wire::core::ConfigSource& source, const Place& place);
 // Notes what is not aggregated discovery, version 3.
 
+void note_http2(const wire::cluster::Cluster& cluster, const Place& place);
+// Of a cluster with `http2` to which requests may go. Control itself is asked in HTTP/2.
+
 [[nodiscard]] Origin origin_in(const wire::core::Metadata& metadata);
 // As we write it, else what Istio says of a resource.
 [[nodiscard]] std::string workload_in(const wire::core::Metadata& metadata);
 [[nodiscard]] std::string type_in(const wire::Any& any);
 // The full name of what is in it, also when that is wrapped into a TypedStruct.
+[[nodiscard]] bool proxied_in(const wire::core::Metadata& metadata);
+// Of an endpoint: a proxy that fairlead control configures takes its connections.
 void note_metadata(const wire::core::Metadata& metadata, const Place& place);
 // Metadata of other filters, which nobody here reads.
 

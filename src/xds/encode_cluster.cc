@@ -113,6 +113,7 @@ void write(const config::LbEndpoint& endpoint, wire::endpoint::LbEndpoint& into)
   if (!endpoint.workload.empty()) {
     write_text_field(*into.mutable_metadata(), "workload", endpoint.workload);
   }
+  if (endpoint.proxied) write_text_field(*into.mutable_metadata(), "proxied", "true");
   write_origin(endpoint.origin, into);
 }
 

@@ -56,10 +56,10 @@ struct Own {
   Gathered<config::Cluster> clusters;
 };
 
-Own own_of(const InboundPorts& ports, bool ipv6, const config::Snapshot* previous) {
+Own own_of(const InboundPorts& ports, bool ipv6, bool envoy, const config::Snapshot* previous) {
   Own own;
   place(own.listeners, previous ? &previous->listeners : nullptr, std::string(virtual_inbound),
-        inbound_listener(ports, ipv6));
+        inbound_listener(ports, ipv6, envoy));
   own.clusters = inbound_clusters(ports, previous ? &previous->clusters : nullptr);
   return own;
 }
@@ -101,7 +101,8 @@ config::Snapshot compile(const mesh::World& world, const Audience& audience,
           outbound_routes(world, reader_of(audience), previous ? &previous->routes : nullptr)};
   InboundIndex inbound;
   inbound.use(world);
-  return join(world, common, own_of(inbound.ports_of(audience.addresses), ipv6, previous),
+  return join(world, common,
+              own_of(inbound.ports_of(audience.addresses), ipv6, audience.envoy, previous),
               previous);
 }
 
@@ -132,15 +133,21 @@ struct Compiled {
   const mesh::World* world = nullptr;
 };
 
+bool same_proxied(const mesh::Service& left, const mesh::Service& right) {
+  return std::all_of(left.ports.begin(), left.ports.end(), [&](const mesh::ServicePort& port) {
+    return all_proxied(left, port) == all_proxied(right, port);
+  });
+}
+
 // Whether what listeners and routes are made of is the same: everything but the endpoints of
-// services that have an address of their own.
+// services that have an address of their own, and of these only whether all have a proxy.
 bool same_routing_inputs(const mesh::Service& left, const mesh::Service& right) {
   if (&left == &right) return true;
   const bool endpoints_matter = left.addresses.empty();
   return left.host == right.host && left.kind == right.kind && left.addresses == right.addresses &&
          left.ports == right.ports && left.mesh_external == right.mesh_external &&
          left.endpoints.empty() == right.endpoints.empty() && left.origin == right.origin &&
-         (!endpoints_matter || left.endpoints == right.endpoints);
+         (!endpoints_matter || left.endpoints == right.endpoints) && same_proxied(left, right);
 }
 
 bool same_faces(const mesh::World& left, const mesh::World& right) {
@@ -215,7 +222,7 @@ config::SnapshotPointer Compiler::snapshot_for(const Audience& audience) {
               .inbound = state.inbound.ports_of(audience.addresses)};
   const auto [found, fresh] = state.snapshots.try_emplace(std::move(shape));
   auto& [of, compiled] = *found;
-  if (fresh) compiled.own = own_of(of.inbound, of.ipv6, nullptr);
+  if (fresh) compiled.own = own_of(of.inbound, of.ipv6, of.reader.envoy, nullptr);
   if (compiled.world != state.world.get()) {
     const Common common{.destinations = state.destinations,
                         .listeners = state.listeners_for(of.ipv6),

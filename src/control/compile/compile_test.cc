@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 #include <string>
 #include <variant>
@@ -29,7 +31,7 @@ SocketAddress at(const char* text) {
 mesh::Endpoint endpoint(const char* address, std::uint16_t port, const char* workload = "") {
   mesh::Endpoint made;
   made.address = ip(address);
-  made.ports = {{.name = "", .port = port}};
+  made.ports = {{.name = "", .port = port, .proxied = true}};
   made.workload = workload;
   made.origin = {.kind = "Pod", .name_space = "default", .name = workload};
   return made;
@@ -157,6 +159,64 @@ TEST(Compile, AnEnvoyIsToldWhatIsSafeToTryAgain) {
     EXPECT_THAT(route.response_headers_to_remove, ElementsAre("x-fairlead-undelivered"));
   }
   EXPECT_EQ(compile(shop(), productpage).routes.at("9080")->virtual_hosts.at(0).routes.size(), 1U);
+}
+
+// Where an endpoint has no proxy its app could say the mark. Our proxy tells endpoints apart.
+TEST(Compile, TheMarkIsBelievedWhereAProxySetsIt) {
+  Audience envoy = productpage;
+  envoy.envoy = true;
+  mesh::World world = shop();
+  const std::string cluster = "outbound|9080||reviews.default.svc.cluster.local";
+  Compiler compiler;
+  compiler.use(std::make_shared<const mesh::World>(world));
+  const auto believed = [&] {
+    const auto& route =
+        compiler.snapshot_for(envoy)->routes.at("9080")->virtual_hosts.at(1).routes.at(1);
+    EXPECT_THAT(route.response_headers_to_remove, ElementsAre("x-fairlead-undelivered"));
+    return !route.forward.retry->retriable_headers.empty();
+  };
+  const auto proxied = [&] {
+    std::vector<bool> all;
+    const config::SnapshotPointer snapshot = compiler.snapshot_for(productpage);
+    for (const auto& locality : snapshot->endpoints.at(cluster)->localities) {
+      for (const config::LbEndpoint& endpoint : locality.endpoints) all.push_back(endpoint.proxied);
+    }
+    return all;
+  };
+  EXPECT_TRUE(believed());
+  EXPECT_THAT(proxied(), ::testing::Each(true));
+  mesh::Service details = *world.services.begin();
+  mesh::Service reviews = *std::next(world.services.begin());
+  ASSERT_EQ(reviews.name, "reviews");
+  reviews.endpoints.front().ports.front().proxied = false;
+  world.services = {details, reviews};
+  compiler.use(std::make_shared<const mesh::World>(world));
+  EXPECT_FALSE(believed());
+  EXPECT_THAT(proxied(), Contains(false));
+}
+
+// An Envoy passes on what its app says, our proxy takes the mark off of its own accord.
+TEST(Compile, AnEnvoyIsToldToTakeTheMarkOffItsAppsAnswers) {
+  const auto removed = [](bool envoy) {
+    Audience audience = productpage;
+    audience.envoy = envoy;
+    std::vector<std::vector<std::string>> all;
+    const config::Snapshot snapshot = compile(shop(), audience);
+    for (const config::FilterChain& chain :
+         snapshot.listeners.at("virtualInbound")->filter_chains) {
+      const auto* http = std::get_if<config::HttpConnectionManager>(&chain.filter);
+      if (!http) continue;
+      for (const config::VirtualHost& host : http->routes->virtual_hosts) {
+        for (const config::Route& route : host.routes) {
+          all.push_back(route.response_headers_to_remove);
+        }
+      }
+    }
+    EXPECT_FALSE(all.empty());
+    return all;
+  };
+  EXPECT_THAT(removed(true), ::testing::Each(ElementsAre("x-fairlead-undelivered")));
+  EXPECT_THAT(removed(false), ::testing::Each(::testing::IsEmpty()));
 }
 
 TEST(Compiler, AnEnvoyAndOurProxyShareAllButTheirRoutes) {

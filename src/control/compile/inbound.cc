@@ -5,6 +5,7 @@
 #include <iterator>
 #include <set>
 #include <tuple>
+#include <variant>
 
 #include "control/compile/compile.h"
 
@@ -68,6 +69,17 @@ void add_port(config::Listener& listener, const InboundPort& port) {
   }
   listener.filter_chains.push_back(
       chain(name, std::move(any_bytes), tcp_filter(cluster), port.origin));
+}
+
+// The mark that Envoy itself sets comes after a route's changes.
+void take_off_marks(config::FilterChain& chain) {
+  auto* http = std::get_if<config::HttpConnectionManager>(&chain.filter);
+  if (!http || !http->routes) return;
+  for (config::VirtualHost& host : http->routes->virtual_hosts) {
+    for (config::Route& route : host.routes) {
+      route.response_headers_to_remove.emplace_back(config::undelivered_mark);
+    }
+  }
 }
 
 bool declares_more(const InboundPort& left, const InboundPort& right) {
@@ -154,7 +166,7 @@ InboundPorts InboundIndex::ports_of(const std::vector<IpAddress>& addresses) con
   return sorted;
 }
 
-config::Listener inbound_listener(const InboundPorts& ports, bool ipv6) {
+config::Listener inbound_listener(const InboundPorts& ports, bool ipv6, bool envoy) {
   config::Listener listener;
   listener.name = virtual_inbound;
   listener.address = {IpAddress(), inbound_capture_port};
@@ -169,6 +181,9 @@ config::Listener inbound_listener(const InboundPorts& ports, bool ipv6) {
   for (const InboundPort& port : ports) add_port(listener, port);
   listener.uninspected_ports.push_back(inbound_capture_port);
   std::sort(listener.uninspected_ports.begin(), listener.uninspected_ports.end());
+  if (envoy) {
+    for (config::FilterChain& each : listener.filter_chains) take_off_marks(each);
+  }
   return listener;
 }
 

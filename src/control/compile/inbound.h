@@ -48,7 +48,10 @@ class InboundIndex {
 };
 // Holds pointers into the world: good as long as it.
 
-[[nodiscard]] config::Listener inbound_listener(const InboundPorts& ports, bool ipv6);
+[[nodiscard]] config::Listener inbound_listener(const InboundPorts& ports, bool ipv6,
+                                                bool envoy = false);
+// `envoy`: for a real one, which is told to take off the app's answers what only a proxy may say;
+// our proxy does so of its own accord.
 [[nodiscard]] Gathered<config::Cluster> inbound_clusters(
     const InboundPorts& ports, const Resources<config::Cluster>* previous = nullptr);
 // With InboundPassthroughCluster.

@@ -49,9 +49,10 @@ bool stands_for_its_workload(const Service& service, const mesh::Endpoint& endpo
       });
 }
 
-config::LbEndpoint endpoint_of(const mesh::Endpoint& endpoint, std::uint16_t port) {
+config::LbEndpoint endpoint_of(const mesh::Endpoint& endpoint, const mesh::EndpointPort& port) {
   config::LbEndpoint made;
-  made.address = {endpoint.address, port};
+  made.address = {endpoint.address, port.port};
+  made.proxied = port.proxied;
   made.weight = std::max<std::uint32_t>(endpoint.weight, 1);
   made.workload = endpoint.workload;
   made.origin = endpoint.origin;
@@ -66,7 +67,7 @@ config::ClusterLoadAssignment endpoints_of(const Service& service, const Service
     if (!target) continue;
     config::LocalityEndpoints& locality = by_zone[endpoint->zone];
     locality.zone = endpoint->zone;
-    locality.endpoints.push_back(endpoint_of(*endpoint, target->port));
+    locality.endpoints.push_back(endpoint_of(*endpoint, *target));
   }
 
   config::ClusterLoadAssignment made{.cluster_name = std::move(cluster), .origin = service.origin};
@@ -258,11 +259,14 @@ config::Route service_route(const Service& service, const ServicePort& port) {
 }
 
 // What our proxy does of its own accord (proxy/decide/retry.h): a 503 that the far proxy marks as
-// never delivered is tried elsewhere, and the mark does not reach the app.
-config::Route route_for_envoy(config::Route route) {
+// never delivered is tried elsewhere, and the mark does not reach the app. An Envoy cannot tell
+// endpoints apart: where one has no proxy, its app could say the mark, and none is believed.
+config::Route route_for_envoy(config::Route route, bool believes_marks) {
   config::RetryPolicy& retry = *route.forward.retry;
-  retry.retry_on.emplace_back("retriable-headers");
-  retry.retriable_headers = {{.name = std::string(config::undelivered_mark), .value = {}}};
+  if (believes_marks) {
+    retry.retry_on.emplace_back("retriable-headers");
+    retry.retriable_headers = {{.name = std::string(config::undelivered_mark), .value = {}}};
+  }
   route.response_headers_to_remove = {std::string(config::undelivered_mark)};
   return route;
 }
@@ -282,7 +286,8 @@ std::vector<config::Route> service_routes(const Service& service, const ServiceP
                                           bool envoy) {
   config::Route route = service_route(service, port);
   if (!envoy) return {std::move(route)};
-  route = route_for_envoy(std::move(route));
+  const bool believes_marks = !app_chooses_endpoint(service) && all_proxied(service, port);
+  route = route_for_envoy(std::move(route), believes_marks);
   return {safe_route_for_envoy(route), route};
 }
 
@@ -324,6 +329,15 @@ struct PortRoutes {
 };
 
 }  // namespace
+
+bool all_proxied(const Service& service, const ServicePort& port) {
+  if (service.mesh_external) return false;
+  return std::all_of(service.endpoints.begin(), service.endpoints.end(),
+                     [&](const mesh::Endpoint& endpoint) {
+                       const mesh::EndpointPort* target = mesh::port_of(endpoint, port);
+                       return !target || target->proxied;
+                     });
+}
 
 std::vector<const mesh::Endpoint*> eligible_endpoints(const Service& service LIFETIMEBOUND) {
   const bool any_ready = std::any_of(service.endpoints.begin(), service.endpoints.end(),

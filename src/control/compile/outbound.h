@@ -24,6 +24,10 @@ struct Destinations {
     const mesh::World& world, bool ipv6, const Resources<config::Listener>* previous = nullptr);
 // `ipv6`: the workload has an IPv6 address, so wildcard listeners take both families.
 
+[[nodiscard]] bool all_proxied(const mesh::Service& service, const mesh::ServicePort& port);
+// Whether a proxy stands before each endpoint of this port, so that x-fairlead-undelivered is not
+// an app's own.
+
 // What makes one proxy's routes differ from another's.
 struct RouteReader {
   std::string name_space;  // in which short names are understood
