@@ -112,31 +112,44 @@ Result<xds::Examination> examined(const Options& flags) {
   return made;
 }
 
-Result<> check_formats(const std::vector<config::AccessLog>& logs, const std::string& where) {
-  for (const config::AccessLog& log : logs) {
-    Result<proxy::LogFormat> format = proxy::LogFormat::parse(log.format);
-    if (format) continue;
-    Fault fault = std::move(format).fault();
-    fault.message = fmt::format("{}: access log {}: {}", where, log.path, fault.message);
-    return fault;
-  }
-  return done();
-}
-
-Result<> check_formats(const config::FilterChain& chain, const std::string& where) {
-  const auto* http = std::get_if<config::HttpConnectionManager>(&chain.filter);
-  return check_formats(
-      http ? http->access_logs : std::get<config::TcpProxy>(chain.filter).access_logs, where);
+// Each access log that a listener names, with whose it is.
+template <class Visit>
+void for_each_log(const config::Listener& listener, Visit visit) {
+  const auto of_chain = [&](const config::FilterChain& chain) {
+    const auto* http = std::get_if<config::HttpConnectionManager>(&chain.filter);
+    for (const config::AccessLog& log :
+         http ? http->access_logs : std::get<config::TcpProxy>(chain.filter).access_logs) {
+      visit(log);
+    }
+  };
+  for (const config::AccessLog& log : listener.access_logs) visit(log);
+  for (const config::FilterChain& chain : listener.filter_chains) of_chain(chain);
+  if (listener.default_filter_chain) of_chain(*listener.default_filter_chain);
 }
 
 Result<> check_formats(const config::Listener& listener) {
-  const std::string where = "listener " + listener.name;
-  Result<> sound = check_formats(listener.access_logs, where);
-  for (const config::FilterChain& chain : listener.filter_chains) {
-    if (sound) sound = check_formats(chain, where);
-  }
-  if (sound && listener.default_filter_chain) {
-    sound = check_formats(*listener.default_filter_chain, where);
+  Result<> sound = done();
+  for_each_log(listener, [&](const config::AccessLog& log) {
+    if (!sound) return;
+    Result<proxy::LogFormat> format = proxy::LogFormat::parse(log.format);
+    if (format) return;
+    Fault fault = std::move(format).fault();
+    fault.message =
+        fmt::format("listener {}: access log {}: {}", listener.name, log.path, fault.message);
+    sound = std::move(fault);
+  });
+  return sound;
+}
+
+// Not for `--mode validate`: the machine that validates need not be the one that serves.
+Result<> check_logs(const xds::Bootstrap& bootstrap) {
+  Result<> sound = done();
+  for (const config::Listener& listener : bootstrap.listeners) {
+    for_each_log(listener, [&](const config::AccessLog& log) {
+      if (!sound) return;
+      sound = proxy::LogFiles::can_open(log.path);
+      if (!sound) sound = std::move(sound).fault().during("checking listener " + listener.name);
+    });
   }
   return sound;
 }
@@ -440,6 +453,9 @@ int act(const Options& flags) {
   tell_errors(examination->errors);
   if (!examination->errors.empty()) return failed;
   tell_unhonoured(examination->bootstrap.unhonoured);
+  if (Result<> sound = check_logs(examination->bootstrap); !sound) {
+    return complain(std::move(sound).fault());
+  }
   return serve(flags, examination->bootstrap);
 }
 

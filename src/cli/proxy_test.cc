@@ -83,6 +83,16 @@ TEST_F(ProxyCommandTest, AConfigurationThatCannotBeIsRefusedInWords) {
   EXPECT_THAT(ran.said, AllOf(HasSubstr(misspelt + ": listener web: access log /dev/null: "),
                               HasSubstr("RESPONSE_CDOE")));
 
+  const std::string place = folder_ + "/none/access.log";
+  logging.replace(logging.find("/dev/null"), 9, place);
+  logging.replace(logging.find("%RESPONSE_CDOE%"), 15, "%RESPONSE_CODE%");
+  const std::string nowhere = write("nowhere.yaml", bootstrap(listener("web", "0", logging)));
+  EXPECT_EQ(run("--mode validate -c " + nowhere).status, 0);  // another machine may have it
+  ran = run("-c " + nowhere);
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_THAT(ran.said, AllOf(HasSubstr("opening the access log " + place),
+                              HasSubstr("No such file or directory"), HasSubstr("listener web")));
+
   const std::string wrong =
       write("wrong.yaml", bootstrap("\n" + listener("web", "123456", direct)));
   ran = run("--mode validate -c " + wrong);

@@ -33,6 +33,7 @@ struct HttpConnectionManager {
   bool normalize_path = false;
   std::string server_name = "envoy";
   bool server_header_pass_through = false;
+  bool answer_expect = false;                // 100 is said here; else Expect goes to the endpoint
   std::vector<std::string> upgrades;         // "websocket", "CONNECT": let through
   Milliseconds idle_timeout{3600000};        // a connection without a request; 0: none
   Milliseconds stream_idle_timeout{300000};  // a request without progress; 0: none

@@ -22,6 +22,11 @@ struct LogFiles::File {
 namespace {
 
 constexpr std::chrono::seconds patience{1};
+constexpr int how_opened = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
+
+bool is_standard(const std::string& path) {
+  return path == "/dev/stdout" || path == "/dev/stderr";
+}
 
 void tell_trouble(LogFiles::File& file, const char* what);
 
@@ -130,13 +135,20 @@ void LogFiles::run() {
   }
 }
 
+Result<> LogFiles::can_open(const std::string& path) {
+  if (is_standard(path)) return done();
+  const int opened = ::open(path.c_str(), how_opened | O_NONBLOCK, 0644);
+  if (opened >= 0) ::close(opened);
+  if (opened >= 0 || errno == ENXIO) return done();
+  return from_errno(errno, "opening the access log " + path);
+}
+
 void LogFiles::open_now(File& file) {
-  if (file.path == "/dev/stdout" || file.path == "/dev/stderr") {
+  if (is_standard(file.path)) {
     file.descriptor = file.path == "/dev/stdout" ? STDOUT_FILENO : STDERR_FILENO;
     return;
   }
-  file.descriptor =
-      ::open(file.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+  file.descriptor = ::open(file.path.c_str(), how_opened, 0644);
   file.own = file.descriptor >= 0;
   if (file.descriptor < 0) tell_trouble(file, "opening");
 }

@@ -34,6 +34,11 @@ class LogFiles {
   // process's own. The same path gives the same file. A file that cannot be opened is said in the
   // program's log, and tried again with each reopen() and each second.
 
+  [[nodiscard]] static Result<> can_open(const std::string& path);
+  // Opens it for appending, and makes it when it is not there; a pipe that nobody reads yet is
+  // good. For whoever would rather not start than lose lines. Fault: denied or missing, with the
+  // reason.
+
   void write(File& file, std::string lines);
   // Lines are dropped, and counted, when `most_waiting` bytes of this file wait already.
   void reopen();

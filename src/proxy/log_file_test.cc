@@ -1,6 +1,7 @@
 #include "proxy/log_file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -27,6 +28,21 @@ class LogFileTest : public ::testing::Test {
   }
   std::string folder_;
 };
+
+TEST_F(LogFileTest, WhetherAFileCanBeOpenedIsKnownBefore) {
+  const std::string path = folder_ + "/access.log";
+  EXPECT_TRUE(LogFiles::can_open(path).ok());
+  EXPECT_TRUE(std::filesystem::exists(path));
+  EXPECT_TRUE(LogFiles::can_open("/dev/stdout").ok());
+  const std::string pipe = folder_ + "/pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_TRUE(LogFiles::can_open(pipe).ok());  // and does not wait for its reader
+  const Result<> nowhere = LogFiles::can_open(folder_ + "/no/such/folder");
+  ASSERT_FALSE(nowhere.ok());
+  EXPECT_NE(nowhere.fault().describe().find("opening the access log " + folder_),
+            std::string::npos);
+  EXPECT_FALSE(LogFiles::can_open(folder_).ok());
+}
 
 TEST_F(LogFileTest, LinesArriveInOrder) {
   const std::string path = folder_ + "/access.log";

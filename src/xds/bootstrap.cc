@@ -15,6 +15,8 @@
 #include "xds/bootstrap_wire.h"
 #include "xds/decode_parts.h"
 #include "xds/encode_parts.h"
+#include "xds/listener_addresses.h"
+#include "xds/references.h"
 #include "xds/text.h"
 
 namespace fairlead::xds {
@@ -41,6 +43,7 @@ Result<> read_listeners(Bootstrap& made, const Message::StaticResources& fixed,
   Result<> all = done();
   std::set<std::string> names;
   std::set<std::string> clusters;
+  ListenerAddresses addresses;
   for (const auto& cluster : fixed.clusters()) clusters.insert(cluster.name());
   for (int i = 0; i < fixed.listeners_size(); ++i) {
     const Place here = place.in("listeners", i);
@@ -52,6 +55,10 @@ Result<> read_listeners(Bootstrap& made, const Message::StaticResources& fixed,
         listener.ok() ? check_route_clusters(message, clusters, here) : std::move(listener).fault();
     if (sound.ok() && !names.insert(message.name()).second) {
       sound = here.in("name").refused("is there twice");
+    }
+    if (sound.ok()) {
+      const Result<> alone = addresses.add(*listener);
+      if (!alone.ok()) sound = here.in("address").refused(alone.fault().message);
     }
     if (sound.ok()) made.listeners.push_back(std::move(listener).value());
     if (all.ok()) all = std::move(sound);
@@ -73,6 +80,23 @@ Result<> read_clusters(Bootstrap& made, const Message::StaticResources& fixed, c
     if (all.ok()) all = std::move(sound);
   }
   return all;
+}
+
+// Of clusters to which the bootstrap's own HTTP routes lead. Others may be control, or for what is
+// not built.
+void note_http2_routes(const Bootstrap& made, const Message::StaticResources& fixed,
+                       const Place& place) {
+  std::set<std::string> asked;
+  for (const config::Listener& listener : made.listeners) add_route_clusters(listener, asked);
+  std::set<std::string> http2;
+  for (const config::Cluster& cluster : made.clusters) {
+    if (cluster.http2 && asked.contains(cluster.name)) http2.insert(cluster.name);
+  }
+  for (int i = 0; i < fixed.clusters_size(); ++i) {
+    if (http2.contains(fixed.clusters(i).name())) {
+      note_http2(fixed.clusters(i), place.in("clusters", i));
+    }
+  }
 }
 
 Result<> read_admin(Bootstrap& made, const Message& message, const Place& place) {
@@ -237,6 +261,7 @@ Bootstrap read(const Message& message, const Place& place) {
                               read_listeners(made, message.static_resources(), fixed),
                               read_admin(made, message, place.in("admin")),
                               read_discovery(made, message, place.in("dynamic_resources"))});
+  note_http2_routes(made, message.static_resources(), fixed);
   static_cast<void>(parts);  // each fault is in the report
   judge_process(message, place);
   return made;

@@ -174,6 +174,16 @@ TEST(Bootstrap, RefusesWithTheLineAndThePathOfTheField) {
             "envoy.yaml:4: static_resources.clusters[0].connect_timeout: expected more than 0s");
   EXPECT_EQ(refusal("static_resources:\n  clusters:\n  - {name: a}\n  - {name: a}\n"),
             "envoy.yaml:4: static_resources.clusters[1].name: is there twice");
+  const std::string chain =
+      "    filter_chains: [{filters: [{name: tcp, typed_config: {'@type': "
+      "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy, stat_prefix: t, "
+      "cluster: a}}]}]\n";
+  const std::string address =
+      "    address: {socket_address: {address: 127.0.0.1, port_value: 80}}\n";
+  EXPECT_EQ(refusal("static_resources:\n  clusters: [{name: a}]\n  listeners:\n  - name: l\n" +
+                    address + chain + "  - name: m\n" + address + chain),
+            "envoy.yaml:8: static_resources.listeners[1].address: the address 127.0.0.1:80 is that "
+            "of the listener l too");
   EXPECT_THAT(refusal("static_resources: {listeners: [{name: a, address: {socket_address: "
                       "{address: nowhere, port_value: 1}}}]}"),
               HasSubstr("listeners[0].address.socket_address.address: expected an IP address"));
@@ -183,6 +193,27 @@ TEST(Bootstrap, RefusesWithTheLineAndThePathOfTheField) {
   EXPECT_THAT(refusal("dynamic_resources:\n  cds_config: {ads: {}}\n  ads_config: {api_type: GRPC, "
                       "grpc_services: [{envoy_grpc: {cluster_name: x}}]}\n"),
               HasSubstr("\"x\" is no static cluster"));
+}
+
+// HTTP/1.1 would be spoken to it. Control is asked in HTTP/2, and others are not asked at all.
+TEST(Bootstrap, HttpRoutesToHttp2AreRefused) {
+  const auto with_route_to = [](const std::string& cluster) {
+    return refusal(
+        "static_resources:\n  clusters:\n  - {name: one, http2_protocol_options: {}}\n"
+        "  - {name: two}\n  listeners:\n  - name: l\n"
+        "    address: {socket_address: {address: 127.0.0.1, port_value: 80}}\n"
+        "    filter_chains: [{filters: [{name: h, typed_config: {'@type': type.googleapis.com/"
+        "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager, "
+        "stat_prefix: s, route_config: {virtual_hosts: [{name: v, domains: ['*'], routes: [{match: "
+        "{prefix: /}, route: {cluster: " +
+        cluster +
+        "}}]}]}, http_filters: [{name: r, typed_config: {'@type': type.googleapis.com/"
+        "envoy.extensions.filters.http.router.v3.Router}}]}}]}]\n");
+  };
+  EXPECT_THAT(with_route_to("one"),
+              HasSubstr("static_resources.clusters[0].http2_protocol_options: "
+                        "not honoured, and it decides: HTTP/2: HTTP/1.1 is spoken"));
+  EXPECT_EQ(with_route_to("two"), "");
 }
 
 TEST(Bootstrap, WhatIsNoFieldOfEnvoysIsRefusedAnywhere) {
@@ -505,6 +536,12 @@ static_resources:
     load_assignment:
       cluster_name: xds-grpc
       endpoints: [{lb_endpoints: [{endpoint: {address: {pipe: {path: ./etc/istio/proxy/XDS}}}}]}]
+  - name: prometheus_stats
+    type: STATIC
+    connect_timeout: 0.250s
+    load_assignment:
+      cluster_name: prometheus_stats
+      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: 15000}}}}]}]
   listeners:
   - name: 0.0.0.0_15090
     address: {socket_address: {protocol: TCP, address: 0.0.0.0, port_value: 15090}}
@@ -518,7 +555,7 @@ static_resources:
           codec_type: AUTO
           stat_prefix: stats
           route_config:
-            virtual_hosts: [{name: backend, domains: ["*"], routes: [{match: {prefix: /stats/prometheus}, route: {cluster: xds-grpc}}]}]
+            virtual_hosts: [{name: backend, domains: ["*"], routes: [{match: {prefix: /stats/prometheus}, route: {cluster: prometheus_stats}}]}]
           http_filters:
           - name: envoy.filters.http.compressor.gzip
             typed_config:

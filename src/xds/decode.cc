@@ -53,7 +53,11 @@ Result<Value> read_whole(const Message& message, Report& report) {
   const Place place(report);
   Result<> named = check_name(message, place);
   if (!named.ok()) return std::move(named).fault();
-  return read_resource<Value>(message, place);
+  Result<Value> value = read_resource<Value>(message, place);
+  if constexpr (std::is_same_v<Value, config::Cluster>) {
+    if (value.ok() && value->http2) note_http2(message, place);
+  }
+  return value;
 }
 
 template <class Value, class Message>

@@ -312,7 +312,7 @@ void note_http2(const Cluster& cluster, const Place& place) {
   place
       .in(cluster.has_http2_protocol_options() ? "http2_protocol_options"
                                                : "typed_extension_protocol_options")
-      .note("HTTP/2: HTTP/1.1 is spoken");
+      .note("HTTP/2: HTTP/1.1 is spoken", Effect::decides);
 }
 
 Result<config::Cluster> read(const Cluster& cluster, const Place& place) {

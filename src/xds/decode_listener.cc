@@ -48,6 +48,7 @@ Result<> read_codec(config::HttpConnectionManager& made, const HttpManager& http
       made.codec = Codec::http1;
       return done();
     case HttpManager::HTTP2:
+      place.in("codec_type").note("HTTP2: HTTP/1.1 is spoken");
       made.codec = Codec::http2;
       return done();
     default:
@@ -120,6 +121,7 @@ void read_header_handling(config::HttpConnectionManager& made, const HttpManager
     made.generate_request_id = http.generate_request_id().value();
   }
   made.preserve_external_request_id = http.preserve_external_request_id();
+  made.answer_expect = http.has_proxy_100_continue() && !http.proxy_100_continue();
   made.use_remote_address = http.use_remote_address().value();
   made.normalize_path = http.normalize_path().value();
   if (http.path_with_escaped_slashes_action() > HttpManager::KEEP_UNCHANGED) {

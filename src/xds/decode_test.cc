@@ -130,6 +130,117 @@ TEST(Decode, MarksOfWhatNoAppHadAreOursAndAnyOtherRepliesAreListed) {
   EXPECT_FALSE(manager.has_local_reply_config());
 }
 
+wire::listener::Listener http_listener(void (*set)(wire::http::HttpConnectionManager&)) {
+  wire::http::HttpConnectionManager http;
+  http.set_stat_prefix("s");
+  http.mutable_rds()->set_route_config_name("r");
+  http.mutable_rds()->mutable_config_source()->mutable_ads();
+  http.mutable_rds()->mutable_config_source()->mutable_initial_fetch_timeout();
+  http.add_http_filters()->mutable_typed_config()->PackFrom(wire::Router());
+  set(http);
+  wire::listener::Listener listener = tcp_listener();
+  listener.mutable_filter_chains(0)->mutable_filters(0)->mutable_typed_config()->PackFrom(http);
+  return listener;
+}
+
+const config::HttpConnectionManager& manager_in(const config::Listener& listener) {
+  return std::get<config::HttpConnectionManager>(listener.filter_chains.at(0).filter);
+}
+
+TEST(Decode, AnUpgradeCountsUnlessItIsOff) {
+  using Manager = wire::http::HttpConnectionManager;
+  const auto made = decoded(http_listener([](Manager& http) {
+    http.add_upgrade_configs()->set_upgrade_type("websocket");
+    auto& on = *http.add_upgrade_configs();
+    on.set_upgrade_type("foo");
+    on.mutable_enabled()->set_value(true);
+    auto& off = *http.add_upgrade_configs();
+    off.set_upgrade_type("CONNECT");
+    off.mutable_enabled()->set_value(false);
+  }));
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_THAT(manager_in(made->value).upgrades, ElementsAre("websocket", "foo"));
+}
+
+// Absent is not false: what is said of 100-continue where nothing is configured is ours.
+TEST(Decode, Proxy100ContinueHasThreeValues) {
+  using Manager = wire::http::HttpConnectionManager;
+  const auto answers = [](void (*set)(Manager&)) {
+    return manager_in(decoded(http_listener(set))->value).answer_expect;
+  };
+  EXPECT_FALSE(answers([](Manager&) {}));
+  EXPECT_FALSE(answers([](Manager& http) { http.set_proxy_100_continue(true); }));
+  EXPECT_TRUE(answers([](Manager& http) { http.set_proxy_100_continue(false); }));
+}
+
+// HTTP/1.1 is what is spoken on both sides; whoever asks for another is told.
+TEST(Decode, WhatIsSpokenInAnotherWayIsListed) {
+  using Manager = wire::http::HttpConnectionManager;
+  const auto listener =
+      decoded(http_listener([](Manager& http) { http.set_codec_type(Manager::HTTP2); }));
+  EXPECT_THAT(fields_of(listener->unhonoured),
+              ElementsAre("Listener l: filter_chains[0].filters[0].typed_config.codec_type: HTTP2: "
+                          "HTTP/1.1 is spoken"));
+  EXPECT_THAT(decoded(http_listener([](Manager& http) {
+                http.set_codec_type(Manager::HTTP1);
+              }))->unhonoured,
+              IsEmpty());
+  wire::cluster::Cluster cluster;
+  cluster.set_name("c");
+  EXPECT_THAT(decode_cluster(cluster.SerializeAsString())->unhonoured, IsEmpty());
+  wire::http_options::HttpProtocolOptions options;
+  options.mutable_explicit_http_config()->mutable_http2_protocol_options();
+  (*cluster.mutable_typed_extension_protocol_options())[wire::http_options_key].PackFrom(options);
+  EXPECT_THAT(fields_of(decode_cluster(cluster.SerializeAsString())->unhonoured),
+              ElementsAre("Cluster c: typed_extension_protocol_options: HTTP/2: HTTP/1.1 is "
+                          "spoken"));
+  cluster.clear_typed_extension_protocol_options();
+  cluster.mutable_http2_protocol_options();
+  EXPECT_THAT(fields_of(decode_cluster(cluster.SerializeAsString())->unhonoured),
+              ElementsAre("Cluster c: http2_protocol_options: HTTP/2: HTTP/1.1 is spoken"));
+}
+
+TEST(Decode, EscapedSlashesAreLeftAsTheyAre) {
+  using Manager = wire::http::HttpConnectionManager;
+  EXPECT_THAT(decoded(http_listener([](Manager& http) {
+                http.set_path_with_escaped_slashes_action(Manager::KEEP_UNCHANGED);
+              }))->unhonoured,
+              IsEmpty());
+  EXPECT_THAT(
+      fields_of(decoded(http_listener([](Manager& http) {
+                  http.set_path_with_escaped_slashes_action(Manager::REJECT_REQUEST);
+                }))->unhonoured),
+      ElementsAre(HasSubstr("path_with_escaped_slashes_action: other than KEEP_UNCHANGED")));
+}
+
+TEST(Decode, LogsOfTheProcesssOwnStreams) {
+  wire::listener::Listener listener = tcp_listener();
+  wire::stream_log::StdoutAccessLog out;
+  out.mutable_log_format()->mutable_text_format_source()->set_inline_string("out %PROTOCOL%");
+  listener.add_access_log()->mutable_typed_config()->PackFrom(out);
+  wire::stream_log::StderrAccessLog err;
+  err.mutable_log_format()->set_text_format("err");
+  listener.add_access_log()->mutable_typed_config()->PackFrom(err);
+  const auto made = decoded(listener);
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  EXPECT_THAT(made->value.access_logs,
+              ElementsAre(config::AccessLog{.path = "/dev/stdout", .format = "out %PROTOCOL%"},
+                          config::AccessLog{.path = "/dev/stderr", .format = "err"}));
+}
+
+TEST(Decode, ATransportSocketThatIsNotBuiltIsToldByItsName) {
+  wire::cluster::Cluster cluster;
+  cluster.set_name("c");
+  auto& socket = *cluster.mutable_transport_socket();
+  socket.set_name("envoy.transport_sockets.tls");
+  socket.mutable_typed_config()->set_type_url(
+      "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext");
+  EXPECT_THAT(fields_of(decode_cluster(cluster.SerializeAsString())->unhonoured),
+              ElementsAre(HasSubstr("transport_socket: envoy.transport_sockets.tls")));
+  socket.mutable_typed_config()->PackFrom(wire::RawBuffer());
+  EXPECT_THAT(decode_cluster(cluster.SerializeAsString())->unhonoured, IsEmpty());
+}
+
 TEST(Decode, FaultsNameResourceAndField) {
   const auto refusal = [](const wire::listener::Listener& listener) {
     const auto made = decoded(listener);

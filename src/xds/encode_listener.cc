@@ -53,6 +53,7 @@ void write_header_handling(const config::HttpConnectionManager& http, HttpManage
   }
   into.mutable_generate_request_id()->set_value(http.generate_request_id);
   into.set_preserve_external_request_id(http.preserve_external_request_id);
+  into.set_proxy_100_continue(!http.answer_expect);
   into.mutable_use_remote_address()->set_value(http.use_remote_address);
   into.mutable_normalize_path()->set_value(http.normalize_path);
   into.set_path_with_escaped_slashes_action(HttpManager::KEEP_UNCHANGED);

@@ -37,6 +37,13 @@ void add_cluster_names(const config::Listener& listener, Names& names) {
   });
 }
 
+void add_route_clusters(const config::Listener& listener, Names& names) {
+  for_each_chain(listener, [&](const config::FilterChain& chain) {
+    const auto* http = std::get_if<config::HttpConnectionManager>(&chain.filter);
+    if (http != nullptr && http->routes) add_cluster_names(*http->routes, names);
+  });
+}
+
 void add_cluster_names(const config::RouteConfiguration& routes, Names& names) {
   for (const config::VirtualHost& host : routes.virtual_hosts) {
     for (const config::Route& route : host.routes) add_weighted(route.forward.clusters, names);

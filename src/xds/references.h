@@ -17,6 +17,8 @@ void add_route_names(const config::Listener& listener, Names& names);
 // The route configurations that it asks for by RDS.
 void add_cluster_names(const config::Listener& listener, Names& names);
 // Those that its TCP filters and inline routes lead to.
+void add_route_clusters(const config::Listener& listener, Names& names);
+// Those that its inline routes lead to.
 void add_cluster_names(const config::RouteConfiguration& routes, Names& names);
 
 }  // namespace fairlead::xds

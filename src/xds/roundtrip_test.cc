@@ -100,6 +100,7 @@ config::LbEndpoint Maker::endpoint(bool names) {
       .health = one_of({Health::unknown, Health::healthy, Health::unhealthy, Health::draining}),
       .weight = number(1, 128),
       .workload = coin() ? "default/" + word() : "",
+      .proxied = coin(),
       .origin = origin()};
   if (names && coin()) {
     made.host = "host.example";
@@ -145,7 +146,6 @@ config::Cluster Maker::cluster() {
   made.max_pending_requests = number(0, UINT32_MAX);
   made.max_requests = number(0, 9);
   made.max_retries = number(0, 9);
-  made.http2 = coin();
   if (coin()) made.source_v4 = ip(true);
   if (coin()) made.source_v6 = ip(false);
   if (made.type == ClusterType::strict_dns) made.endpoints = endpoints(true);
@@ -277,7 +277,7 @@ config::HttpConnectionManager Maker::http() {
   using Codec = config::HttpConnectionManager::Codec;
   config::HttpConnectionManager made;
   made.stat_prefix = word();
-  made.codec = one_of({Codec::automatic, Codec::http1, Codec::http2});
+  made.codec = one_of({Codec::automatic, Codec::http1});
   if (coin()) {
     made.routes = routes();
   } else {
@@ -290,6 +290,7 @@ config::HttpConnectionManager Maker::http() {
   made.normalize_path = coin();
   made.server_name = "s" + maybe_line();
   made.server_header_pass_through = coin();
+  made.answer_expect = coin();
   made.upgrades = words();
   made.idle_timeout = duration();
   made.stream_idle_timeout = duration();

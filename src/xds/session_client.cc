@@ -2,6 +2,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 
@@ -9,6 +10,7 @@
 #include "xds/decode.h"
 #include "xds/encode.h"
 #include "xds/encode_parts.h"
+#include "xds/listener_addresses.h"
 #include "xds/references.h"
 #include "xds/session.h"
 
@@ -241,6 +243,10 @@ Result<Holding<T>> AdsClient::State::decode_all(const wire::discovery::Discovery
                                                 const Holding<T>& before, bool strict) const {
   const Reader<T> reader(before);
   Holding<T> all;
+  ListenerAddresses addresses;
+  if constexpr (std::is_same_v<T, config::Listener>) {
+    for (const auto& [name, listener] : fixed.listeners) (void)addresses.add(*listener);
+  }
   std::string wrong;
   const auto complain = [&](const std::string& what) {
     if (wrong.size() < 2000) wrong += (wrong.empty() ? "" : "; ") + what;
@@ -260,6 +266,12 @@ Result<Holding<T>> AdsClient::State::decode_all(const wire::discovery::Discovery
       complain(first.describe() + ": is not honoured");
     }
     const std::string name = name_of(*held->value);
+    if constexpr (std::is_same_v<T, config::Listener>) {
+      if (const Result<> alone = addresses.add(*held->value); !alone.ok()) {
+        complain("Listener " + name + ": " + alone.fault().message);
+        continue;
+      }
+    }
     if (!all.emplace(name, std::move(*held)).second) complain(name + " is there twice");
   }
   if (!wrong.empty()) return invalid(std::move(wrong));

@@ -294,6 +294,40 @@ TEST(SessionClient, NamesEveryBadResource) {
               testing::AllOf(HasSubstr("no such message"), HasSubstr("impossible")));
 }
 
+// Which of two would take a connection is chance.
+TEST(SessionClient, TwoListenersOnOneAddressAreRefused) {
+  config::Listener one;
+  one.name = "one";
+  one.address = {IpAddress::v4({127, 0, 0, 1}), 8080};
+  config::TcpProxy tcp{.stat_prefix = "tcp"};
+  tcp.clusters.push_back({.cluster = "a"});
+  config::FilterChain chain;
+  chain.filter = tcp;
+  one.filter_chains.push_back(chain);
+  config::Listener two = one;
+  two.name = "two";
+  const auto refusal = [&](const config::Listener& left, const config::Listener& right) {
+    AdsClient client(dynamic_bootstrap(), {});
+    static_cast<void>(client.connected(start));
+    const auto step = client.received(
+        response(type_url(ResourceType::listener), {encode(left), encode(right)}), start);
+    EXPECT_TRUE(step.ok());
+    return step.ok() ? request_in(*step).error_detail().message() : "";
+  };
+  EXPECT_EQ(refusal(one, two),
+            "Listener two: the address 127.0.0.1:8080 is that of the listener one too");
+  two.address.port = 8081;
+  EXPECT_EQ(refusal(one, two), "");
+  two.additional_addresses = {one.address};
+  EXPECT_THAT(refusal(one, two), HasSubstr("is that of the listener one too"));
+  two.additional_addresses.clear();
+  two.address = {IpAddress(), 8080};  // another address: 0.0.0.0
+  EXPECT_EQ(refusal(one, two), "");
+  one.address.port = two.address.port = 0;  // any that is free
+  two.address.ip = one.address.ip;
+  EXPECT_EQ(refusal(one, two), "");
+}
+
 TEST(SessionClient, StrictRefusesWhatIsNotHonoured) {
   wire::cluster::Cluster cluster;
   cluster.set_name("a");

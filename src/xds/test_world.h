@@ -23,6 +23,14 @@ inline config::LbEndpoint endpoint(std::uint8_t last) {
   return {.address = {IpAddress::v4({10, 0, 0, last}), 80}};
 }
 
+// One of its own for each name, as services have.
+inline IpAddress address_of(const std::string& name) {
+  std::uint32_t sum = 0;
+  for (const char letter : name) sum = sum * 31 + static_cast<unsigned char>(letter);
+  return IpAddress::v4({10, static_cast<std::uint8_t>(sum >> 16),
+                        static_cast<std::uint8_t>(sum >> 8), static_cast<std::uint8_t>(sum)});
+}
+
 // A snapshot that is put together service by service. Each has a cluster by EDS, and a listener
 // with either a TCP filter or routes by RDS.
 class World {
@@ -35,9 +43,8 @@ class World {
     config::ClusterLoadAssignment endpoints{.cluster_name = cluster.name};
     endpoints.localities.push_back({.endpoints = {endpoint(address)}});
     put(made_.endpoints, cluster.name, endpoints);
-    config::Listener listener{.name = "listener-" + name,
-                              .address = {IpAddress::v4({10, 1, 0, 1}), 80},
-                              .bind_to_port = false};
+    config::Listener listener{
+        .name = "listener-" + name, .address = {address_of(name), 80}, .bind_to_port = false};
     listener.filter_chains.emplace_back();
     if (http) {
       listener.filter_chains[0].filter =
