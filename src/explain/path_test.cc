@@ -230,6 +230,27 @@ TEST(Path, DeclaredTcpTakesNoRoute) {
             "from name capture listener chain cluster endpoint app > default/ratings-vm");
 }
 
+TEST(Path, AnUpgradePassesOrIsIgnoredAsTheProxyDoesIt) {
+  const auto route = [](const std::string& protocols) {
+    const mesh::WorldPointer world = world_from(shop());
+    Result<Caller> caller = find_caller(*world, "productpage");
+    Result<Target> target = parse_target("http://reviews:9080/");
+    if (!caller || !target) throw std::runtime_error("the question is not understood");
+    Model model(world);
+    const Path path =
+        explain(model, {.from = *caller,
+                        .to = *target,
+                        .headers = {{"Connection", "upgrade"}, {"Upgrade", protocols}}});
+    EXPECT_TRUE(path.arrives()) << path.failure;
+    const Hop* hop = hop_at(path, Stage::route);
+    return hop && hop->details.size() == 1 ? hop->details[0] : "";
+  };
+  EXPECT_EQ(route("TLS/1.2"),
+            "the upgrade to 'TLS/1.2' is not configured: the request goes on without it");
+  EXPECT_EQ(route("foo/1, websocket"),
+            "the upgrade to 'websocket' is passed on; the app may switch to it");
+}
+
 TEST(Path, AnAddressOutsideIsPassedOn) {
   const Path path = path_in(world_from(shop()), "productpage", "http://192.0.2.1:8000/");
   EXPECT_TRUE(path.arrives());

@@ -9,6 +9,7 @@
 #include "explain/endpoints.h"
 #include "explain/walk.h"
 #include "http/h1_parser.h"
+#include "http/validate.h"
 #include "proxy/decide/arrival.h"
 #include "proxy/decide/balance.h"
 #include "proxy/decide/limits.h"
@@ -77,6 +78,7 @@ class ReceivedRequest {
       return;
     }
     http::RequestHead& head = parser_.head();
+    asked_upgrade_ = head.upgrade;
     proxy::receive(
         head, manager,
         {.peer = peer_, .id = proxy::needs_id(manager, head) ? some_id : std::string_view()});
@@ -88,10 +90,22 @@ class ReceivedRequest {
   [[nodiscard]] const std::string& refusal() const LIFETIMEBOUND { return refusal_; }
   [[nodiscard]] const http::RequestHead& head() const LIFETIMEBOUND { return parser_.head(); }
 
+  // What the proxy does with the upgrade that the request asks for; empty: it asks for none.
+  [[nodiscard]] std::string upgrade() const {
+    if (asked_upgrade_.empty()) return {};
+    const std::string_view passes = head().upgrade;
+    return passes.empty()
+               ? fmt::format("the upgrade to {} is not configured: the request goes on without it",
+                             http::printable(asked_upgrade_))
+               : fmt::format("the upgrade to {} is passed on; the app may switch to it",
+                             http::printable(passes));
+  }
+
  private:
   std::string text_;
   std::string peer_;
   http::H1RequestParser parser_;
+  std::string asked_upgrade_;
   std::string refusal_;
 };
 
@@ -196,6 +210,9 @@ void Walk::route(Way way, const AtProxy& at, const config::HttpConnectionManager
   proxy::Refusals refused;
   const proxy::Rule* rule = proxy::match(**table, request, &refused);
   hop.refused = told(refused);
+  if (std::string upgrade = received.upgrade(); !upgrade.empty()) {
+    hop.details.push_back(std::move(upgrade));
+  }
   if (!rule) {
     hop.says = routes->name;
     return fail(std::move(way), fmt::format("404 NR: no route of {} takes {} {}", routes->name,

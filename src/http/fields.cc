@@ -83,9 +83,15 @@ FieldName by_initial(std::string_view name) {
         case 17:
           return either(name, "x-forwarded-proto", FieldName::x_forwarded_proto);
         case 21:
-          return either(name, "x-envoy-original-path", FieldName::x_envoy_original_path);
+          return lower(name[8]) == 'o'
+                     ? either(name, "x-envoy-original-path", FieldName::x_envoy_original_path)
+                     : either(name, "x-envoy-peer-metadata", FieldName::x_envoy_peer_metadata);
         case 22:
           return either(name, "x-fairlead-undelivered", FieldName::x_fairlead_undelivered);
+        case 23:
+          return either(name, "x-forwarded-client-cert", FieldName::x_forwarded_client_cert);
+        case 24:
+          return either(name, "x-envoy-peer-metadata-id", FieldName::x_envoy_peer_metadata_id);
         default:
           return either(name, "x-envoy-upstream-service-time",
                         FieldName::x_envoy_upstream_service_time);
@@ -98,7 +104,7 @@ FieldName by_initial(std::string_view name) {
 // The sizes of the names that by_initial() knows, as bits.
 constexpr std::uint32_t known_sizes = 1U << 2 | 1U << 4 | 1U << 6 | 1U << 7 | 1U << 10 | 1U << 11 |
                                       1U << 12 | 1U << 14 | 1U << 15 | 1U << 16 | 1U << 17 |
-                                      1U << 21 | 1U << 22 | 1U << 29;
+                                      1U << 21 | 1U << 22 | 1U << 23 | 1U << 24 | 1U << 29;
 
 }  // namespace
 

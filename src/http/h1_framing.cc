@@ -1,5 +1,6 @@
 #include "http/h1_framing.h"
 
+#include "http/list.h"
 #include "http/validate.h"
 
 namespace fairlead::http {
@@ -25,7 +26,7 @@ KnownFields::KnownFields(const Fields& fields) {
         upgrade = &field;
         break;
       case FieldName::expect:
-        expect = &field;
+        expects_continue = expects_continue || list_names(field.value, "100-continue");
         break;
       default:
         break;
@@ -41,12 +42,6 @@ void KnownFields::connection(std::string_view value) {
   close = close || list_names(value, "close");
   keep_alive = keep_alive || list_names(value, "keep-alive");
   upgrades = upgrades || list_names(value, "upgrade");
-}
-
-// HTTP/2 in the place of HTTP/1 is not offered, and must not be agreed on behind our back.
-std::string_view KnownFields::asked_upgrade(Version version) const {
-  const bool asked = upgrades && upgrade && version == Version::http11;
-  return asked && !list_names(upgrade->value, "h2c") ? upgrade->value : std::string_view{};
 }
 
 std::optional<Refused> framing_of(const KnownFields& fields, Version version,
@@ -75,6 +70,10 @@ std::optional<Refused> framing_of(const KnownFields& fields, Version version,
   const std::string_view text = fields.length->value;
   const std::optional<std::uint64_t> length = parse_decimal(text);
   if (!length) return Refused{400, "Content-Length is " + printable(text) + ", not one number"};
+  if (*length > largest_body) {
+    return Refused{400, "Content-Length is " + printable(text) + ", and at most " +
+                            std::to_string(largest_body) + " bytes can come"};
+  }
   framing = BodyFraming::sized(*length);
   return {};
 }

@@ -20,23 +20,27 @@ struct KnownFields {
   const Field* length = nullptr;
   const Field* coding = nullptr;
   const Field* upgrade = nullptr;
-  const Field* expect = nullptr;
   std::uint32_t hosts = 0;
   std::uint32_t lengths = 0;
   std::uint32_t codings = 0;
   bool close = false;  // the rest is what Connection lists
   bool keep_alive = false;
   bool upgrades = false;
+  bool expects_continue = false;
 
   [[nodiscard]] bool persistent(Version version) const {
     return !close && (version == Version::http11 || keep_alive);
   }
-  [[nodiscard]] std::string_view asked_upgrade(Version version) const;
-  // Empty: none that could be agreed on.
+  [[nodiscard]] bool asks_upgrade(Version version) const {
+    return upgrades && upgrade && version == Version::http11;
+  }
 
  private:
   void connection(std::string_view value);
 };
+
+inline constexpr std::uint64_t largest_body = (std::uint64_t{1} << 63U) - 1;
+// Of a message or a chunk, in bytes. No peer can mean more, and signed arithmetic holds it.
 
 struct Refused {
   std::uint16_t status = 400;

@@ -6,6 +6,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "http/h1_framing.h"
 #include "http/scan.h"
 #include "http/validate.h"
 
@@ -309,12 +310,16 @@ H1Event H1Parser::chunk_line(std::string_view& bytes) {
 H1Parser::Step H1Parser::chunk_size() {
   constexpr std::string_view what = "a chunk's size line is";
   const std::size_t limit = limits_.chunk_line_bytes;
-  if (!line_may_be_whole()) return line_incomplete(limit, status_, what);
   const char* at = here();
   const char* const end = section_end();
   left_ = 0;
   for (; at < end && hex_digit(*at) >= 0; ++at) {
-    if (left_ >> 60 != 0) return bad_line(limit, status_, what, "a chunk's size is too large");
+    if (static_cast<std::size_t>(at - section_) >= limit) break;  // the line is too long already
+    // Not judged when the line is whole: the peer may never end it.
+    if (left_ > largest_body >> 4) {
+      fail(fmt::format("a chunk's size is larger than {} bytes", largest_body));
+      return Step::failed;
+    }
     left_ = left_ << 4 | static_cast<std::uint64_t>(hex_digit(*at));
   }
   if (at == end) return line_incomplete(limit, status_, what);

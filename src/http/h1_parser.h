@@ -169,13 +169,14 @@ class H1ResponseParser : public H1Parser {
   }
 
   struct Asked {
-    bool head = false;     // HEAD: no body comes, whatever the fields say
-    bool connect = false;  // CONNECT: 2xx makes a tunnel
-    bool upgrade = false;  // an upgrade was asked for: 101 makes a tunnel
+    bool head = false;         // HEAD: no body comes, whatever the fields say
+    bool connect = false;      // CONNECT: 2xx makes a tunnel
+    std::string_view upgrade;  // the protocols that were asked for, a list: 101 makes a tunnel
   };
   [[nodiscard]] static Asked asked_by(const RequestHead& request);
   void expect(const Asked& asked);
-  // The next response answers such a request. Bytes that come without it are a failure.
+  // The next response answers such a request, of which no view is kept. Bytes that come without it
+  // are a failure.
 
   H1Event next(std::string_view& bytes);
   H1Event finish();
@@ -191,11 +192,13 @@ class H1ResponseParser : public H1Parser {
   bool first_bytes();
   Step status_line();
   bool understand_fields();
+  bool understand_switch();
   bool understand_body();
   H1Event head_complete(std::string_view& bytes);
 
   ResponseHead head_;
   Asked asked_;
+  std::string asked_upgrade_;
   std::uint32_t reason_size_ = 0;
   std::uint32_t interim_ = 0;
 };

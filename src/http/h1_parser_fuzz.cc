@@ -87,8 +87,9 @@ void write_and_parse_again(std::string_view bytes, const H1ResponseParser::Asked
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return 0;
   const std::size_t piece = data[0] % 23 + 1U;
-  const H1ResponseParser::Asked asked{
-      .head = (data[1] & 1) != 0, .connect = (data[1] & 2) != 0, .upgrade = (data[1] & 4) != 0};
+  const H1ResponseParser::Asked asked{.head = (data[1] & 1) != 0,
+                                      .connect = (data[1] & 2) != 0,
+                                      .upgrade = (data[1] & 4) != 0 ? "websocket, x" : ""};
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
 
   const std::string whole = test::transcribe_requests({bytes}, limits);

@@ -8,6 +8,7 @@
 
 #include "http/h1_framing.h"
 #include "http/h1_parser.h"
+#include "http/list.h"
 #include "http/scan.h"
 #include "http/validate.h"
 
@@ -131,10 +132,15 @@ H1Parser::Step H1RequestParser::request_version(const char* at, std::size_t limi
   const std::size_t newline = rest.find('\n');
   if (newline == std::string_view::npos) return line_incomplete(limit, 414, what);
   const std::string_view line = rest.substr(0, newline);
-  const bool other = line.size() == 9 && line.starts_with("HTTP/") && line[5] >= '0' &&
-                     line[5] <= '9' && line[6] == '.' && line[7] >= '0' && line[7] <= '9' &&
-                     line[8] == '\r';
-  if (other && static_cast<std::size_t>(at - section_) + newline + 1 <= limit) {
+  const bool version = line.size() == 9 && line.starts_with("HTTP/") && line[5] >= '0' &&
+                       line[5] <= '9' && line[6] == '.' && line[7] >= '0' && line[7] <= '9' &&
+                       line[8] == '\r';
+  // A later minor version is taken as the highest that is known (RFC 9110 §2.5).
+  if (version && line[5] == '1') {
+    head_.version = Version::http11;
+    return Step::line;
+  }
+  if (version && static_cast<std::size_t>(at - section_) + newline + 1 <= limit) {
     fail(505, "the version " + printable(line.substr(0, 8)) + " is not spoken here");
     return Step::failed;
   }
@@ -180,9 +186,9 @@ bool H1RequestParser::understand_fields() {
     last_host_ = head_.authority;
   }
   head_.keep_alive = known.persistent(head_.version);
-  head_.upgrade = known.asked_upgrade(head_.version);
-  head_.expect_continue = known.expect && head_.version == Version::http11 &&
-                          same_name(known.expect->value, "100-continue");
+  head_.upgrade = known.asks_upgrade(head_.version) ? whole_list(head_.fields, FieldName::upgrade)
+                                                    : std::string_view{};
+  head_.expect_continue = known.expects_continue && head_.version == Version::http11;
   std::optional<BodyFraming> framing;
   if (std::optional<Refused> refused = framing_of(known, head_.version, framing)) {
     fail(refused->status, std::move(refused->why));

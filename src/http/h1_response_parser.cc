@@ -7,20 +7,21 @@
 
 #include "http/h1_framing.h"
 #include "http/h1_parser.h"
+#include "http/list.h"
 #include "http/scan.h"
 #include "http/validate.h"
 
 namespace fairlead::http {
 
 H1ResponseParser::Asked H1ResponseParser::asked_by(const RequestHead& request) {
-  return {.head = request.is_head(),
-          .connect = request.is_connect(),
-          .upgrade = !request.upgrade.empty()};
+  return {.head = request.is_head(), .connect = request.is_connect(), .upgrade = request.upgrade};
 }
 
 void H1ResponseParser::expect(const Asked& asked) {
   assert(stage_ == Stage::idle || stage_ == Stage::dead);
   asked_ = asked;
+  asked_upgrade_.assign(asked.upgrade);
+  asked_.upgrade = asked_upgrade_;
   interim_ = 0;
   if (stage_ == Stage::idle) stage_ = Stage::start;
 }
@@ -81,9 +82,8 @@ H1Parser::Step H1ResponseParser::status_line() {
   const std::string_view line(section_, section_size_);
   const auto bad = [&](std::string why) { return bad_line(limit, status_, what, std::move(why)); };
   const auto digit = [&](std::size_t at) { return line[at] >= '0' && line[at] <= '9'; };
-  if (line.size() < before_reason + 2 || (line[7] != '1' && line[7] != '0') || line[8] != ' ' ||
-      line[9] == '0' || !digit(9) || !digit(10) || !digit(11) ||
-      (line[12] != ' ' && line[12] != '\r')) {
+  if (line.size() < before_reason + 2 || !digit(7) || line[8] != ' ' || line[9] == '0' ||
+      !digit(9) || !digit(10) || !digit(11) || (line[12] != ' ' && line[12] != '\r')) {
     std::string_view shown = line.substr(0, line.find('\n'));
     if (shown.ends_with('\r')) shown.remove_suffix(1);
     return bad("no version and status of three digits in the status line " + printable(shown));
@@ -98,7 +98,8 @@ H1Parser::Step H1ResponseParser::status_line() {
                    ? "the status line ends with LF alone, without CR"
                    : "the control byte " + printable({line_end, 1}) + " in the status line");
   }
-  head_.version = line[7] == '1' ? Version::http11 : Version::http10;
+  // A later minor version is taken as the highest that is known (RFC 9110 §2.5).
+  head_.version = line[7] == '0' ? Version::http10 : Version::http11;
   head_.status =
       static_cast<std::uint16_t>((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
   reason_size_ = line_end == reason ? 0 : static_cast<std::uint32_t>(line_end - reason - 1);
@@ -134,12 +135,8 @@ bool H1ResponseParser::understand_fields() {
   head_.keep_alive = known.persistent(head_.version);
   head_.upgrade = {};
   if (head_.status == 101) {
-    if (!asked_.upgrade || !known.upgrades || !known.upgrade || known.upgrade->value.empty()) {
-      fail(asked_.upgrade ? "the server changes the protocol without naming it"
-                          : "the server changes the protocol without having been asked");
-      return false;
-    }
-    head_.upgrade = known.upgrade->value;
+    if (known.upgrades) head_.upgrade = whole_list(head_.fields, FieldName::upgrade);
+    if (!understand_switch()) return false;
   }
   const bool to_connect = asked_.connect && head_.status >= 200 && head_.status < 300;
   head_.body_omitted = asked_.head || head_.status == 304;
@@ -154,6 +151,27 @@ bool H1ResponseParser::understand_fields() {
     return false;
   }
   head_.body = framing.value_or(BodyFraming{BodyFraming::Kind::until_close, 0});
+  return true;
+}
+
+// 101 may only name what was asked for (RFC 9110 §7.8).
+bool H1ResponseParser::understand_switch() {
+  if (asked_.upgrade.empty()) {
+    fail("the server changes the protocol without having been asked");
+    return false;
+  }
+  std::string_view named = head_.upgrade;
+  std::string_view protocol = next_element(named);
+  if (protocol.empty()) {
+    fail("the server changes the protocol without naming it");
+    return false;
+  }
+  for (; !protocol.empty(); protocol = next_element(named)) {
+    if (list_names(asked_.upgrade, protocol)) continue;
+    fail("the server changes to the protocol " + printable(protocol) + ", and asked for was " +
+         printable(asked_.upgrade));
+    return false;
+  }
   return true;
 }
 

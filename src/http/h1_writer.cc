@@ -6,6 +6,7 @@
 #include <initializer_list>
 
 #include "base/copy_text.h"
+#include "http/list.h"
 #include "http/validate.h"
 
 namespace fairlead::http {
@@ -140,8 +141,7 @@ void write_request(std::string& out, const RequestHead& head, const H1WriteOptio
   const bool chunked = options.body.kind == BodyFraming::Kind::chunked;
   write_fields(pen, head.fields, FieldName::host | (chunked ? FieldNames() : FieldName::trailer));
   write_framing(pen, options.body);
-  const Field* const te = head.fields.find(FieldName::te);
-  const bool trailers = te && list_names(te->value, "trailers");
+  const bool trailers = list_names(head.fields, FieldName::te, "trailers");
   if (trailers) pen.put("te: trailers\r\n");
   if (!upgrade.empty()) pen.line("upgrade", upgrade);
   write_connection(pen, {word_if(!upgrade.empty(), "upgrade"), word_if(trailers, "te"),

@@ -114,7 +114,7 @@ TEST(WriteResponse, ATunnelsBeginning) {
   EXPECT_EQ(
       answered("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                "Connection: Upgrade\r\n\r\n",
-               {.upgrade = true}),
+               {.upgrade = "websocket"}),
       "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n");
   EXPECT_EQ(answered("HTTP/1.1 200 Go\r\n\r\n", {.connect = true}), "HTTP/1.1 200 Go\r\n\r\n");
 }
@@ -183,8 +183,11 @@ TEST(Fields, EachKnownNameIsFound) {
                                       "upgrade",
                                       "user-agent",
                                       "x-envoy-original-path",
+                                      "x-envoy-peer-metadata",
+                                      "x-envoy-peer-metadata-id",
                                       "x-envoy-upstream-service-time",
                                       "x-fairlead-undelivered",
+                                      "x-forwarded-client-cert",
                                       "x-forwarded-for",
                                       "x-forwarded-proto",
                                       "x-request-id",

@@ -46,7 +46,8 @@ struct RequestHead {
   BodyFraming body;
   bool keep_alive = true;        // the client would use the connection again
   bool expect_continue = false;  // it waits for 100 before it sends the body
-  std::string_view upgrade;      // what it asks to change to ("websocket"); empty for none
+  std::string_view upgrade;      // what it asks to change to, the best first ("websocket",
+                                 // "foo/1, websocket"); empty for nothing
   Fields fields;                 // all that came, Host and the hop's own fields too
 
   [[nodiscard]] bool is_head() const { return method == "HEAD"; }

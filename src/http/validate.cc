@@ -50,12 +50,6 @@ bool is_address_literal(std::string_view inside) {
                                         [](char c) { return is_name_byte(c) || c == ':'; });
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_white(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_white(text.back())) text.remove_suffix(1);
-  return text;
-}
-
 constexpr std::array<std::string_view, 32> not_in_trailers{"age",
                                                            "authorization",
                                                            "cache-control",
@@ -138,15 +132,6 @@ std::optional<std::uint64_t> parse_decimal(std::string_view digits) {
     }
   }
   return value;
-}
-
-bool list_names(std::string_view list, std::string_view token) {
-  while (!list.empty()) {
-    const std::size_t comma = std::min(list.find(','), list.size());
-    if (same_name(trimmed(list.substr(0, comma)), token)) return true;
-    list.remove_prefix(std::min(comma + 1, list.size()));
-  }
-  return false;
 }
 
 bool forbidden_in_trailers(std::string_view name) {

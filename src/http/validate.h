@@ -29,9 +29,6 @@ struct Authority {
 [[nodiscard]] std::optional<std::uint64_t> parse_decimal(std::string_view digits);
 // Digits alone, at least one, without overflow.
 
-[[nodiscard]] bool list_names(std::string_view list, std::string_view token);
-// Whether `token` is an element of a comma-separated list, without regard to case.
-
 [[nodiscard]] bool forbidden_in_trailers(std::string_view name);
 // Fields that frame, route or authorise a message (RFC 9110 §6.5.1).
 

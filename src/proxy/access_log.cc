@@ -52,6 +52,7 @@ enum class Kind : std::uint8_t {
   response_tx_duration,
   attempts,
   connection_id,
+  stream_id,
   log_type,
 };
 
@@ -163,7 +164,7 @@ constexpr std::array known_operators{
     text("VIRTUAL_HOST_NAME", &LogEntry::virtual_host),
     text("FILTER_CHAIN_NAME", &LogEntry::filter_chain),
     text("UNIQUE_ID", &LogEntry::unique_id),
-    text("STREAM_ID", &LogEntry::unique_id),
+    Known{"STREAM_ID", Kind::stream_id},
     Known{"UPSTREAM_REQUEST_ATTEMPT_COUNT", Kind::attempts},
     Known{"CONNECTION_ID", Kind::connection_id},
     Known{"ACCESS_LOG_TYPE", Kind::log_type},
@@ -495,11 +496,32 @@ void append_time(Draft& out, const Operator& op, WallTime time, bool local) {
   }
 }
 
-// A null pointer in the view: there is none.
+bool is_named(const http::Field& field, const FieldKey& key) {
+  return field.known == key.known &&
+         (key.known != http::FieldName::other || http::same_name(field.name, key.name));
+}
+
+// The lines of one name, from the first on. Good until the next call on this thread.
+std::string_view joined(const http::Field* first, const http::Field* end, const FieldKey& key) {
+  thread_local std::string all;
+  all = first->value;
+  for (const http::Field* field = first + 1; field != end; ++field) {
+    if (!is_named(*field, key)) continue;
+    all += ',';
+    all += field->value;
+  }
+  return all;
+}
+
+// A list may stand on several lines (RFC 9110 §5.3). A null pointer in the view: there is none.
 std::string_view find(const http::Fields& fields, const FieldKey& key) {
-  const http::Field* field =
+  const http::Field* const first =
       key.known == http::FieldName::other ? fields.find(key.name) : fields.find(key.known);
-  return field ? field->value : std::string_view();
+  if (!first) return {};
+  const http::Field* const end = fields.end();
+  const bool single =
+      std::none_of(first + 1, end, [&](const http::Field& field) { return is_named(field, key); });
+  return single ? first->value : joined(first, end, key);
 }
 
 std::string_view find(const http::RequestHead& head, const FieldKey& key) {
@@ -601,6 +623,12 @@ void render_one(const Operator& op, const LogEntry& entry, Draft& out) {
       return out.number(entry.attempts);
     case Kind::connection_id:
       return out.number(entry.connection_id);
+    case Kind::stream_id: {  // as Envoy's: the request's own where it has one
+      const std::string_view id = entry.request
+                                      ? entry.request->fields.value(http::FieldName::x_request_id)
+                                      : std::string_view();
+      return append_text(out, id.empty() ? entry.unique_id : id, op.limit);
+    }
     case Kind::log_type:
       return append_text(out, entry.protocol.empty() ? "TcpConnectionEnd" : "DownstreamEnd",
                          op.limit);
@@ -608,6 +636,13 @@ void render_one(const Operator& op, const LogEntry& entry, Draft& out) {
 }
 
 }  // namespace
+
+LogFormat::LogFormat(std::shared_ptr<const Operators> operators)
+    : operators_(std::move(operators)) {
+  wants_unique_id_ = std::any_of(operators_->begin(), operators_->end(), [](const Operator& op) {
+    return op.kind == Kind::stream_id || (op.kind == Kind::text && op.of == &LogEntry::unique_id);
+  });
+}
 
 Result<LogFormat> LogFormat::parse(std::string_view format) {
   if (format.empty()) format = default_log_format;

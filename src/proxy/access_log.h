@@ -46,7 +46,7 @@ struct LogEntry {
   std::string_view route_name;
   std::string_view virtual_host;
   std::string_view filter_chain;
-  std::string_view unique_id;
+  std::string_view unique_id;  // a UUID; may be empty where the format does not want it
   std::uint32_t attempts = 0;
   std::uint64_t connection_id = 0;
 };
@@ -60,14 +60,17 @@ class LogFormat {
   void render(const LogEntry& entry, std::string& out) const;
   // Appends one entry. Never fails.
 
+  [[nodiscard]] bool wants_unique_id() const { return wants_unique_id_; }
+  // Whether `unique_id` is looked at: a new one for each entry.
+
   struct Operator;
 
  private:
   using Operators = std::vector<Operator>;
-  explicit LogFormat(std::shared_ptr<const Operators> operators)
-      : operators_(std::move(operators)) {}
+  explicit LogFormat(std::shared_ptr<const Operators> operators);
 
   std::shared_ptr<const Operators> operators_;
+  bool wants_unique_id_ = false;
 };
 
 extern const std::string_view default_log_format;

@@ -95,6 +95,34 @@ TEST_F(AccessLogTest, TheEnvironmentIsReadOnce) {
             "reviews-1 -");
 }
 
+TEST_F(AccessLogTest, AFieldOnSeveralLinesIsWrittenWhole) {
+  request_.fields.add("x-forwarded-for", "1.1.1.1");
+  request_.fields.add("X-Multi", "a");
+  request_.fields.add("x-forwarded-for", "2.2.2.2, 3.3.3.3");
+  request_.fields.add("x-multi", "b");
+  EXPECT_EQ(line("%REQ(X-FORWARDED-FOR)% %REQ(X-MULTI)% %REQ(X-MULTI):2%"),
+            "1.1.1.1,2.2.2.2, 3.3.3.3 a,b a,");
+}
+
+TEST_F(AccessLogTest, WhatTheEntryNames) {
+  http::Fields trailers;
+  EXPECT_EQ(line("%TRAILER(X-SUM)% %RESPONSE_TRAILER(X-SUM)% %UNIQUE_ID% %REQUESTED_SERVER_NAME%"),
+            "- - - -");
+  trailers.add("x-sum", "7");
+  entry_.trailers = &trailers;
+  entry_.unique_id = "u-1";
+  entry_.requested_server_name = "shop.example";
+  EXPECT_EQ(line("%TRAILER(X-SUM)% %RESPONSE_TRAILER(X-SUM)% %UNIQUE_ID% %REQUESTED_SERVER_NAME%"),
+            "7 7 u-1 shop.example");
+  const std::string id(request_.fields.value("x-request-id"));
+  EXPECT_EQ(line("%STREAM_ID%"), id);
+  entry_.request = nullptr;
+  EXPECT_EQ(line("%STREAM_ID%"), "u-1");
+  EXPECT_TRUE(LogFormat::parse("%STREAM_ID%")->wants_unique_id());
+  EXPECT_TRUE(LogFormat::parse("a %UNIQUE_ID%")->wants_unique_id());
+  EXPECT_FALSE(LogFormat::parse("")->wants_unique_id());
+}
+
 TEST_F(AccessLogTest, NoTextIsTooLong) {
   const std::string path(5000, 'p');
   request_.path = path;

@@ -1,5 +1,7 @@
 #include "proxy/connection.h"
 
+#include <utility>
+
 #include "proxy/worker.h"
 
 namespace fairlead::proxy {
@@ -9,6 +11,7 @@ Connection::Connection(Worker& worker, Accepted accepted, ChainPointer chain,
     : worker_(worker),
       stream_(std::move(accepted.stream)),
       dialled_(accepted.dialled),
+      server_name_(std::move(accepted.server_name)),
       chain_(std::move(chain)),
       table_(std::move(table)),
       remote_text_(stream_->peer().text()),

@@ -48,6 +48,7 @@ using ChainPointer = std::shared_ptr<Chain>;
 struct Accepted {
   net::StreamPointer stream;
   SocketAddress dialled;  // before capture; the stream's own local address when nothing captured it
+  std::string server_name{};  // that TLS asks for (SNI), where the listener looks; else empty
 };
 
 class Connection {
@@ -69,6 +70,7 @@ class Connection {
   Worker& worker_;
   net::StreamPointer stream_;
   SocketAddress dialled_;
+  std::string server_name_;
   ChainPointer chain_;
   SnapshotTablePointer table_;  // in force when it was accepted
   std::string remote_text_;

@@ -1,6 +1,7 @@
 #include "proxy/detect.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace fairlead::proxy {
 namespace {
@@ -39,7 +40,13 @@ Speech version_of(std::string_view word) {
   return minor == '0' ? Speech::http10 : Speech::http11;
 }
 
+// An empty line before a request is passed over (RFC 9112 §2.2).
 Speech detect_http1(std::string_view bytes) {
+  constexpr std::string_view empty_line = "\r\n";
+  if (begins_alike(bytes, empty_line)) {
+    if (bytes.size() <= empty_line.size()) return Speech::undecided;
+    bytes.remove_prefix(empty_line.size());
+  }
   const auto method_end = std::find_if_not(
       bytes.begin(),
       bytes.begin() + static_cast<std::ptrdiff_t>(std::min(bytes.size(), longest_method + 1)),
@@ -70,6 +77,27 @@ Speech detect(std::string_view first_bytes) {
   const Speech speech = detect_http1(first_bytes);
   const bool too_long = speech == Speech::undecided && first_bytes.size() >= detection_limit;
   return too_long ? Speech::http11 : speech;
+}
+
+Inspection inspect(std::string_view first_bytes, bool with_hello) {
+  Inspection made{.speech = detect(first_bytes), .hello = {}};
+  if (made.speech != Speech::tls || !with_hello) return made;
+  HelloRead read = read_client_hello(first_bytes);
+  switch (read.state) {
+    case HelloState::incomplete:
+      made.speech = Speech::undecided;
+      break;
+    case HelloState::complete:
+      made.hello = std::move(read.hello);
+      break;
+    case HelloState::too_long:
+      made.too_long = true;
+      break;
+    case HelloState::broken:
+      made.speech = Speech::other;
+      break;
+  }
+  return made;
 }
 
 std::string_view application_protocol(Speech speech) {

@@ -88,12 +88,13 @@ struct RequestState {
   Cancel* connecting = nullptr;  // while a retry waits or a connection is being made
   Cancel* uploading = nullptr;   // while the rest of the body is sent
 
-  bool upgrading = false;     // an upgrade (or CONNECT) goes on with the request
-  bool complete = false;      // the request has come whole
-  bool body_sent = false;     // some of the body is gone and cannot be sent again
-  bool continued = false;     // 100 was said, or is not needed any more
-  bool request_sent = false;  // of this attempt, at least a part
-  bool cut_short = false;     // not all of it that was to be sent
+  bool upgrading = false;      // an upgrade (or CONNECT) goes on with the request
+  bool complete = false;       // the request has come whole
+  bool body_sent = false;      // some of the body is gone and cannot be sent again
+  bool passes_expect = false;  // the endpoint is asked whether it wants the body
+  bool continued = false;      // 100 was said, or is not needed any more
+  bool request_sent = false;   // of this attempt, at least a part
+  bool cut_short = false;      // not all of it that was to be sent
   bool response_started = false;
   bool client_gone = false;
   bool whole_over = false;

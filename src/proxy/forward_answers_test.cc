@@ -3,8 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "proxy/test_peers.h"
 
@@ -160,6 +163,38 @@ TEST_F(AnswersTest, WhatIsNoRequestToUsIsRecordedToo) {
   EXPECT_THAT(proxy_.stats("downstream_rq_too_large"), HasSubstr("too_large: 1\n"));
 }
 
+TEST_F(AnswersTest, TheLogTellsTrailersAndANameForEachEntry) {
+  Server app(Server::answering([](const std::string&) {
+    return std::string(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
+        "X-Sum: 7\r\n\r\n");
+  }));
+  const std::string path = "/tmp/fairlead-trailers-" + std::to_string(::getpid()) + ".log";
+  config::HttpConnectionManager manager = manager_of({route_to("app")});
+  manager.access_logs = {
+      {.path = path, .format = "%TRAILER(X-SUM)% %UNIQUE_ID% %STREAM_ID% %REQ(X-REQUEST-ID)%\n"}};
+  start(std::move(manager), cluster_of("app", {app.address()}));
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  }
+  std::string log;
+  EXPECT_TRUE(eventually([&] {
+    log = proxy_.log(path);
+    return std::count(log.begin(), log.end(), '\n') == 2;
+  }));
+  std::remove(path.c_str());
+  std::vector<std::string> unique;
+  for (std::size_t at = 0; at < log.size();) {
+    const std::string line = log.substr(at, log.find('\n', at) - at);
+    at += line.size() + 1;
+    ASSERT_THAT(line, ::testing::MatchesRegex("7 [0-9a-f-]{36} [0-9a-f-]{36} [0-9a-f-]{36}"));
+    unique.push_back(line.substr(2, 36));
+    EXPECT_EQ(line.substr(39, 36), line.substr(76, 36));  // the stream's is the request's
+  }
+  ASSERT_EQ(unique.size(), 2U);
+  EXPECT_NE(unique[0], unique[1]);
+}
+
 // ── Asking before sending ────────────────────────────────────────────────────────────────────────
 
 constexpr std::string_view asking =
@@ -176,22 +211,51 @@ TEST_F(AnswersTest, NobodyIsToldToSendWhatIsRefused) {
   EXPECT_THAT(all, HasSubstr("connection: close\r\n"));  // whether the body comes is not known
 }
 
+// Its answer is the first thing that the client hears: nobody has told it to send.
 TEST_F(AnswersTest, AnAppMayRefuseBeforeTheBodyHasCome) {
+  for (const char* refusal : {"417 Expectation Failed", "401 Unauthorized"}) {
+    Server app([&](Wire& wire, int) {
+      EXPECT_THAT(wire.until("\r\n\r\n"), HasSubstr("Expect: 100-continue\r\n"));
+      wire.send("HTTP/1.1 " + std::string(refusal) + "\r\nContent-Length: 2\r\n\r\nno");
+      (void)wire.all();
+    });
+    start({app.address()});
+    Wire wire = client();
+    ASSERT_TRUE(wire.send(asking));
+    EXPECT_THAT(wire.all(), StartsWith("HTTP/1.1 " + std::string(refusal) + "\r\n"));
+  }
+  EXPECT_EQ(last_record().status, 401U);
+}
+
+// Expect is taken off by the listener's setting, or by the route: the body is asked for here.
+TEST_F(AnswersTest, WhoeverTakesExpectOffSaysContinue) {
   Server app([](Wire& wire, int) {
-    (void)wire.until("\r\n\r\n");
-    wire.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno");
-    (void)wire.all();
+    while (true) {
+      const std::string request = wire.message();
+      if (request.empty()) return;
+      EXPECT_THAT(request, Not(HasSubstr("xpect")));
+      wire.send(ok_with("taken"));
+    }
   });
-  start({app.address()});
-  Wire wire = client();
-  ASSERT_TRUE(wire.send(asking));
-  EXPECT_THAT(wire.all(), HasSubstr("HTTP/1.1 417 "));
-  EXPECT_EQ(last_record().status, 417U);
+  for (const bool by_route : {false, true}) {
+    config::Route route = route_to("app");
+    if (by_route) route.request_headers_to_remove = {"expect"};
+    config::HttpConnectionManager manager = manager_of({route});
+    manager.answer_expect = !by_route;
+    start(std::move(manager), cluster_of("app", {app.address()}));
+    Wire wire = client();
+    ASSERT_TRUE(wire.send(asking));
+    EXPECT_EQ(wire.until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+    ASSERT_TRUE(wire.send("hello"));
+    EXPECT_THAT(wire.message(), EndsWith("taken"));
+  }
 }
 
 TEST_F(AnswersTest, ContinueIsSaidOnce) {
   Server app([](Wire& wire, int) {
-    (void)wire.message();
+    (void)wire.until("\r\n\r\n");
+    wire.send("HTTP/1.1 100 Continue\r\n\r\n");
+    (void)wire.exactly(5);
     wire.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
     wire.send(ok_with("done"));
     (void)wire.all();
@@ -252,7 +316,7 @@ TEST_F(AnswersTest, AMarked503IsTriedElsewhereWithoutAnyPolicy) {
   });
   Server one(refuse);
   Server two(refuse);
-  start({one.address(), two.address()});
+  start(manager_of({route_to("app")}), proxied(cluster_of("app", {one.address(), two.address()})));
   const std::string response = ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
   EXPECT_THAT(response, StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(response, Not(HasSubstr("undelivered")));  // the mark is between proxies
@@ -261,6 +325,95 @@ TEST_F(AnswersTest, AMarked503IsTriedElsewhereWithoutAnyPolicy) {
   EXPECT_EQ(two.connections(), 1);
   EXPECT_EQ(last_record().attempts, 2U);
   EXPECT_TRUE(has(last_record().flags, Flag::upstream_retry_limit_exceeded));
+}
+
+// An app without a proxy may say what it wants: its POST must not happen twice.
+TEST_F(AnswersTest, TheMarkOfWhoeverHasNoProxyIsNotBelieved) {
+  std::atomic<int> asked{0};
+  Server app(Server::answering([&](const std::string&) {
+    ++asked;
+    return undelivered();
+  }));
+  config::Route route = route_to("app");
+  // Nor by a route that would retry on any header that came.
+  route.forward.retry = config::RetryPolicy{.retry_on = {"retriable-headers"}, .retries = 3};
+  route.forward.retry->retriable_headers = {
+      {.name = std::string(config::undelivered_mark), .value = {}}};
+  for (const bool by_policy : {false, true}) {
+    asked = 0;
+    start(manager_of({by_policy ? route : route_to("app")}),
+          cluster_of("app", {app.address(), app.address()}));
+    const std::string response = ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    EXPECT_THAT(response, StartsWith("HTTP/1.1 503 "));
+    EXPECT_THAT(response, Not(HasSubstr("undelivered")));
+    EXPECT_EQ(asked, 1);
+  }
+}
+
+// A snapshot that says so of the same endpoint counts from then on.
+TEST_F(AnswersTest, WhoHasAProxyIsWhatControlSaysNow) {
+  std::atomic<int> asked{0};
+  Server app(Server::answering([&](const std::string&) {
+    ++asked;
+    return undelivered();
+  }));
+  const auto tries = [&](const config::Cluster& cluster) {
+    asked = 0;
+    EXPECT_TRUE(
+        proxy_.apply(snapshot_of({listener_of("front", manager_of({route_to("app")}))}, {cluster}))
+            .empty());
+    address_ = proxy_.address();
+    (void)ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    return asked.load();
+  };
+  const config::Cluster plain = cluster_of("app", {app.address()});
+  EXPECT_EQ(tries(plain), 1);
+  EXPECT_EQ(tries(proxied(plain)), 2);
+  EXPECT_EQ(tries(plain), 1);
+}
+
+// The proxy beside an app takes off what only proxies say, on every answer.
+TEST_F(AnswersTest, WhatAnAppMayNotSayIsTakenOffItsAnswers) {
+  Server app(Server::answering([](const std::string&) {
+    return std::string(
+        "HTTP/1.1 103 Early Hints\r\nX-Fairlead-Undelivered: app\r\n\r\n"
+        "HTTP/1.1 503 No\r\nX-Fairlead-Undelivered: app\r\nx-envoy-peer-metadata: Cg==\r\n"
+        "X-Envoy-Peer-Metadata-Id: a\r\nX-Mine: 1\r\nContent-Length: 2\r\n\r\nno");
+  }));
+  for (const config::Direction direction :
+       {config::Direction::inbound, config::Direction::outbound}) {
+    start(manager_of({route_to("app")}), cluster_of("app", {app.address()}), direction);
+    Wire wire = client();
+    ASSERT_TRUE(wire.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"));
+    const std::string all = wire.all();
+    EXPECT_THAT(all, StartsWith("HTTP/1.1 103 "));
+    EXPECT_THAT(all, HasSubstr("HTTP/1.1 503 "));
+    EXPECT_THAT(all, HasSubstr("X-Mine: 1\r\n"));
+    EXPECT_THAT(all, Not(::testing::ContainsRegex("[Uu]ndelivered|[Mm]etadata")));
+  }
+}
+
+// Two proxies, as between two pods: the app's mark ends at its own proxy.
+TEST_F(AnswersTest, ThroughTheProxyBesideItTheAppsOwnMarkIsNotHeard) {
+  std::atomic<int> asked{0};
+  Server app(Server::answering([&](const std::string&) {
+    ++asked;
+    return undelivered();
+  }));
+  RunningProxy beside;
+  config::Listener inbound = listener_of("inbound", manager_of({route_to("app")}));
+  inbound.direction = config::Direction::inbound;
+  ASSERT_TRUE(beside.apply(snapshot_of({std::move(inbound)}, {cluster_of("app", {app.address()})}))
+                  .empty());
+  start(manager_of({route_to("app")}), proxied(cluster_of("app", {beside.address()})));
+  const std::string response = ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+  EXPECT_THAT(response, StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(asked, 1);
+  // When the app is gone, that proxy's own mark is.
+  app.stop();
+  (void)ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+  ASSERT_TRUE(eventually([&] { return proxy_.records().size() == 2; }));
+  EXPECT_EQ(last_record().attempts, 2U);
 }
 
 TEST_F(AnswersTest, A503WithoutTheMarkIsTheAppsOwn) {
@@ -293,7 +446,7 @@ TEST_F(AnswersTest, WhatIsPartlyGoneIsNotTriedElsewhere) {
     wire.send(undelivered());
     (void)wire.all();
   });
-  start({app.address()});
+  start(manager_of({route_to("app")}), proxied(cluster_of("app", {app.address()})));
   Wire wire = client();
   ASSERT_TRUE(wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nhi"));
   ASSERT_TRUE(eventually([&] { return asked == 1; }));
@@ -382,6 +535,40 @@ TEST_F(UpgradeTest, TheHandshakePassesAsItIs) {
   EXPECT_THAT(response, HasSubstr("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
   EXPECT_THAT(response, Not(HasSubstr("content-length")));
   EXPECT_THAT(response, Not(HasSubstr("transfer-encoding")));
+}
+
+TEST_F(UpgradeTest, TheListIsReadAndOfItPassesWhatIsConfigured) {
+  Server app([](Wire& wire, int) {
+    while (true) {
+      const std::string request = wire.message();
+      if (request.empty()) return;
+      EXPECT_THAT(request, HasSubstr("pgrade: websocket\r\n")) << request;
+      EXPECT_THAT(request, Not(HasSubstr("h2c"))) << request;
+      EXPECT_THAT(request, Not(HasSubstr("foo/1"))) << request;
+      wire.send(ok_with("seen"));
+    }
+  });
+  start_upgrading(app.address());
+  for (const char* list :
+       {"Upgrade: foo/1, websocket\r\n", "Upgrade: foo/1\r\nUpgrade: websocket\r\n",
+        "Upgrade: h2c, websocket\r\n", "Upgrade: websocket,,h2c\r\n"}) {
+    EXPECT_THAT(
+        ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n" + std::string(list) + "\r\n"),
+        EndsWith("seen"))
+        << list;
+  }
+}
+
+TEST_F(UpgradeTest, AnAppMaySwitchOnlyToWhatWasPassedOn) {
+  Server app([](Wire& wire, int) {
+    (void)wire.message();
+    wire.send("HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: foo/1\r\n\r\n");
+    (void)wire.all();
+  });
+  start_upgrading(app.address());
+  const std::string asked = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: foo/1";
+  EXPECT_THAT(ask(asked + ", websocket\r\n\r\n"), StartsWith("HTTP/1.1 502 "));
+  EXPECT_THAT(ask(asked + "\r\n\r\n"), StartsWith("HTTP/1.1 502 "));
 }
 
 TEST_F(UpgradeTest, MuchPassesInBothDirectionsAtOnce) {

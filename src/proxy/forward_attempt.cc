@@ -42,7 +42,7 @@ Task<Nothing> HttpConnection::attempt() {
   s.upstream_local = s.up->stream().local();
   x.answer.expect({.head = request().is_head(),
                    .connect = request().is_connect(),
-                   .upgrade = s.upgrading && !request().is_connect()});
+                   .upgrade = request().upgrade});
   s.request_sent = true;
   s.sent = now();
   s.cluster->stats().upstream_cx_tx_bytes_total.add(x.out.size());
@@ -267,7 +267,8 @@ Task<Nothing> HttpConnection::upload_rest() {
   net::Stream& up = s.up->stream();
   const bool chunked = request().body.kind == BodyFraming::Kind::chunked;
   std::string line;
-  if (request().expect_continue && !std::exchange(s.continued, true) && nothing_came()) {
+  const bool asks_here = request().expect_continue && !s.passes_expect;
+  if (asks_here && !std::exchange(s.continued, true) && nothing_came()) {
     constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
     count_sent(go_on.size());
     const Result<> said = co_await stream_->write_all(go_on);

@@ -70,9 +70,13 @@ void HttpConnection::log_end() {
   entry.request = &request();
   if (s.response_status != 0) {
     entry.response = &x_->answer.head();
+    entry.trailers = &x_->answer.trailers();
     entry.upstream_protocol = "HTTP/1.1";
   }
-  if (s.answered_here) entry.response = &x_->local;
+  if (s.answered_here) {
+    entry.response = &x_->local;
+    entry.trailers = nullptr;
+  }
   entry.protocol = http::name_of(request().version);
   entry.response_code = s.status;
   entry.flags = s.flags;
@@ -90,6 +94,7 @@ void HttpConnection::log_end() {
     entry.route_name = s.rule->route->name;
     entry.virtual_host = s.rule->host->name;
   }
+  entry.requested_server_name = server_name_;
   entry.filter_chain = chain_->chain->name;
   entry.attempts = s.attempts;
   entry.connection_id = id_;

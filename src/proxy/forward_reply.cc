@@ -112,14 +112,15 @@ void HttpConnection::write_local(const LocalReply& reply, const http::RequestHea
   if (!reply.body.empty()) head.fields.add("content-type", "text/plain");
   if (!reply.location.empty()) head.fields.add("location", reply.location);
   if (has(reply.flag, Flag::upstream_overflow)) head.fields.add("x-envoy-overloaded", "true");
-  if (reply.undelivered && chain_->listener->direction == config::Direction::inbound) {
-    std::string_view reason = reply.details;
-    head.fields.add(config::undelivered_mark, reason);
-  }
   head.fields.add_copy("date", worker_.date());
   head.fields.add("server", manager().server_name);
   if (request && x_->state.rule && x_->state.rule->changes_response) {
     rewrite_response(*x_->state.rule, head);
+  }
+  // After the route's changes: one that takes the mark off means an app's.
+  if (reply.undelivered && chain_->listener->direction == config::Direction::inbound) {
+    std::string_view reason = reply.details;
+    head.fields.add(config::undelivered_mark, reason);
   }
   head.fields.add_copy("content-length", fmt::to_string(reply.body.size()));
   x_->reply.clear();
@@ -179,6 +180,7 @@ void HttpConnection::refuse(std::uint16_t status, std::string_view why, std::str
   entry.bytes_sent = written.ok() ? reply.body.size() : 0;
   entry.downstream_remote_address = remote_text_;
   entry.downstream_local_address = dialled_text_;
+  entry.requested_server_name = server_name_;
   entry.filter_chain = chain_->chain->name;
   entry.connection_id = id_;
   worker_.log(*chain_, entry);

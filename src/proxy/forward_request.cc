@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "http/h1_writer.h"
@@ -11,6 +10,7 @@
 #include "proxy/decide/arrival.h"
 #include "proxy/decide/rewrite.h"
 #include "proxy/http_connection.h"
+#include "proxy/uuid.h"
 
 namespace fairlead::proxy {
 namespace {
@@ -21,33 +21,6 @@ using http::H1Event;
 bool has_word(const std::vector<std::string>& words, std::string_view word) {
   return std::any_of(words.begin(), words.end(),
                      [&](const std::string& one) { return http::same_name(one, word); });
-}
-
-// Eight lower-case hexadecimal digits, the highest first in memory.
-std::uint64_t hexadecimal(std::uint32_t word) {
-  // Each byte of `digits` gets one digit's value, then its letter.
-  std::uint64_t digits = __builtin_bswap32(word);
-  digits = (digits | digits << 16) & 0x0000ffff0000ffff;
-  digits = (digits | digits << 8) & 0x00ff00ff00ff00ff;
-  digits = (digits >> 4 | digits << 8) & 0x0f0f0f0f0f0f0f0f;
-  const std::uint64_t letters = (digits + 0x0606060606060606) >> 4 & 0x0101010101010101;
-  return digits + 0x3030303030303030 + letters * ('a' - '0' - 10);
-}
-
-// 36 characters: a UUID of version 4 (RFC 9562 §5.4).
-std::string_view write_uuid(std::array<char, 40>& into, Random& random) {
-  const std::uint64_t high = (random.next() & ~0xf000ULL) | 0x4000ULL;
-  const std::uint64_t low = (random.next() & ~(0xcULL << 60)) | (0x8ULL << 60);
-  const std::array<std::uint64_t, 4> text{hexadecimal(high >> 32), hexadecimal(high & 0xffffffff),
-                                          hexadecimal(low >> 32), hexadecimal(low & 0xffffffff)};
-  const char* const digits = reinterpret_cast<const char*>(text.data());
-  into[8] = into[13] = into[18] = into[23] = '-';
-  std::memcpy(&into[0], digits, 8);
-  std::memcpy(&into[9], digits + 8, 4);
-  std::memcpy(&into[14], digits + 12, 4);
-  std::memcpy(&into[19], digits + 16, 4);
-  std::memcpy(&into[24], digits + 20, 12);
-  return {into.data(), 36};
 }
 
 }  // namespace
@@ -106,7 +79,9 @@ void HttpConnection::receive_head() {
   Arrival arrival;
   if (manager().use_remote_address) arrival.peer = host_of(remote_text_);
   if (needs_id(manager(), head)) arrival.id = write_uuid(x_->request_id, worker_.random());
+  const bool asks_upgrade = !head.upgrade.empty();
   receive(head, manager(), arrival);
+  if (asks_upgrade && head.upgrade.empty()) stats().downstream_rq_ws_on_non_ws_route.add();
 }
 
 bool HttpConnection::decide(LocalReply& reply) {
@@ -187,16 +162,12 @@ bool HttpConnection::decide_cluster(LocalReply& reply) {
 
 bool HttpConnection::check_upgrade(LocalReply& reply) {
   const http::RequestHead& head = request();
-  if (head.upgrade.empty() && !head.is_connect()) return true;
-  if (http::same_name(head.upgrade, "h2c")) return true;  // not passed on: RFC 9113 §3.1
-  const std::string_view what = head.is_connect() ? "CONNECT" : head.upgrade;
-  if (has_word(manager().upgrades, what)) {
-    state().upgrading = true;
-    return true;
-  }
+  const bool refused = head.is_connect() && !has_word(manager().upgrades, "CONNECT");
+  state().upgrading = head.is_connect() ? !refused : !head.upgrade.empty();
+  if (!refused) return true;
   stats().downstream_rq_ws_on_non_ws_route.add();
   reply = {.status = 403, .details = "upgrade_failed"};
-  reply.body = fmt::format("fairlead: {} is not allowed here.\n", http::printable(what));
+  reply.body = "fairlead: CONNECT is not allowed here.\n";
   return false;
 }
 
@@ -204,6 +175,8 @@ void HttpConnection::prepare_request() {
   RequestState& s = state();
   http::RequestHead& head = x_->parser.head();
   if (s.rule->changes_request) rewrite_request(*s.rule, head);
+  // Whoever takes Expect off answers it (RFC 9110 §10.1.1).
+  s.passes_expect = head.expect_continue && head.fields.has(http::FieldName::expect);
   x_->out.clear();
   http::write_request(x_->out, head, {.body = head.body, .pass_upgrade = s.upgrading});
 }

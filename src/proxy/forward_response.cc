@@ -1,6 +1,7 @@
 // The response of an attempt, on its way downstream.
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "http/h1_writer.h"
 #include "proxy/decide/rewrite.h"
@@ -13,6 +14,11 @@ namespace {
 using http::BodyFraming;
 using http::FieldName;
 using http::H1Event;
+
+// What an app may not say to its caller (docs/trust.md).
+constexpr http::FieldNames not_from_an_app =
+    FieldName::x_envoy_peer_metadata | FieldName::x_envoy_peer_metadata_id |
+    FieldName::x_envoy_upstream_service_time | FieldName::x_fairlead_undelivered;
 
 constexpr std::size_t worth_a_piece = 4096;  // smaller pieces of a body are copied together
 
@@ -38,6 +44,7 @@ Task<Nothing> HttpConnection::respond() {
     } else if (event == H1Event::interim) {
       if (passes_interim()) {
         x.reply.clear();
+        x.answer.head().fields.remove(not_from_an_app);
         http::write_response(x.reply, x.answer.head(), {});
         count_sent(x.reply.size());
         const Result<> written = co_await stream_->write_all(x.reply);
@@ -80,17 +87,28 @@ Task<Nothing> HttpConnection::respond() {
   co_return Nothing();
 }
 
+// Only of an endpoint with a proxy before it, whose app's own mark that proxy takes off.
+void HttpConnection::drop_mark_of_stranger() {
+  http::Fields& fields = x_->answer.head().fields;
+  if (!fields.has(FieldName::x_fairlead_undelivered)) return;
+  if (!state().host->proxied()) fields.remove(FieldName::x_fairlead_undelivered);
+}
+
 void HttpConnection::head_came() {
   Exchange& x = *x_;
+  drop_mark_of_stranger();
   x.state.response_began = now();
   x.state.response_status = x.answer.head().status;
   x.attempt.cancel();
   x.request.cancel();
 }
 
-// The proxy has said 100 itself, where one was asked for; HTTP/1.0 knows none (RFC 9110 §15.2).
-bool HttpConnection::passes_interim() const {
-  return x_->answer.head().status != 100 && request().version == http::Version::http11;
+// Of 100, that which the client asked for, and of several attempts the first; HTTP/1.0 knows none
+// (RFC 9110 §15.2).
+bool HttpConnection::passes_interim() {
+  if (request().version != http::Version::http11) return false;
+  if (x_->answer.head().status != 100) return true;
+  return state().passes_expect && !std::exchange(state().continued, true);
 }
 
 BodyFraming HttpConnection::begin_response() {
@@ -215,7 +233,7 @@ BodyFraming HttpConnection::framing_downstream() const {
 void HttpConnection::prepare_response(const BodyFraming& framing) {
   RequestState& s = state();
   http::ResponseHead& head = x_->answer.head();
-  head.fields.remove(FieldName::x_fairlead_undelivered | FieldName::x_envoy_upstream_service_time);
+  head.fields.remove(not_from_an_app);
   const auto end =
       std::to_chars(x_->service_time.data(), x_->service_time.data() + x_->service_time.size(),
                     milliseconds(*s.response_began - s.sent))

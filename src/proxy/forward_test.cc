@@ -139,10 +139,11 @@ TEST_F(ForwardTest, HeadHasNoBody) {
 }
 
 TEST_F(ForwardTest, TheBodyIsAskedForBeforeItIsSent) {
-  Server app(Server::answering([](const std::string& request) {
-    EXPECT_THAT(request, Not(HasSubstr("xpect")));
-    return ok_with(request.substr(request.find("\r\n\r\n") + 4));
-  }));
+  Server app([](Wire& wire, int) {
+    EXPECT_THAT(wire.until("\r\n\r\n"), HasSubstr("Expect: 100-continue\r\n"));
+    wire.send("HTTP/1.1 100 Continue\r\n\r\n");
+    wire.send(ok_with(wire.exactly(5)));
+  });
   start({app.address()});
   Wire wire = client();
   ASSERT_TRUE(
@@ -153,7 +154,12 @@ TEST_F(ForwardTest, TheBodyIsAskedForBeforeItIsSent) {
 }
 
 TEST_F(ForwardTest, ABodyThatComesAfterItsHeadIsWholeWithItsLastByte) {
-  Server app(Server::answering(echo));
+  Server app([](Wire& wire, int) {
+    while (!wire.until("\r\n\r\n").empty()) {
+      wire.send("HTTP/1.1 100 Continue\r\n\r\n");
+      wire.send(ok_with(wire.exactly(5)));
+    }
+  });
   start({app.address()});
   Wire wire = client();
   for (int round = 0; round < 3; ++round) {
@@ -193,11 +199,26 @@ TEST_F(ForwardTest, AnUpgradeBecomesATunnel) {
   EXPECT_TRUE(eventually([&] { return last_record().status == 101; }));
 }
 
-TEST_F(ForwardTest, WhatIsNotAllowedIsRefused) {
+// Whoever is asked for a protocol that it does not offer ignores that (RFC 9110 §7.8).
+TEST_F(ForwardTest, AnUpgradeThatIsNotConfiguredIsIgnored) {
   Server app(Server::answering(echo));
   start({app.address()});
-  EXPECT_THAT(ask("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
-              StartsWith("HTTP/1.1 403 "));
+  for (const char* asked :
+       {"Connection: Upgrade\r\nUpgrade: TLS/1.2\r\n",
+        "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c, websocket\r\nHTTP2-Settings: AA\r\n",
+        "Connection: x\r\nConnection: upgrade\r\nUpgrade: foo/1\r\nUpgrade: websocket\r\n"}) {
+    const std::string response =
+        ask("GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\n" + std::string(asked) + "\r\n");
+    EXPECT_THAT(response, StartsWith("HTTP/1.1 200 ")) << asked;
+    EXPECT_THAT(response, HasSubstr("Accept: */*")) << asked;
+    EXPECT_THAT(response, Not(::testing::ContainsRegex("[Uu]pgrade"))) << asked;
+  }
+  EXPECT_THAT(proxy_.stats("ws_on_non_ws"), HasSubstr("downstream_rq_ws_on_non_ws_route: 3\n"));
+}
+
+TEST_F(ForwardTest, ConnectThatIsNotConfiguredIsRefused) {
+  Server app(Server::answering(echo));
+  start({app.address()});
   EXPECT_THAT(ask("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"), StartsWith("HTTP/1.1 403 "));
   EXPECT_EQ(app.connections(), 0);
 }
@@ -281,7 +302,7 @@ TEST_F(ForwardTest, WhatWasNeverDeliveredIsTriedElsewhereAndTheMarkIsTakenOff) {
   Server app(Server::answering(echo));
   config::Route route = route_to("app");
   route.forward.retry = config::RetryPolicy{.retry_on = {"connect-failure"}, .retries = 2};
-  start(manager_of({route}), cluster_of("app", {refusing.address(), app.address()}));
+  start(manager_of({route}), proxied(cluster_of("app", {refusing.address(), app.address()})));
   for (int round = 0; round < 4; ++round) {
     EXPECT_THAT(ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"),
                 StartsWith("HTTP/1.1 200 "));

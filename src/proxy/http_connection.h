@@ -92,7 +92,8 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   void keep_to_send_again(std::span<const std::string_view> pieces);
   [[nodiscard]] Task<Nothing> respond();
   void head_came();
-  [[nodiscard]] bool passes_interim() const;
+  void drop_mark_of_stranger();
+  [[nodiscard]] bool passes_interim();
   [[nodiscard]] bool retried_instead(std::string_view bytes);
   [[nodiscard]] http::BodyFraming begin_response();
   [[nodiscard]] http::H1Event take_body(const http::BodyFraming& framing, std::string_view& bytes);

@@ -122,6 +122,14 @@ TEST_F(ListenerTest, ATcpConnectionHasItsRecordFromItsBeginningOn) {
   EXPECT_EQ(proxy_.records().front().upstream_local, begun.upstream_local);
 }
 
+TEST_F(ListenerTest, WhatIsNotBoundIsNotListenedOn) {
+  config::Listener bound = listener_of("bound", tcp_to("app"));
+  config::Listener unbound = listener_of("unbound", tcp_to("app"));
+  unbound.bind_to_port = false;
+  ASSERT_TRUE(proxy_.apply(snapshot_of({bound, unbound}, {cluster_of("app", {})})).empty());
+  EXPECT_EQ(proxy_.addresses().size(), 1U);
+}
+
 TEST_F(ListenerTest, TcpTriesAnotherEndpoint) {
   Server app(greeter());
   ASSERT_TRUE(proxy_

@@ -241,6 +241,14 @@ inline config::Cluster cluster_of(std::string name, const std::vector<SocketAddr
   return cluster;
 }
 
+// With a proxy before each endpoint, as control says of pods with a sidecar.
+inline config::Cluster proxied(config::Cluster cluster) {
+  for (config::LocalityEndpoints& locality : cluster.endpoints.localities) {
+    for (config::LbEndpoint& endpoint : locality.endpoints) endpoint.proxied = true;
+  }
+  return cluster;
+}
+
 inline config::Route route_to(const std::string& cluster) {
   config::Route route;
   route.name = "to-" + cluster;

@@ -228,6 +228,7 @@ void TcpConnection::write_log(Duration took) {
   entry.downstream_remote_address = remote_text_;
   entry.downstream_local_address = dialled_text_;
   entry.downstream_direct_local_address = dialled_text_;
+  entry.requested_server_name = server_name_;
   entry.filter_chain = chain_->chain->name;
   entry.attempts = attempts_;
   entry.connection_id = id_;

@@ -13,6 +13,7 @@
 #include "proxy/exchange.h"
 #include "proxy/forward.h"
 #include "proxy/tunnel.h"
+#include "proxy/uuid.h"
 
 namespace fairlead::proxy {
 namespace {
@@ -272,10 +273,10 @@ bool Worker::accept(const std::string& listener, Accepted accepted) {
   return false;
 }
 
-Task<Result<Nothing>> Worker::read_first(net::Stream& stream, std::string& bytes) {
-  static_assert(detection_limit < Buffers::small, "what is undecided leaves room in a buffer");
+Task<Result<Nothing>> Worker::read_first(net::Stream& stream, std::string& bytes, bool with_hello) {
+  static_assert(inspection_limit <= Buffers::small, "what is undecided leaves room in a buffer");
   Buffer buffer;
-  while (detect(bytes) == Speech::undecided) {
+  while (inspect(bytes, with_hello).speech == Speech::undecided) {
     if (stream.is_idle()) buffer.release();
     Result<> ready = co_await stream.readable();
     if (!ready.ok()) co_return std::move(ready).fault();
@@ -306,24 +307,34 @@ Task<> Worker::handle_accepted(std::shared_ptr<const config::Listener> listener,
   stats->downstream_cx_total.add();
 
   std::string first_bytes;
+  std::vector<std::string> protocols;
   ConnectionFacts facts{.source = stream.peer(), .destination = dialled};
   if (inspects(*listener, dialled.port)) {
     const Duration time = listener->listener_filters_timeout;
     Result<> read = done();
     if (time > Duration::zero()) {
-      read = co_await net::within(loop_, time, read_first(stream, first_bytes));
+      read = co_await net::within(loop_, time,
+                                  read_first(stream, first_bytes, listener->tls_inspector));
     } else {
-      read = co_await read_first(stream, first_bytes);
+      read = co_await read_first(stream, first_bytes, listener->tls_inspector);
     }
     if (!read.ok()) {
       if (read.fault().kind != FaultKind::timed_out) co_return;
       stats->downstream_pre_cx_timeout.add();
       if (!listener->continue_on_listener_filters_timeout) co_return;
     }
-    const Speech speech = detect(first_bytes);
-    if (speech == Speech::tls && listener->tls_inspector) facts.transport_protocol = "tls";
+    Inspection seen = inspect(first_bytes, listener->tls_inspector);
+    accepted.server_name = std::move(seen.hello.server_name);
+    protocols = std::move(seen.hello.protocols);
+    if (seen.too_long) {
+      refuse(*listener, accepted, "client_hello_too_long");
+      co_return;
+    }
+    if (seen.speech == Speech::tls && listener->tls_inspector) facts.transport_protocol = "tls";
+    facts.server_name = accepted.server_name;
+    facts.application_protocols.assign(protocols.begin(), protocols.end());
     if (listener->http_inspector) {
-      const std::string_view protocol = application_protocol(speech);
+      const std::string_view protocol = application_protocol(seen.speech);
       if (!protocol.empty()) facts.application_protocols.push_back(protocol);
     }
   }
@@ -331,7 +342,7 @@ Task<> Worker::handle_accepted(std::shared_ptr<const config::Listener> listener,
   const config::FilterChain* chosen = choose_filter_chain(*listener, facts);
   if (!chosen) {
     stats->no_filter_chain_match.add();
-    refuse(*listener, accepted);
+    refuse(*listener, accepted, "filter_chain_not_found");
     co_return;
   }
   ChainPointer chain = chain_of(listener, *chosen);
@@ -345,13 +356,15 @@ Task<> Worker::handle_accepted(std::shared_ptr<const config::Listener> listener,
   }
 }
 
-void Worker::refuse(const config::Listener& listener, const Accepted& accepted) {
+void Worker::refuse(const config::Listener& listener, const Accepted& accepted,
+                    std::string_view details) {
   const std::string remote = accepted.stream->peer().text();
   const std::string local = accepted.dialled.text();
   LogEntry entry;
   entry.started = wall();
   entry.flags = Flag::no_route_found;
-  entry.response_details = "filter_chain_not_found";
+  entry.response_details = details;
+  entry.requested_server_name = accepted.server_name;
   entry.downstream_remote_address = remote;
   entry.downstream_local_address = local;
   entry.downstream_direct_local_address = local;
@@ -497,7 +510,14 @@ void Worker::log(const Chain& chain, const LogEntry& entry) {
 
 void Worker::log(const std::vector<LogTarget>& targets, const LogEntry& entry) {
   for (const LogTarget& target : targets) {
-    target.format->render(entry, target.buffer->text());
+    if (target.format->wants_unique_id()) {
+      std::array<char, 40> id{};
+      LogEntry named = entry;
+      named.unique_id = write_uuid(id, random_);
+      target.format->render(named, target.buffer->text());
+    } else {
+      target.format->render(entry, target.buffer->text());
+    }
     target.buffer->grown();
   }
   if (!targets.empty() && !flush_timer_.armed()) flush_timer_.arm(options_.log_flush);

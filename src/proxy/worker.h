@@ -117,8 +117,9 @@ class Worker {
   [[nodiscard]] ChainPointer chain_of(const std::shared_ptr<const config::Listener>& listener,
                                       const config::FilterChain& chain);
   [[nodiscard]] std::vector<LogTarget> targets_of(const std::vector<config::AccessLog>& logs);
-  [[nodiscard]] Task<Result<Nothing>> read_first(net::Stream& stream, std::string& bytes);
-  void refuse(const config::Listener& listener, const Accepted& accepted);
+  [[nodiscard]] Task<Result<Nothing>> read_first(net::Stream& stream, std::string& bytes,
+                                                 bool with_hello);
+  void refuse(const config::Listener& listener, const Accepted& accepted, std::string_view details);
   void flush_logs();
 
   net::Loop loop_;

@@ -5,6 +5,7 @@
 
 #include "http/h1_parser.h"
 #include "http/h1_writer.h"
+#include "http/list.h"
 
 namespace fairlead::http {
 namespace {
@@ -112,8 +113,8 @@ Task<Result<>> ClientConnection::begin(const Ask& ask, BodyFraming body) {
   head.body = body;
   for (const auto& [name, value] : ask.fields) {
     head.fields.add(name, value);
-    if (field_name(name) == FieldName::upgrade) head.upgrade = value;
   }
+  head.upgrade = whole_list(head.fields, FieldName::upgrade);
   state.writing = body;
   state.head_came = false;
   state.answered = false;

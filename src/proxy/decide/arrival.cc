@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-#include "http/validate.h"
+#include "http/list.h"
 
 namespace fairlead::proxy {
 namespace {
@@ -48,21 +48,35 @@ bool lists(const std::array<std::string_view, Size>& names, std::string_view nam
                      [&](std::string_view one) { return http::same_name(one, name); });
 }
 
-// Most fields are told from Envoy's at a glance.
-bool may_be_envoys(const Field& field) {
-  return field.name.size() > envoys.size() && (field.name[0] | 0x20) == 'x' &&
-         (field.name[2] | 0x20) == 'e';
+// Who the client is by its certificate (Envoy's default, SANITIZE, without TLS), what a proxy says
+// of the workload beside it, and what only fairlead's proxies say to each other.
+constexpr FieldNames identities = FieldName::x_forwarded_client_cert |
+                                  FieldName::x_envoy_peer_metadata |
+                                  FieldName::x_envoy_peer_metadata_id;
+constexpr std::string_view ours = "x-fairlead-";
+
+bool begins_with(std::string_view name, std::string_view start) {
+  return http::same_name(name.substr(0, start.size()), start);
+}
+
+// Most fields are told from a proxy's at a glance, also x-forwarded-for from ours.
+bool may_be_a_proxys(const Field& field) {
+  if (field.name.size() <= envoys.size() || (field.name[0] | 0x20) != 'x') return false;
+  const char third = static_cast<char>(field.name[2] | 0x20);
+  return third == 'e' || (third == 'f' && (field.name[3] | 0x20) == 'a');
 }
 
 bool is_untrusted(const Field& field, bool edge) {
-  if (!may_be_envoys(field)) return false;
-  if (!http::same_name(field.name.substr(0, envoys.size()), envoys)) return false;
+  if (!may_be_a_proxys(field)) return false;
+  if (begins_with(field.name, ours)) return true;
+  if (!begins_with(field.name, envoys)) return false;
   const std::string_view rest = field.name.substr(envoys.size());
   return lists(never_trusted, rest) || (edge && lists(not_trusted_at_the_edge, rest));
 }
 
 void drop_untrusted(Fields& fields, bool edge) {
-  if (std::none_of(fields.begin(), fields.end(), may_be_envoys)) return;
+  fields.remove(identities);
+  if (std::none_of(fields.begin(), fields.end(), may_be_a_proxys)) return;
   fields.remove_if([&](const Field& field) { return is_untrusted(field, edge); });
 }
 
@@ -83,16 +97,42 @@ void drop_nominated(Fields& fields) {
   if (std::any_of(fields.begin(), fields.end(), nominated)) fields.remove_if(nominated);
 }
 
+bool may_pass(const std::vector<std::string>& upgrades, std::string_view protocol) {
+  return !http::same_name(protocol, "h2c") &&
+         std::any_of(upgrades.begin(), upgrades.end(),
+                     [&](std::string_view one) { return http::same_name(one, protocol); });
+}
+
+// What of the list may pass, in its order. Whoever is asked for a protocol that it does not offer
+// goes on as if it had not been asked (RFC 9110 §7.8). HTTP/2 in the place of HTTP/1 is never
+// offered: it would be agreed on behind the proxy's back.
+std::string_view passing_upgrade(http::RequestHead& head LIFETIMEBOUND,
+                                 const std::vector<std::string>& upgrades) {
+  if (head.is_connect()) return {};
+  std::string passing;
+  std::string_view asked = head.upgrade;
+  for (std::string_view one = http::next_element(asked); !one.empty();
+       one = http::next_element(asked)) {
+    if (!may_pass(upgrades, one)) continue;
+    if (!passing.empty()) passing += ", ";
+    passing += one;
+  }
+  return passing == head.upgrade ? head.upgrade : head.fields.keep(passing);
+}
+
 // RFC 9110 §7.6.1. What is written upstream names its own.
-void drop_hop_fields(http::RequestHead& head) {
+void drop_hop_fields(http::RequestHead& head, const std::vector<std::string>& upgrades) {
   Fields& fields = head.fields;
   drop_nominated(fields);
-  const bool upgrades = !head.upgrade.empty() && !http::same_name(head.upgrade, "h2c");
+  head.upgrade = passing_upgrade(head, upgrades);
   fields.remove(FieldName::keep_alive | FieldName::proxy_connection | FieldName::transfer_encoding);
-  if (!upgrades) fields.remove(FieldName::connection | FieldName::upgrade);
-  const Field* const te = fields.find(FieldName::te);
-  if (!te) return;
-  const bool trailers = http::list_names(te->value, "trailers");
+  if (head.upgrade.empty()) {
+    fields.remove(FieldName::connection | FieldName::upgrade);
+  } else {
+    fields.set({"upgrade", head.upgrade, FieldName::upgrade});
+  }
+  if (!fields.has(FieldName::te)) return;
+  const bool trailers = http::list_names(fields, FieldName::te, "trailers");
   fields.remove(FieldName::te);
   if (trailers) fields.add({"te", "trailers", FieldName::te});
 }
@@ -100,7 +140,7 @@ void drop_hop_fields(http::RequestHead& head) {
 // ── Who asks ─────────────────────────────────────────────────────────────────────────────────────
 
 void tell_peer(Fields& fields, std::string_view peer) {
-  const std::string_view before = fields.value(FieldName::x_forwarded_for);
+  const std::string_view before = http::whole_list(fields, FieldName::x_forwarded_for);
   if (before.empty()) {
     fields.set({"x-forwarded-for", peer, FieldName::x_forwarded_for});
   } else {
@@ -119,8 +159,9 @@ bool needs_id(const config::HttpConnectionManager& manager, const http::RequestH
 void receive(http::RequestHead& head, const config::HttpConnectionManager& manager,
              const Arrival& arrival LIFETIMEBOUND) {
   const bool edge = manager.use_remote_address;
-  if (head.fields.has(of_the_hop)) drop_hop_fields(head);
-  if (head.expect_continue || head.version == http::Version::http10) {
+  if (head.fields.has(of_the_hop)) drop_hop_fields(head, manager.upgrades);
+  const bool answered_here = head.expect_continue && manager.answer_expect;
+  if (answered_here || head.version == http::Version::http10) {
     head.fields.remove(FieldName::expect);
   }
   drop_untrusted(head.fields, edge);

@@ -21,9 +21,11 @@ struct Arrival {
 
 void receive(http::RequestHead& head, const config::HttpConnectionManager& manager,
              const Arrival& arrival LIFETIMEBOUND);
-// As Envoy does for a request from outside: fields of the hop alone are taken off, and those of
-// `x-envoy-` that only a proxy may set; x-forwarded-for (with use_remote_address),
+// As Envoy does for a request from outside: fields of the hop alone are taken off, and those that
+// only a proxy may set (docs/trust.md); x-forwarded-for (with use_remote_address),
 // x-forwarded-proto and x-request-id are put on. What is written are views of `arrival`.
+// Of `head.upgrade` those protocols are left that `manager` lets pass. Other than in Envoy, which
+// answers 403, a request that asks for others goes on without.
 
 [[nodiscard]] std::string_view host_of(std::string_view address LIFETIMEBOUND);
 // "10.0.0.1" of "10.0.0.1:80", "fd00::1" of "[fd00::1]:80".

@@ -69,6 +69,23 @@ TEST(Arrival, WhatOnlyAProxyMaySetIsTakenOff) {
             "x-request-id: a, x-forwarded-proto: http");
 }
 
+// On every listener: no TLS is ended here, so no certificate was seen.
+TEST(Arrival, IdentitiesFromOutsideAreTakenOff) {
+  for (const config::HttpConnectionManager& manager : {edge(), config::HttpConnectionManager{}}) {
+    const std::string left =
+        received(with({{"x-forwarded-client-cert", "URI=spiffe://td/ns/admin/sa/admin"},
+                       {"a", "1"},
+                       {"X-Forwarded-Client-Cert", "By=spiffe://td/ns/a/sa/b"},
+                       {"X-Envoy-Peer-Metadata", "Cg=="},
+                       {"x-envoy-peer-metadata-id", "sidecar~10.0.0.1"},
+                       {"x-fairlead-undelivered", "app"},
+                       {"X-Fairlead-Else", "1"},
+                       {"x-fairlead", "2"}}),
+                 manager);
+    EXPECT_EQ(left.substr(0, left.find(", x-forwarded")), "a: 1, x-fairlead: 2");
+  }
+}
+
 TEST(Arrival, WhatBelongsToTheHopIsTakenOff) {
   EXPECT_EQ(received(with({{"Connection", "keep-alive, x-foo"},
                            {"X-Foo", "1"},
@@ -84,12 +101,47 @@ TEST(Arrival, WhatBelongsToTheHopIsTakenOff) {
             "x-request-id: new-id");
 }
 
-TEST(Arrival, AnUpgradeIsStillSeen) {
-  http::RequestHead head = with({{"Connection", "Upgrade"}, {"Upgrade", "websocket"}});
-  head.upgrade = "websocket";
-  EXPECT_EQ(received(std::move(head)),
-            "Connection: Upgrade, Upgrade: websocket, x-forwarded-proto: http, "
-            "x-request-id: new-id");
+// A list may stand on several lines (RFC 9110 §5.3).
+TEST(Arrival, AListOnSeveralLinesIsOneList) {
+  EXPECT_EQ(received(with({{"x-forwarded-for", "1.1.1.1"},
+                           {"a", "1"},
+                           {"X-Forwarded-For", "2.2.2.2, 3.3.3.3"},
+                           {"X-Forwarded-For", ""},
+                           {"TE", "deflate"},
+                           {"TE", "trailers"}}),
+                     edge()),
+            "x-forwarded-for: 1.1.1.1,2.2.2.2, 3.3.3.3,9.9.9.9, a: 1, te: trailers, "
+            "x-forwarded-proto: http, x-request-id: new-id");
+  EXPECT_EQ(received(with({{"Connection", "x-a"},
+                           {"X-A", "1"},
+                           {"Connection", "x-b"},
+                           {"X-B", "2"},
+                           {"X-C", "3"}})),
+            "X-C: 3, x-forwarded-proto: http, x-request-id: new-id");
+}
+
+TEST(Arrival, OfAnUpgradePassesWhatIsConfigured) {
+  const auto passed = [](std::string_view asked, std::vector<std::string> configured,
+                         std::string_view method = "GET") {
+    http::RequestHead head = with({{"Connection", "Upgrade"}, {"Upgrade", asked}});
+    head.method = method;
+    head.upgrade = asked;
+    config::HttpConnectionManager manager;
+    manager.upgrades = std::move(configured);
+    manager.generate_request_id = false;
+    receive(head, manager, {});
+    EXPECT_EQ(head.fields.value("upgrade"), head.upgrade);
+    EXPECT_EQ(head.fields.has("connection"), !head.upgrade.empty());
+    return std::string(head.upgrade);
+  };
+  EXPECT_EQ(passed("WebSocket", {"websocket"}), "WebSocket");
+  EXPECT_EQ(passed("websocket", {}), "");
+  EXPECT_EQ(passed("TLS/1.2", {"websocket"}), "");
+  EXPECT_EQ(passed("foo/1, websocket", {"websocket"}), "websocket");
+  EXPECT_EQ(passed("b,websocket ,, a", {"a", "websocket", "b"}), "b, websocket, a");
+  EXPECT_EQ(passed("h2c, websocket", {"websocket", "h2c"}), "websocket");
+  EXPECT_EQ(passed("h2c", {"h2c"}), "");
+  EXPECT_EQ(passed("websocket", {"websocket", "CONNECT"}, "CONNECT"), "");
 }
 
 TEST(Arrival, Scheme) {
