@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/json_text.h"
+#include "config/sidecar.h"
 #include "document/document.h"
 #include "xds/bootstrap_process.h"
 #include "xds/bootstrap_routes.h"
@@ -364,11 +365,6 @@ void write(const Bootstrap& bootstrap, wire::boot::Bootstrap& into) {
 namespace {
 
 constexpr const char* control_cluster = "xds-grpc";  // as Istio names it
-constexpr const char* admin_cluster = "prometheus_stats";
-
-Origin by_the_bootstrap() {
-  return {.kind = "built-in", .name = "bootstrap"};
-}
 
 std::string address_list(const std::vector<IpAddress>& addresses) {
   std::string list;
@@ -394,19 +390,6 @@ Node node_of(const SidecarBootstrap& sidecar) {
           .metadata = json_text(metadata)};
 }
 
-config::Cluster cluster_at(std::string name, config::LbEndpoint endpoint) {
-  config::Cluster cluster;
-  cluster.name = name;
-  cluster.type = endpoint.host.empty() ? config::ClusterType::static_endpoints
-                                       : config::ClusterType::strict_dns;
-  cluster.connect_timeout = std::chrono::seconds(1);
-  cluster.endpoints.cluster_name = std::move(name);
-  cluster.endpoints.localities.emplace_back();
-  cluster.endpoints.localities.back().endpoints.push_back(std::move(endpoint));
-  cluster.origin = by_the_bootstrap();
-  return cluster;
-}
-
 config::Cluster control_of(const SidecarBootstrap& sidecar) {
   config::LbEndpoint endpoint{.address = {.port = sidecar.control_port}};
   if (const Result<IpAddress> ip = IpAddress::parse(sidecar.control_host)) {
@@ -414,52 +397,18 @@ config::Cluster control_of(const SidecarBootstrap& sidecar) {
   } else {
     endpoint.host = sidecar.control_host;
   }
-  config::Cluster cluster = cluster_at(control_cluster, std::move(endpoint));
+  config::Cluster cluster = config::cluster_at(control_cluster, std::move(endpoint));
   cluster.http2 = true;
   return cluster;
 }
 
-// A listener that leads one path to the admin port, and nothing else.
-config::Listener window(std::string name, std::uint16_t port, const char* path,
-                        const char* admin_path, bool v4, bool v6) {
-  config::Route route{.name = name,
-                      .path = {.kind = config::PathMatch::Kind::exact, .value = path},
-                      .origin = by_the_bootstrap()};
-  route.forward.clusters = {{.cluster = admin_cluster}};
-  if (path != std::string_view(admin_path)) route.forward.prefix_rewrite = admin_path;
-
-  config::RouteConfiguration routes{.name = name, .origin = by_the_bootstrap()};
-  routes.virtual_hosts.push_back(
-      {.name = name, .domains = {"*"}, .routes = {std::move(route)}, .origin = by_the_bootstrap()});
-  config::HttpConnectionManager http;
-  http.stat_prefix = name;
-  http.codec = config::HttpConnectionManager::Codec::automatic;
-  http.routes = std::move(routes);
-
-  config::Listener listener;
-  listener.name = std::move(name);
-  listener.address = {v4 ? IpAddress() : IpAddress::v6({}), port};
-  if (v4 && v6) listener.additional_addresses = {{IpAddress::v6({}), port}};
-  listener.filter_chains.push_back({.filter = std::move(http), .origin = by_the_bootstrap()});
-  listener.origin = by_the_bootstrap();
-  return listener;
-}
-
 Bootstrap bootstrap_of(const SidecarBootstrap& sidecar) {
   Bootstrap made{.node = node_of(sidecar), .admin = sidecar.admin};
-  const bool v6 = std::any_of(sidecar.addresses.begin(), sidecar.addresses.end(),
-                              [](const IpAddress& address) { return !address.is_v4(); });
-  const bool v4 = !v6 || std::any_of(sidecar.addresses.begin(), sidecar.addresses.end(),
-                                     [](const IpAddress& address) { return address.is_v4(); });
-  made.clusters.push_back(cluster_at(admin_cluster, {.address = sidecar.admin}));
-  if (sidecar.metrics_port != 0) {
-    made.listeners.push_back(window("prometheus", sidecar.metrics_port, "/stats/prometheus",
-                                    "/stats/prometheus", v4, v6));
-  }
-  if (sidecar.health_port != 0) {
-    made.listeners.push_back(
-        window("health", sidecar.health_port, "/healthz/ready", "/ready", v4, v6));
-  }
+  made.clusters.push_back(
+      config::cluster_at(config::sidecar_admin_cluster, {.address = sidecar.admin}));
+  made.listeners = config::sidecar_listeners(
+      {.admin = sidecar.admin, .metrics = sidecar.metrics_port, .health = sidecar.health_port},
+      sidecar.addresses);
   if (sidecar.control_host.empty()) return made;
   made.clusters.push_back(control_of(sidecar));
   made.discovery =
