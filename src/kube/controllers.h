@@ -75,6 +75,10 @@ struct WorkloadName {
 [[nodiscard]] WorkloadName workload_of(const Metadata& pod);
 // {"Pod", its name} when nobody is.
 
+[[nodiscard]] std::vector<std::string> node_names(const Objects& manifests, int count);
+// node1 to nodeCOUNT, and after them, sorted, every other node that a Node of the manifests or the
+// nodeName of a pod or of a template names: all of them exist.
+
 // ── where a pod goes ────────────────────────────────────────────────────────────────────────────
 
 [[nodiscard]] Result<std::string> choose_node(const Pod& pod, const std::vector<Node>& nodes,

@@ -584,6 +584,27 @@ status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}
       << "whose control plane is elsewhere";
 }
 
+TEST(AsIfRunning, HasEveryNodeThatAnObjectNames) {
+  std::string far = bare_pod("far", "labels: {app: web}");
+  far.replace(far.find("spec: {"), 7, "spec: {nodeName: node3, ");
+  const std::string labelled = R"(---
+apiVersion: v1
+kind: Node
+metadata: {name: big, labels: {disk: fast}}
+)";
+  const Objects manifests = objects_in(far + labelled);
+  EXPECT_THAT(node_names(manifests, 2), ElementsAre("node1", "node2", "big", "node3"));
+  EXPECT_THAT(node_names(manifests, 3), ElementsAre("node1", "node2", "node3", "big"));
+  const Result<Objects> running = as_if_running(manifests);
+  ASSERT_TRUE(running.ok());
+  ASSERT_THAT(running->nodes, SizeIs(4));
+  EXPECT_EQ(running->nodes[2].metadata.labels.at("disk"), "fast");
+  EXPECT_EQ(running->nodes[3].addresses.front().address, "172.30.0.4");
+  ASSERT_THAT(running->pods, SizeIs(1));
+  EXPECT_EQ(running->pods[0].spec.node_name, "node3");
+  EXPECT_EQ(running->pods[0].status.pod_ips[0].text(), "10.244.4.2");
+}
+
 TEST(AsIfRunning, LeavesAPodPendingThatFitsNoNode) {
   std::string far = bare_pod("far", "labels: {app: web}");
   far.replace(far.find("spec: {"), 7, "spec: {nodeSelector: {disk: fast}, ");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "kube/controllers.h"
 
@@ -28,6 +29,25 @@ struct Load {
 };
 
 }  // namespace
+
+std::vector<std::string> node_names(const Objects& manifests, int count) {
+  std::vector<std::string> names;
+  for (int number = 1; number <= count; ++number) names.push_back(fmt::format("node{}", number));
+  std::set<std::string> named;
+  for (const Node& node : manifests.nodes) named.insert(node.metadata.name);
+  for (const Pod& pod : manifests.pods) named.insert(pod.spec.node_name);
+  const auto add_templates = [&](const auto& owners) {
+    for (const auto& owner : owners) named.insert(owner.pod_template.spec.node_name);
+  };
+  add_templates(manifests.deployments);
+  add_templates(manifests.replica_sets);
+  add_templates(manifests.stateful_sets);
+  add_templates(manifests.daemon_sets);
+  named.erase("");
+  for (const std::string& name : names) named.erase(name);
+  names.insert(names.end(), named.begin(), named.end());
+  return names;
+}
 
 Result<std::string> choose_node(const Pod& pod, const std::vector<Node>& nodes,
                                 const std::vector<Pod>& pods) {

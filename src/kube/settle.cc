@@ -24,9 +24,9 @@ IpAddress address(const std::string& text) {
   return *IpAddress::parse(text);
 }
 
-Node make_node(int number) {
+Node make_node(int number, const std::string& name) {
   Node node;
-  node.metadata.name = fmt::format("node{}", number);
+  node.metadata.name = name;
   node.metadata.labels = {{"kubernetes.io/hostname", node.metadata.name}};
   node.metadata.origin = {.kind = "Node", .name = node.metadata.name};
   node.pod_cidrs = {fmt::format("10.244.{}.0/24", number),
@@ -53,11 +53,7 @@ class Settling {
     if (!have_addresses(objects_.nodes) && !settings_.control.empty()) {
       add_control_services(objects_, settings_.control);
     }
-    if (objects_.nodes.empty()) {
-      for (int number = 1; number <= settings_.nodes; ++number) {
-        objects_.nodes.push_back(make_node(number));
-      }
-    }
+    if (!have_addresses(objects_.nodes)) make_nodes();
     give_nodes_addresses();
     if (Result<> given = allocate_cluster_ips(objects_.services); !given) {
       return std::move(given).fault();
@@ -71,12 +67,31 @@ class Settling {
   }
 
  private:
-  // A Node that is only a name with labels gets those of a lab's.
+  // As a lab does: a Node that is only a name with labels keeps its labels.
+  void make_nodes() {
+    std::vector<Node> nodes;
+    for (const std::string& name : node_names(manifests_, settings_.nodes)) {
+      Node made = make_node(static_cast<int>(nodes.size()) + 1, name);
+      if (const Node* written = find(manifests_.nodes, "", name)) {
+        made.metadata.origin = written->metadata.origin;
+        made.metadata.labels = written->metadata.labels;
+        made.metadata.labels["kubernetes.io/hostname"] = name;
+        made.unschedulable = written->unschedulable;
+        made.conditions = written->conditions;
+      }
+      nodes.push_back(std::move(made));
+    }
+    objects_.nodes = std::move(nodes);
+  }
+
+  // Of a cluster that is no lab, one may have none.
   void give_nodes_addresses() {
     int number = 0;
     for (Node& node : objects_.nodes) {
       ++number;
-      if (node.addresses.empty()) node.addresses = make_node(number).addresses;
+      if (node.addresses.empty()) {
+        node.addresses = make_node(number, node.metadata.name).addresses;
+      }
     }
   }
 

@@ -16,6 +16,7 @@
 #include "kube/inject.h"
 #include "kube/services.h"
 #include "kube/write.h"
+#include "lab/check.h"
 #include "lab/container.h"
 #include "lab/manifests.h"
 #include "lab/probe.h"
@@ -43,7 +44,7 @@ constexpr Duration ask_limit = seconds(2);
 constexpr Duration acknowledge_limit = seconds(3);
 constexpr Duration grace_on_down = seconds(10);  // whatever longer grace a pod asks for
 constexpr int last_pod_number = 250;             // of the addresses of a node
-constexpr const char* vm_annotation = "fairlead/vm";
+constexpr std::size_t most_nodes = 254;          // each has a number in its addresses
 constexpr const char* restarted_annotation = "kubectl.kubernetes.io/restartedAt";
 
 std::vector<std::string> joined(std::vector<std::string> all,
@@ -54,17 +55,6 @@ std::vector<std::string> joined(std::vector<std::string> all,
 
 std::string key_of(const kube::Metadata& metadata) {
   return metadata.name_space + "/" + metadata.name;
-}
-
-std::string name_of_node(int number) {
-  return fmt::format("node{}", number);
-}
-
-bool is_name_of_node(const std::string& name, int nodes) {
-  for (int number = 1; number <= nodes; ++number) {
-    if (name == name_of_node(number)) return true;
-  }
-  return false;
 }
 
 kube::InjectSettings injection_of(const Options& options) {
@@ -84,47 +74,6 @@ kube::InjectSettings injection_of(const Options& options) {
                             "warning"};
   settings.proxy_command = {"fairlead", "proxy", "-c", proxy_bootstrap, "--concurrency", "1"};
   return settings;
-}
-
-// A command that a volume brings, or that is put together later, is looked for when it starts.
-bool can_be_looked_up(const kube::Container& container) {
-  const std::string& word = container.command.front();
-  if (word.find('$') != std::string::npos || word == "fairlead") return false;
-  return std::none_of(container.volume_mounts.begin(), container.volume_mounts.end(),
-                      [&](const kube::VolumeMount& mount) { return word.starts_with(mount.path); });
-}
-
-Result<> check_command(const kube::Container& container, const Origin& origin) {
-  if (container.command.empty() || !can_be_looked_up(container)) return done();
-  const Result<std::string> found = find_program(container.command.front(), usual_path, "/");
-  if (found) return done();
-  return unsupported(fmt::format(
-      "{}: the container {} (image {}) runs '{}', which this machine does not have: images are not "
-      "pulled; --image or the annotation {} says what to run instead",
-      origin.describe(), container.name, container.image, container.command.front(),
-      command_annotation));
-}
-
-Result<> check_commands(const kube::PodSpec& spec, const Origin& origin) {
-  for (const auto* containers : {&spec.init_containers, &spec.containers}) {
-    for (const kube::Container& container : *containers) {
-      if (Result<> sound = check_command(container, origin); !sound) return sound;
-    }
-  }
-  return done();
-}
-
-// Where a lab's VM may be: the address that its manifest names, in the range that stands for the
-// world outside the nodes.
-Result<Addresses> addresses_of_vm(const kube::WorkloadEntry& entry) {
-  const Result<IpAddress> ip = IpAddress::parse(entry.spec.address);
-  const IpAddress range = vm_addresses(0).v4;
-  const int last = ip && ip->within(range, 24) ? ip->bytes()[3] : 0;
-  if (last >= 2 && last <= 254) return vm_addresses(last);
-  return invalid(fmt::format(
-      "{}: spec.address: expected an address from 10.200.0.2 to 10.200.0.254 for a VM of the lab "
-      "(annotation {}), found '{}'",
-      entry.metadata.origin.describe(), vm_annotation, entry.spec.address));
 }
 
 // A VM run as a pod is: one program, its ports, no sidecar.
@@ -213,17 +162,31 @@ Result<> Lab::build_machines() {
   Result<Fabric> fabric = Fabric::make();
   if (!fabric) return std::move(fabric).fault();
   fabric_ = std::move(*fabric);
-  nodes_.reserve(static_cast<std::size_t>(options_.nodes));
-  for (int number = 1; number <= options_.nodes; ++number) {
-    const std::string name = name_of_node(number);
-    Result<Machine> machine = fabric_->add_node(number, name);
-    if (!machine) return std::move(machine).fault();
-    nodes_.push_back({.number = number, .name = name, .machine = std::move(*machine)});
-  }
+  nodes_.reserve(most_nodes);  // pods point to theirs
+  if (Result<> built = build_nodes(); !built) return built;
   if (!options_.mesh) return done();
   Result<Machine> control = fabric_->add_control();
   if (!control) return std::move(control).fault();
   control_.emplace(std::move(*control));
+  return done();
+}
+
+// Those that the manifests name and that are not there yet. None goes again.
+Result<> Lab::build_nodes() {
+  for (const std::string& name : kube::node_names(manifests_, options_.nodes)) {
+    const bool there = std::any_of(nodes_.begin(), nodes_.end(),
+                                   [&](const Node& node) { return node.name == name; });
+    if (there) continue;
+    if (nodes_.size() == most_nodes) {
+      return Fault{.kind = FaultKind::exhausted,
+                   .message = fmt::format("node {} is one more than the {} that have addresses",
+                                          name, most_nodes)};
+    }
+    const int number = static_cast<int>(nodes_.size()) + 1;
+    Result<Machine> machine = fabric_->add_node(number, name);
+    if (!machine) return std::move(machine).fault();
+    nodes_.push_back({.number = number, .name = name, .machine = std::move(*machine)});
+  }
   return done();
 }
 
@@ -237,9 +200,16 @@ Result<> Lab::start_agents() {
                                paths_.control_socket()},
       paths_.log_of("control"), changed);
   control_agent_->start();
+  return start_node_agents();
+}
+
+Result<> Lab::start_node_agents() {
+  if (!options_.mesh) return done();
+  const auto changed = [this] { touch(); };
   const std::vector<SocketAddress> dns{{*IpAddress::parse(dns_address), 53},
                                        {*IpAddress::parse(dns_address6), 53}};
   for (Node& node : nodes_) {
+    if (node.agent) continue;
     const std::string socket = paths_.node_socket(node.name);
     Result<node::Sockets> sockets =
         node.machine.network.in([&] { return node::open_sockets(dns, socket); });
@@ -287,42 +257,14 @@ Result<> Lab::check(const kube::Objects& manifests) const {
   if (Result<> given = kube::allocate_cluster_ips(services, objects_.services); !given) {
     return given;
   }
-  for (const kube::Pod& pod : manifests.pods) {
-    if (Result<> sound = check_commands(pod.spec, pod.metadata.origin); !sound) return sound;
-  }
-  for (const kube::Deployment& one : manifests.deployments) {
-    if (Result<> sound = check_commands(one.pod_template.spec, one.metadata.origin); !sound) {
-      return sound;
-    }
-  }
-  for (const kube::StatefulSet& one : manifests.stateful_sets) {
-    if (Result<> sound = check_commands(one.pod_template.spec, one.metadata.origin); !sound) {
-      return sound;
-    }
-  }
-  for (const kube::DaemonSet& one : manifests.daemon_sets) {
-    if (Result<> sound = check_commands(one.pod_template.spec, one.metadata.origin); !sound) {
-      return sound;
-    }
-  }
-  for (const kube::WorkloadEntry& entry : manifests.workload_entries) {
-    if (!entry.metadata.annotations.contains(vm_annotation)) continue;
-    if (Result<Addresses> addresses = addresses_of_vm(entry); !addresses) {
-      return std::move(addresses).fault();
-    }
-  }
-  return done();
+  return check_manifests(manifests);
 }
 
 // What can be read, and is otherwise in a lab.
-std::vector<kube::Ignored> Lab::passed_over(const kube::Objects& manifests) const {
+std::vector<kube::Ignored> Lab::passed_over(const kube::Objects& manifests) {
   std::vector<kube::Ignored> ignored = kube::left_to_controllers(manifests);
   for (const kube::Node& node : manifests.nodes) {
-    const bool known = is_name_of_node(node.metadata.name, options_.nodes);
-    if (!known) {
-      ignored.push_back({node.metadata.origin, "",
-                         "the lab has no node of that name: it makes node1, node2, … by --nodes"});
-    } else if (!node.pod_cidrs.empty() || !node.addresses.empty()) {
+    if (!node.pod_cidrs.empty() || !node.addresses.empty()) {
       ignored.push_back({node.metadata.origin, "",
                          "its addresses are the lab's own; only labels and unschedulable count"});
     }
@@ -637,8 +579,8 @@ Task<> Lab::until_acknowledged(std::uint64_t generation, Duration patience) {
     // An agent that does not run can tell nobody anything: it is not waited for.
     bool known = !control_agent_->is_running() || number_of(progress_.applied) >= generation;
     for (const Node& node : nodes_) {
-      known =
-          known && (!node.agent->is_running() || number_of(node.progress.applied) >= generation);
+      known = known && (!node.agent || !node.agent->is_running() ||
+                        number_of(node.progress.applied) >= generation);
     }
     if (known) co_return;
     if (!(co_await loop_.sleep(look_again)).ok()) co_return;
@@ -899,7 +841,11 @@ Result<> Lab::take_files() {
       tell_(what_left);
     }
     take(std::move(reading));
+    if (Result<> built = build_nodes(); !built) surroundings_.tell(built.fault().describe());
     reconcile();
+    if (Result<> started = start_node_agents(); !started) {
+      surroundings_.tell(started.fault().describe());
+    }
     for (auto& [name, running] : pods_) running.runner->refresh();
   }
   if (sound && !broken.empty()) sound = invalid(fmt::format("{}", fmt::join(broken, "; ")));

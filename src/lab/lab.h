@@ -196,8 +196,10 @@ class Lab {
   [[nodiscard]] bool selects(const Target& service, const kube::Metadata& pod) const;
   [[nodiscard]] Fault nothing_of(const Target& target) const;
   [[nodiscard]] Result<> build_machines();
+  [[nodiscard]] Result<> build_nodes();
+  [[nodiscard]] Result<> start_node_agents();
   [[nodiscard]] Result<> start_agents();
-  [[nodiscard]] std::vector<kube::Ignored> passed_over(const kube::Objects& manifests) const;
+  [[nodiscard]] static std::vector<kube::Ignored> passed_over(const kube::Objects& manifests);
   void take(kube::Reading reading);
   // As what is in force, once check() has passed it; services get their addresses.
   [[nodiscard]] registry::Paths paths_of_manifests() const;

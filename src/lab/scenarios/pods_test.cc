@@ -193,10 +193,14 @@ TEST_P(Pods, ThatLackAVariableStartAtOnceWhenItComes) {
 }
 
 TEST_P(Pods, ThatFitNoNodeStayPendingUntilTheyFit) {
-  const std::string web = deployment("web", 2, "node7");
+  std::string web = deployment("web", 2);
+  const std::string grace = "terminationGracePeriodSeconds: 5\n";
+  web.replace(web.find(grace), grace.size(), grace + "      nodeSelector: {disk: fast}\n");
   const Ran ran = lab.try_up(web);
   EXPECT_EQ(ran.status, 1);
-  EXPECT_THAT(ran.out, HasSubstr("cannot start: it fits no node: there is no node node7"));
+  EXPECT_THAT(ran.out,
+              HasSubstr("cannot start: it fits no node: none that takes pods has the labels "
+                        "disk=fast"));
   EXPECT_EQ(lab.status()["pods"].size(), 2U) << "none is made again and again";
   EXPECT_THAT(lab.lab("status").out, AllOf(HasSubstr("no (Pending)"), HasSubstr("fits no node")));
   lab.write_manifest(deployment("web", 2, "node1"));
