@@ -19,11 +19,9 @@
 
 #include "base/clock.h"
 #include "dns/query.h"
-#include "document/document.h"
+#include "explain/endpoints.h"
 #include "explain/model.h"
 #include "intercept/rules.h"
-#include "kube/objects.h"
-#include "kube/read.h"
 #include "lab/ipc.h"
 #include "node/plan/services.h"
 #include "witness/access_log.h"
@@ -82,6 +80,7 @@ void join(explain::Evidence& all, explain::Evidence more) {
   append(all.records, std::move(more.records));
   append(all.counts, std::move(more.counts));
   append(all.worlds, std::move(more.worlds));
+  append(all.listening, std::move(more.listening));
   append(all.asked, std::move(more.asked));
   append(all.trouble, std::move(more.trouble));
 }
@@ -94,37 +93,6 @@ std::string fresh_id() {
   const std::uint64_t low = random.next();
   return fmt::format("{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}", high >> 32U, (high >> 16U) & 0xFFFFU,
                      high & 0xFFFU, (low >> 48U) & 0xFFFU, low & 0xFFFFFFFFFFFFU);
-}
-
-struct User {
-  std::uint32_t uid = 0;
-  std::uint32_t gid = 0;
-};
-
-// As whom the caller's first app runs.
-User user_of(const lab::Found& lab, const mesh::Workload* workload) {
-  User user;
-  if (!workload) return user;
-  const std::string path = lab.paths.objects();
-  const Result<std::string> text = lab::read_file(path);
-  if (!text) return user;
-  const auto documents = document::parse(*text, path);
-  if (!documents) return user;
-  const auto reading = kube::read(*documents);
-  const kube::Pod* pod =
-      reading ? kube::find(reading->objects.pods, workload->name_space, workload->name) : nullptr;
-  if (!pod) return user;
-  for (const kube::Container& container : pod->spec.containers) {
-    if (container.name == "istio-proxy") continue;
-    const auto uid = container.security.run_as_user ? container.security.run_as_user
-                                                    : pod->spec.security.run_as_user;
-    const auto gid = container.security.run_as_group ? container.security.run_as_group
-                                                     : pod->spec.security.run_as_group;
-    user.uid = static_cast<std::uint32_t>(uid.value_or(0));
-    user.gid = static_cast<std::uint32_t>(gid.value_or(0));
-    break;
-  }
-  return user;
 }
 
 bool keeps_records(const mesh::Workload* workload) {
@@ -182,35 +150,49 @@ std::vector<std::string> capture_tables(const mesh::Workload* workload) {
   return {intercept::table_name};
 }
 
-witness::Request request_of(const lab::Found& lab, const explain::Call& call,
-                            const explain::Path& path, const mesh::World& world) {
-  const User user = user_of(lab, call.from.workload);
+// Of the name, as most clients try them.
+std::vector<std::string> addresses_in_order(const explain::Path& path) {
+  std::vector<std::string> addresses;
+  for (const explain::Hop& hop : path.hops) {
+    if (hop.stage != explain::Stage::name) continue;
+    for (const explain::Choice& choice : hop.choices) addresses.push_back(choice.address);
+  }
+  return addresses;
+}
+
+witness::Request request_of(const explain::Call& call, const explain::Path& path,
+                            const mesh::World& world) {
+  const mesh::RunsAs user = call.from.workload ? call.from.workload->runs_as : mesh::RunsAs();
   witness::Request request{.http = path.scheme == "http",
                            .host = call.to.host,
                            .port = call.to.port,
                            .head = call.method == "HEAD",
                            .id = fresh_id(),
-                           .uid = user.uid,
-                           .gid = user.gid};
+                           .uid = user.user,
+                           .gid = user.group};
   request.text = explain::request_text(call, request.id);
   if (const Result<IpAddress> literal = IpAddress::parse(call.to.host); literal) {
     // What Linux takes it for, so that conntrack's entry is known again.
-    if (literal->is_unspecified()) request.address = literal->is_v4() ? "127.0.0.1" : "::1";
+    if (literal->is_unspecified()) request.addresses = {literal->is_v4() ? "127.0.0.1" : "::1"};
     return request;
   }
-  if (const auto own = explain::in_hosts_file(call.from, call.to.host); !own.empty()) {
-    request.address = own.front().text();
+  if (!explain::in_hosts_file(call.from, call.to.host).empty()) {
+    request.addresses = addresses_in_order(path);
     return request;
   }
-  request.names =
-      dns::candidates(call.to.host, dns::search_path(call.from.name_space(), world.domain));
-  for (const SocketAddress& server : explain::cluster_dns()) {
-    request.servers.push_back(server.text());
+  if (call.from.workload == nullptr && call.node_resolver) {
+    // As its own resolv.conf says, which the witness reads in that place.
+    request.names =
+        dns::candidates(call.to.host, call.node_resolver->search, call.node_resolver->ndots);
+  } else {
+    request.names =
+        dns::candidates(call.to.host, dns::search_path(call.from.name_space(), world.domain));
+    for (const SocketAddress& server : explain::cluster_dns()) {
+      request.servers.push_back(server.text());
+    }
   }
-  for (const explain::Hop& hop : path.hops) {
-    if (hop.stage != explain::Stage::name || hop.choices.empty()) continue;
-    request.prefer_v6 = hop.choices.front().address.find(':') != std::string::npos;
-  }
+  const std::vector<std::string> predicted = addresses_in_order(path);
+  request.prefer_v6 = !predicted.empty() && predicted.front().find(':') != std::string::npos;
   return request;
 }
 
@@ -257,16 +239,16 @@ const explain::TrackedConnection* through_a_node(const explain::Evidence& eviden
 const mesh::Workload* workload_reached(const explain::Evidence& evidence, const explain::Path& path,
                                        const mesh::World& world) {
   if (const explain::TrackedConnection* connection = through_a_node(evidence, world)) {
-    return mesh::find_workload_by_address(world, connection->reply_source.ip);
+    return explain::workload_at(world, connection->reply_source);
   }
   for (const explain::ProxyRecord& record : evidence.records) {
     if (record.direction == "outbound" && record.upstream_remote) {
-      return mesh::find_workload_by_address(world, record.upstream_remote->ip);
+      return explain::workload_at(world, *record.upstream_remote);
     }
   }
   if (path.branches.size() != 1) return nullptr;
   const auto address = SocketAddress::parse(path.branches.front().address);
-  return address ? mesh::find_workload_by_address(world, address->ip) : nullptr;
+  return address ? explain::workload_at(world, *address) : nullptr;
 }
 
 // Of all connections on the way; a node may have given one another source.
@@ -304,6 +286,8 @@ void put_earlier(const std::vector<explain::Count>& before, std::vector<explain:
   }
 }
 
+constexpr std::size_t most_places_looked_at = 16;  // each takes a process of its own
+
 // From when on a record may be of what is sent now. A proxy's clock may lag by a moment.
 std::uint64_t a_moment_ago() {
   using std::chrono::microseconds;
@@ -315,6 +299,18 @@ std::uint64_t a_moment_ago() {
 
 }  // namespace
 
+std::vector<explain::LookedAt> look_at_listening(const lab::Found& lab, const explain::Path& path,
+                                                 std::vector<std::string>& trouble) {
+  std::vector<std::string> places = explain::places_to_look_at(path);
+  places.resize(std::min(places.size(), most_places_looked_at));
+  explain::Evidence evidence;
+  for (const std::string& place : places) {
+    look_in(lab, {.where = place, .listening = true}, evidence);
+  }
+  for (std::string& each : evidence.trouble) trouble.push_back(std::move(each));
+  return std::move(evidence.listening);
+}
+
 Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::Call& call,
                                           const explain::Path& path, const mesh::World& world) {
   const std::vector<std::string> nodes = nodes_of(path);
@@ -325,7 +321,7 @@ Result<explain::Evidence> gather_evidence(const lab::Found& lab, const explain::
 
   const mesh::Workload* from = call.from.workload;
   witness::Order order{.where = path.from,
-                       .request = request_of(lab, call, path, world),
+                       .request = request_of(call, path, world),
                        .proxy = keeps_records(from),
                        .since = a_moment_ago()};
   if (order.request->http) order.id = order.request->id;

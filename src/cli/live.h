@@ -2,6 +2,9 @@
 // it: in the caller's pod, on its node, and in the pod that answered.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "base/result.h"
 #include "explain/evidence.h"
 #include "explain/path.h"
@@ -9,6 +12,12 @@
 #include "mesh/world.h"
 
 namespace fairlead::cli {
+
+[[nodiscard]] std::vector<explain::LookedAt> look_at_listening(const lab::Found& lab,
+                                                               const explain::Path& path,
+                                                               std::vector<std::string>& trouble);
+// The listening sockets at the ends of the path, of the first 16 places. What could not be looked
+// at is told in `trouble`.
 
 [[nodiscard]] Result<explain::Evidence> gather_evidence(const lab::Found& lab,
                                                         const explain::Call& call,

@@ -21,7 +21,9 @@
 #include "http/fields.h"
 #include "http/validate.h"
 #include "kube/read.h"
+#include "lab/check.h"
 #include "lab/fabric.h"
+#include "lab/manifests.h"
 #include "lab/paths.h"
 #include "lab/target.h"
 #include "registry/files.h"
@@ -32,6 +34,7 @@ namespace {
 constexpr int arrives = 0;
 constexpr int differs = 1;
 constexpr int does_not_arrive = 3;
+constexpr int cannot_be_known = 5;
 
 struct Options {
   std::string from;
@@ -101,6 +104,35 @@ Result<> check_namespaces(const Options& options, const mesh::World& world) {
   return done();
 }
 
+std::vector<nft::Prefix> ranges_of_labs() {
+  std::vector<nft::Prefix> ranges;
+  for (const std::string& text : lab::all_ranges()) {
+    if (const Result<nft::Prefix> range = nft::parse_prefix(text); range) ranges.push_back(*range);
+  }
+  return ranges;
+}
+
+// Its addresses were given out as a lab does: nobody else has one in a lab's ranges.
+bool is_addressed_as_a_lab(const mesh::World& world) {
+  const std::vector<nft::Prefix> ranges = ranges_of_labs();
+  const auto is_ours = [&](const IpAddress& address) {
+    return std::any_of(ranges.begin(), ranges.end(), [&](const nft::Prefix& range) {
+      return address.family() == range.address.family() &&
+             address.within(range.address, range.length);
+    });
+  };
+  return std::all_of(world.nodes.begin(), world.nodes.end(), [&](const mesh::Node& node) {
+    return std::all_of(node.addresses.begin(), node.addresses.end(), is_ours);
+  });
+}
+
+// `lab up` would refuse them, and for that reason.
+Result<> check_as_a_lab(const Options& options, const mesh::World& world) {
+  if (!is_addressed_as_a_lab(world)) return done();
+  const Result<kube::Reading> reading = lab::read_manifests(options.files);
+  return reading ? lab::check_manifests(reading->objects) : Result<>(reading.fault());
+}
+
 // A lab's machines have a second address, of which no manifest knows.
 mesh::WorldPointer with_all_addresses_of_machines(const mesh::WorldPointer& world) {
   auto complete = std::make_shared<mesh::World>(*world);
@@ -127,6 +159,7 @@ Result<Ground> world_of_files(const Options& options) {
   Result<mesh::WorldPointer> world = registry::read_world_as_if_running(options.files, settings);
   if (!world) return std::move(world).fault();
   if (Result<> there = check_namespaces(options, **world); !there) return std::move(there).fault();
+  if (Result<> sound = check_as_a_lab(options, **world); !sound) return std::move(sound).fault();
   return Ground{.world = with_all_addresses_of_machines(*world),
                 .lab = {},
                 .notes = notes_of_files(options, **world)};
@@ -192,26 +225,10 @@ Result<std::vector<Header>> headers_of(const Options& options) {
   return headers;
 }
 
-std::vector<nft::Prefix> ranges_of_labs() {
-  std::vector<nft::Prefix> ranges;
-  for (const std::string& text : lab::all_ranges()) {
-    if (const Result<nft::Prefix> range = nft::parse_prefix(text); range) ranges.push_back(*range);
-  }
-  return ranges;
-}
-
-// Its addresses were given out as a lab does: nobody else has one in a lab's ranges.
-bool is_addressed_as_a_lab(const mesh::World& world) {
-  const std::vector<nft::Prefix> ranges = ranges_of_labs();
-  const auto is_ours = [&](const IpAddress& address) {
-    return std::any_of(ranges.begin(), ranges.end(), [&](const nft::Prefix& range) {
-      return address.family() == range.address.family() &&
-             address.within(range.address, range.length);
-    });
-  };
-  return std::all_of(world.nodes.begin(), world.nodes.end(), [&](const mesh::Node& node) {
-    return std::all_of(node.addresses.begin(), node.addresses.end(), is_ours);
-  });
+// A lab's nodes have the files of the machine that it runs on.
+explain::ResolverSettings resolver_of_this_machine() {
+  const Result<std::string> text = lab::read_file("/etc/resolv.conf");
+  return explain::read_resolver_settings(text ? *text : std::string());
 }
 
 // Also with its kind before the name, as kubectl's users write it: deploy/web, shop/svc/web. A
@@ -243,12 +260,14 @@ Result<explain::Call> call_of(const Options& options, const Ground& ground) {
     return invalid(
         "-X CONNECT asks a proxy for a tunnel; tcp://HOST:PORT shows a connection's way");
   }
+  const bool as_a_lab = is_addressed_as_a_lab(world);
   return explain::Call{
       .from = *caller,
       .to = std::move(*target),
       .method = options.method,
       .headers = std::move(*headers),
-      .within = is_addressed_as_a_lab(world) ? ranges_of_labs() : std::vector<nft::Prefix>()};
+      .within = as_a_lab ? ranges_of_labs() : std::vector<nft::Prefix>(),
+      .node_resolver = as_a_lab ? std::optional(resolver_of_this_machine()) : std::nullopt};
 }
 
 // ── the answer ──────────────────────────────────────────────────────────────────────────────────
@@ -265,15 +284,37 @@ explain::Style style_of_terminal() {
   return style;
 }
 
-int status_of(const explain::Path& path, const explain::Judgement* judgement) {
-  if (!judgement) return path.arrives() ? arrives : does_not_arrive;
-  if (!judgement->arrived) return does_not_arrive;
-  return judgement->difference.empty() ? arrives : differs;
+int status_of(explain::Verdict verdict) {
+  switch (verdict) {
+    case explain::Verdict::arrives:
+    case explain::Verdict::agrees:
+      return arrives;
+    case explain::Verdict::differs:
+      return differs;
+    case explain::Verdict::does_not_arrive:
+    case explain::Verdict::did_not_arrive:
+      return does_not_arrive;
+    case explain::Verdict::cannot_be_known:
+      return cannot_be_known;
+  }
+  return differs;
+}
+
+// In a lab, whether somebody listens at the end can be looked at.
+explain::Path path_of(const Ground& ground, const explain::Call& call) {
+  explain::Model model(ground.world);
+  explain::Path path = explain::explain(model, call);
+  if (!ground.lab) return path;
+  std::vector<std::string> trouble;
+  std::vector<explain::LookedAt> looked = look_at_listening(*ground.lab, path, trouble);
+  for (explain::LookedAt& each : looked) model.put_listening(each.where, std::move(each.sockets));
+  if (!looked.empty()) path = explain::explain(model, call);
+  for (const std::string& each : trouble) path.notes.push_back("not looked at: " + each);
+  return path;
 }
 
 int answer(const Options& options, const Ground& ground, const explain::Call& call) {
-  explain::Model model(ground.world);
-  explain::Path path = explain::explain(model, call);
+  explain::Path path = path_of(ground, call);
   path.notes.insert(path.notes.end(), ground.notes.begin(), ground.notes.end());
   std::optional<explain::Evidence> evidence;
   std::optional<explain::Judgement> judgement;
@@ -292,7 +333,7 @@ int answer(const Options& options, const Ground& ground, const explain::Call& ca
                                ? explain::render_json(path, evidence ? &*evidence : nullptr, said)
                                : explain::render(path, style_of_terminal(), said);
   std::fputs(text.c_str(), stdout);
-  const int status = status_of(path, said);
+  const int status = status_of(said ? said->verdict : explain::prediction_of(path));
   const bool judged = options.strict && status == arrives && !path.not_enforced.empty();
   return judged ? not_enforced : status;
 }
@@ -337,9 +378,10 @@ int run_path(const Arguments& arguments) {
       ->allow_extra_args(false);
   app.add_option("-X,--method", options.method, "of the request (GET)");
   app.footer(
-      "Exit status: 0 arrives (and agrees); 1 what was seen differs; 2 wrong use;\n"
-      "3 does not arrive, the cause in the first line; 4 with --strict: it arrives, and a policy\n"
-      "that would judge it is not enforced.");
+      "Exit status: 0 arrives, if its condition holds (with --live: and agrees); 1 what was seen\n"
+      "differs, also when it did not arrive though predicted to, or for another reason; 2 wrong\n"
+      "use; 3 does not arrive, the cause in the first line (with --live: as predicted); 4 with\n"
+      "--strict: it arrives, and a policy that would judge it is not enforced; 5 cannot be known.");
   if (const auto status = ended_by_arguments(app, arguments)) return *status;
   if (options.recursive) options.files = manifests_of(true, options.files);
   return run(options);

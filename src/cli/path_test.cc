@@ -106,6 +106,24 @@ TEST_F(PathCommandTest, FieldsThatCannotBeSentAreRefusedInWords) {
   EXPECT_EQ(path("-H 'x-user:  jo '").status, 0);
 }
 
+TEST_F(PathCommandTest, WhatALabRefusesIsRefusedForTheSameReason) {
+  write("shop.yaml", shop);
+  const std::string file = write("own.yaml", R"(apiVersion: v1
+kind: Pod
+metadata: {name: own, namespace: shop}
+spec: {containers: [{name: b, image: example/b:1, command: ["/no/such/program"]}]}
+)");
+  const Ran path = path_from("client");
+  EXPECT_EQ(path.status, 2);
+  const Ran lab = run_program("lab up --name refused-by-both " + folder_);
+  EXPECT_NE(lab.status, 0);
+  const std::string why = "Pod shop/own (" + file +
+                          ":1): the container b (image example/b:1) runs "
+                          "'/no/such/program', which this machine does not have";
+  EXPECT_THAT(path.said, HasSubstr(why));
+  EXPECT_THAT(lab.said, HasSubstr(why));
+}
+
 TEST_F(PathCommandTest, ManifestsAloneAreAsInALab) {
   write("shop.yaml", shop);
   const Ran outside = path_from("client", "tcp://8.8.8.8:53");
@@ -130,8 +148,8 @@ metadata: {name: node1}
 status: {addresses: [{type: InternalIP, address: 192.168.0.1}]}
 )");
   const Ran outside = path_from("client", "tcp://8.8.8.8:53");
-  EXPECT_EQ(outside.status, 0);
-  EXPECT_THAT(outside.said, HasSubstr("whether 8.8.8.8:53 answers cannot be said from here"));
+  EXPECT_EQ(outside.status, 5);
+  EXPECT_THAT(outside.said, HasSubstr("cannot be known: whether 8.8.8.8:53 answers"));
   EXPECT_THAT(path_from("client", "http://istio-pilot.istio-system:8080/").said,
               HasSubstr("there is no namespace 'istio-system'"));
 }
@@ -155,7 +173,9 @@ TEST_F(PathCommandTest, AKindBeforeTheCallersNameIsHeeded) {
     EXPECT_THAT(path_from(made).said, HasSubstr("\nshop/web-")) << made;
   }
   EXPECT_EQ(path_from("deploy/store").status, 0);
-  EXPECT_EQ(path_from("node/node1", "http://web.shop/").status, 0);
+  const Ran of_a_node = path_from("node/node1", "http://web.shop/");
+  EXPECT_EQ(of_a_node.status, 3) << "whom this machine asks for names knows no service";
+  EXPECT_THAT(of_a_node.said, HasSubstr("as its /etc/resolv.conf says"));
   const auto refused = [&](const std::string& from) {
     const Ran ran = path_from(from);
     EXPECT_EQ(ran.status, 2) << from;

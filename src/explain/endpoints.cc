@@ -10,6 +10,7 @@ namespace fairlead::explain {
 namespace {
 
 constexpr std::string_view offers_none = "offers no port";
+constexpr std::string_view has_no = "has no";
 constexpr std::string_view names_none = "has no port of the name";
 
 bool is_name(const std::string& target) {
@@ -24,9 +25,28 @@ std::string why_no_port_there(const mesh::ServicePort& port) {
 
 // "bare/web-1 is not ready", "bare/web-1 offers no port 80".
 std::string sentence(const Refusal& refusal) {
-  const bool has_verb = refusal.why.starts_with(offers_none) || refusal.why.starts_with(names_none);
+  const bool has_verb = refusal.why.starts_with(offers_none) || refusal.why.starts_with(has_no);
   return fmt::format("{} {}{}", refusal.name.empty() ? refusal.address : refusal.name,
                      has_verb ? "" : "is ", refusal.why);
+}
+
+const char* family_text(Family family) {
+  return family == Family::v4 ? "IPv4" : "IPv6";
+}
+
+// Whether a workload is an endpoint by an address of that family.
+bool has_family(const mesh::Service& service, const mesh::Endpoint& of, Family family) {
+  if (of.address.family() == family) return true;
+  return !of.workload.empty() &&
+         std::any_of(service.endpoints.begin(), service.endpoints.end(), [&](const auto& each) {
+           return each.workload == of.workload && each.address.family() == family;
+         });
+}
+
+// That a connection to the service has: as said, else that of its one address.
+std::optional<Family> family_of(const mesh::Service& service, std::optional<Family> said) {
+  return said || service.addresses.size() != 1 ? said
+                                               : std::optional(service.addresses.front().family());
 }
 
 std::string why_left_out(const mesh::Endpoint& endpoint, const mesh::ServicePort& port) {
@@ -68,25 +88,27 @@ std::vector<Refusal> left_out(const mesh::Service& service, const mesh::ServiceP
     addresses.insert(choice.address);
     if (!choice.name.empty()) told.insert(choice.name);
   }
+  const std::optional<Family> wanted = family_of(service, family);
   std::vector<Refusal> refused;
   for (const mesh::Endpoint& endpoint : service.endpoints) {
-    if (family && endpoint.address.family() != *family) continue;
+    const bool fits = !wanted || has_family(service, endpoint, *wanted);
+    if (family && fits && endpoint.address.family() != *family) continue;
     const mesh::EndpointPort* target = mesh::port_of(endpoint, port);
     const std::string address =
         target ? SocketAddress{endpoint.address, target->port}.text() : endpoint.address.text();
     if (addresses.contains(address)) continue;
     if (!endpoint.workload.empty() && !told.insert(endpoint.workload).second) continue;
-    refused.push_back({.name = endpoint.workload,
-                       .address = address,
-                       .why = why_left_out(endpoint, port),
-                       .origin = endpoint.origin});
+    const std::string why = fits ? why_left_out(endpoint, port)
+                                 : fmt::format("{} {} address", has_no, family_text(*wanted));
+    refused.push_back(
+        {.name = endpoint.workload, .address = address, .why = why, .origin = endpoint.origin});
   }
   return refused;
 }
 
 std::string why_nobody(const mesh::World& world, const mesh::Service& service,
-                       const mesh::ServicePort& port) {
-  const std::vector<Refusal> refused = left_out(service, port, {});
+                       const mesh::ServicePort& port, std::optional<Family> family) {
+  const std::vector<Refusal> refused = left_out(service, port, {}, family);
   if (refused.empty() && service.selector.empty()) {
     return fmt::format("{} has no endpoint: it has no selector, and nobody gives any",
                        called(service));
@@ -121,15 +143,70 @@ std::string why_no_port(const mesh::Service& service, std::uint16_t port) {
   return fmt::format("{} has no port {}, only {}", called(service), port, fmt::join(ports, ", "));
 }
 
+std::vector<const mesh::Workload*> workloads_at(const mesh::World& world LIFETIMEBOUND,
+                                                const IpAddress& address) {
+  std::vector<const mesh::Workload*> found;
+  for (const mesh::Workload& workload : world.workloads) {
+    const auto& own = workload.addresses;
+    if (std::find(own.begin(), own.end(), address) != own.end()) found.push_back(&workload);
+  }
+  return found;
+}
+
+bool is_of_a_node(const mesh::World& world, const IpAddress& address) {
+  return std::any_of(world.nodes.begin(), world.nodes.end(), [&](const mesh::Node& node) {
+    return std::find(node.addresses.begin(), node.addresses.end(), address) != node.addresses.end();
+  });
+}
+
+bool declares(const mesh::Workload& workload, std::uint16_t port) {
+  return std::any_of(workload.ports.begin(), workload.ports.end(), [&](const auto& each) {
+    return each.port == port && each.transport == mesh::Transport::tcp;
+  });
+}
+
+namespace {
+
+bool offers(const mesh::Endpoint& endpoint, const SocketAddress& at) {
+  return endpoint.address == at.ip &&
+         std::any_of(endpoint.ports.begin(), endpoint.ports.end(), [&](const auto& each) {
+           return each.port == at.port && each.transport == mesh::Transport::tcp;
+         });
+}
+
+// Behind a service that names it.
+const mesh::Workload* endpoint_at(const mesh::World& world,
+                                  const std::vector<const mesh::Workload*>& among,
+                                  const SocketAddress& at) {
+  for (const mesh::Service& service : world.services) {
+    for (const mesh::Endpoint& endpoint : service.endpoints) {
+      if (endpoint.workload.empty() || !offers(endpoint, at)) continue;
+      for (const mesh::Workload* each : among) {
+        if (each->name_space + '/' + each->name == endpoint.workload) return each;
+      }
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+const mesh::Workload* workload_at(const mesh::World& world LIFETIMEBOUND,
+                                  const SocketAddress& address) {
+  const std::vector<const mesh::Workload*> sharers = workloads_at(world, address.ip);
+  if (sharers.empty()) return nullptr;
+  const bool alone = sharers.size() == 1 && !is_of_a_node(world, address.ip);
+  if (alone) return sharers.front();
+  for (const mesh::Workload* each : sharers) {
+    if (declares(*each, address.port)) return each;
+  }
+  return endpoint_at(world, sharers, address);
+}
+
 bool offered_by_a_service(const mesh::World& world, const SocketAddress& at) {
   for (const mesh::Service& service : world.services) {
     for (const mesh::Endpoint& endpoint : service.endpoints) {
-      if (endpoint.address != at.ip) continue;
-      const bool offered = std::any_of(
-          endpoint.ports.begin(), endpoint.ports.end(), [&](const mesh::EndpointPort& each) {
-            return each.port == at.port && each.transport == mesh::Transport::tcp;
-          });
-      if (offered) return true;
+      if (offers(endpoint, at)) return true;
     }
   }
   return false;

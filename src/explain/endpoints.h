@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "base/lifetime.h"
 #include "explain/hop.h"
 #include "mesh/world.h"
 
@@ -15,15 +16,31 @@ namespace fairlead::explain {
                                             const mesh::ServicePort& port,
                                             const std::vector<Choice>& taken,
                                             std::optional<Family> family = {});
-// The endpoints (of that family) that are not among `taken`. Another address of a workload that is
-// taken is not left out.
+// The endpoints (of that family, and those that have no address of it) that are not among `taken`.
+// Another address of a workload that is taken is not left out.
 
 [[nodiscard]] std::string why_nobody(const mesh::World& world, const mesh::Service& service,
-                                     const mesh::ServicePort& port);
-// "Service default/reviews has no endpoint that is ready: 2 are not ready".
+                                     const mesh::ServicePort& port,
+                                     std::optional<Family> family = {});
+// "Service default/reviews has no endpoint that is ready: 2 are not ready". Of the service's
+// address of that family.
 
 [[nodiscard]] std::string why_no_port(const mesh::Service& service, std::uint16_t port);
 // "Service default/reviews has no port 9081, only 9080 (http)".
+
+[[nodiscard]] const mesh::Workload* workload_at(const mesh::World& world LIFETIMEBOUND,
+                                                const SocketAddress& address);
+// Pods with hostNetwork share their node's address: there it is the one that declares the port, or
+// else is an endpoint with it. Null: nobody, or nobody knows which.
+
+[[nodiscard]] std::vector<const mesh::Workload*> workloads_at(
+    const mesh::World& world LIFETIMEBOUND, const IpAddress& address);
+// All that have it.
+
+[[nodiscard]] bool is_of_a_node(const mesh::World& world, const IpAddress& address);
+
+[[nodiscard]] bool declares(const mesh::Workload& workload, std::uint16_t port);
+// One of its containers, of TCP.
 
 [[nodiscard]] bool offered_by_a_service(const mesh::World& world, const SocketAddress& at);
 // It is an endpoint of one, with that port.

@@ -63,11 +63,28 @@ bool is_trouble(const std::string& flags) {
   return !flags.empty() && flags != "-";
 }
 
+// Of "UF,URX".
+bool has_flag(const std::string& flags, std::string_view flag) {
+  std::size_t at = 0;
+  while (at <= flags.size()) {
+    const std::size_t end = std::min(flags.find(',', at), flags.size());
+    if (std::string_view(flags).substr(at, end - at) == flag) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+bool is_v6(const std::string& address) {
+  return address.find(':') != std::string::npos;
+}
+
 class EvidenceMatcher {
  public:
   EvidenceMatcher(Path& path, const Evidence& evidence, const mesh::World& world)
       : path_(path), evidence_(evidence), world_(world) {
     client_ = record_of("outbound", path.from);
+    if (!client_) client_ = record_of("unspecified", path.from);  // by a listener of its own
+    judgement_.predicted = prediction_of(path);
   }
 
   Judgement run() {
@@ -94,11 +111,26 @@ class EvidenceMatcher {
 
   // ── which of the branches it was ────────────────────────────────────────────────────────────
 
+  // Of all hops on the way, up to where the branches part and on in the first.
+  std::vector<const Hop*> way() const {
+    std::vector<const Hop*> all;
+    for (const Hop& hop : path_.hops) all.push_back(&hop);
+    if (path_.branches.empty()) return all;
+    for (const Hop& hop : path_.branches.front().hops) all.push_back(&hop);
+    return all;
+  }
+
   bool goes_through_its_proxy() const {
-    const auto first = std::find_if(path_.hops.begin(), path_.hops.end(), [](const Hop& hop) {
-      return hop.stage == Stage::listener || hop.stage == Stage::kernel;
-    });
-    return first != path_.hops.end() && first->stage == Stage::listener;
+    for (const Hop* hop : way()) {
+      if (hop->stage == Stage::listener) return true;
+      if (hop->stage == Stage::kernel) return false;
+    }
+    return false;
+  }
+
+  bool passes(Stage stage) const {
+    const std::vector<const Hop*> all = way();
+    return std::any_of(all.begin(), all.end(), [&](const Hop* hop) { return hop->stage == stage; });
   }
 
   // A connection's two ends, the client's first.
@@ -141,7 +173,20 @@ class EvidenceMatcher {
     return is_an_end ? address : std::string();
   }
 
+  // Which clients the sender is one of, its address tells.
+  void take_clients() {
+    if (!evidence_.exchange || evidence_.exchange->peer.port == 0) return;
+    const Family dialled = evidence_.exchange->peer.ip.family();
+    const bool any = std::any_of(
+        path_.branches.begin(), path_.branches.end(),
+        [&](const Branch& branch) { return !branch.family || *branch.family == dialled; });
+    if (!any) return;
+    std::erase_if(path_.branches,
+                  [&](const Branch& branch) { return branch.family && *branch.family != dialled; });
+  }
+
   void take_branch() {
+    take_clients();
     if (path_.branches.size() > 1) {
       const std::string address = address_taken();
       const std::string pod = evidence_.exchange ? pod_named_in(*evidence_.exchange) : "";
@@ -163,6 +208,9 @@ class EvidenceMatcher {
 
   void say(Hop& hop, Seen::Verdict verdict, std::string text) {
     if (verdict == Seen::Verdict::agrees) ++judgement_.agrees;
+    if (verdict == Seen::Verdict::unknown && judgement_.unknown.empty()) {
+      judgement_.unknown = fmt::format("{}, {}: {}", name_of(hop.stage), hop.place, text);
+    }
     if (verdict == Seen::Verdict::differs) {
       ++judgement_.differs;
       if (judgement_.difference.empty()) {
@@ -240,18 +288,18 @@ class EvidenceMatcher {
 
   void lay_addresses(Hop& hop, const NameAnswer& answer) {
     std::set<std::string> predicted;
-    for (const Choice& choice : hop.choices) predicted.insert(choice.address);
-    // The addresses of one family were predicted; the other one is shown.
-    const bool asked_for_v6 = answer.type == "AAAA";
-    const bool same_family =
-        std::any_of(predicted.begin(), predicted.end(), [&](const std::string& address) {
-          return (address.find(':') != std::string::npos) == asked_for_v6;
-        });
-    if (!same_family) return say(hop, Seen::Verdict::shown, text_of(answer));
+    for (const Choice& choice : hop.choices) {
+      if (is_v6(choice.address) == (answer.type == "AAAA")) predicted.insert(choice.address);
+    }
+    if (predicted.empty() && (answer.addresses.empty() || hop.choices.empty())) {
+      return say(hop, Seen::Verdict::shown, text_of(answer));
+    }
     if (addresses_in(answer) == predicted) {
       return say(hop, Seen::Verdict::agrees, text_of(answer));
     }
-    say(hop, Seen::Verdict::differs, text_of(answer) + "; predicted was " + listed(predicted));
+    say(hop, Seen::Verdict::differs,
+        text_of(answer) + "; predicted was " +
+            (predicted.empty() ? "no address of that family" : listed(predicted)));
   }
 
   std::string describe(const TrackedConnection& each) const {
@@ -275,14 +323,7 @@ class EvidenceMatcher {
   }
 
   void lay_capture(Hop& hop) {
-    const TrackedConnection* connection = nullptr;
-    if (inbound_) {
-      const std::string& where = path_.branches.empty() ? path_.from : path_.branches[0].workload;
-      const std::optional<Ends> ends = ends_on_arrival();
-      if (ends) connection = tracked(where, ends->source, ends->destination);
-    } else if (evidence_.exchange) {
-      connection = tracked(path_.from, evidence_.exchange->local, evidence_.exchange->peer);
-    }
+    const TrackedConnection* connection = evidence_.exchange ? arrived_here() : nullptr;
     if (connection) {
       const bool agrees = hop.to.empty() || connection->reply_source.text() == hop.to;
       say(hop, agrees ? Seen::Verdict::agrees : Seen::Verdict::differs,
@@ -317,9 +358,12 @@ class EvidenceMatcher {
 
   // Of the proxy that this hop is in.
   [[nodiscard]] bool is_envoy_here() const {
-    const std::string& name = !inbound_                ? path_.from
-                              : path_.branches.empty() ? std::string()
-                                                       : path_.branches[0].workload;
+    return is_envoy(!inbound_                ? path_.from
+                    : path_.branches.empty() ? std::string()
+                                             : path_.branches[0].workload);
+  }
+
+  [[nodiscard]] bool is_envoy(const std::string& name) const {
     const std::size_t slash = std::min(name.find('/'), name.size());
     const mesh::Workload* workload =
         slash == name.size()
@@ -336,10 +380,7 @@ class EvidenceMatcher {
         return say(hop, Seen::Verdict::missing,
                    "no line of this request in its access log; an Envoy keeps no other records");
       }
-      return went_past(hop)
-                 ? say(hop, Seen::Verdict::differs,
-                       "it has no record of this request, which went past it")
-                 : say(hop, Seen::Verdict::missing, "no record of this request at this proxy");
+      return lay_missing_record(hop);
     }
     if (hop.stage == Stage::listener && record->from_access_log) {
       say(hop, Seen::Verdict::shown,
@@ -352,13 +393,33 @@ class EvidenceMatcher {
     }
   }
 
-  // An app answered, and the proxy that would have passed it on has told all it knows.
-  [[nodiscard]] bool went_past(const Hop& hop) const {
+  // An app answered, and the proxy that would have passed it on has told all it knows. Whether the
+  // connection came to it at all, the kernel tells.
+  void lay_missing_record(Hop& hop) {
     const Exchange& exchange = *evidence_.exchange;
     const std::string workload = hop.place.substr(0, hop.place.find(','));
     const bool asked = std::find(evidence_.asked.begin(), evidence_.asked.end(), workload) !=
                        evidence_.asked.end();
-    return asked && exchange.error.empty() && !answered_by_proxy(exchange);
+    const bool answered = exchange.failing == Failing::none && !answered_by_proxy(exchange);
+    if (!asked || !answered) {
+      return say(hop, Seen::Verdict::missing, "no record of this request at this proxy");
+    }
+    const TrackedConnection* connection = arrived_here();
+    if (connection != nullptr && connection->reply_source == connection->destination) {
+      return say(hop, Seen::Verdict::differs,
+                 "it has no record of this request, which went past it: " + describe(*connection));
+    }
+    say(hop, Seen::Verdict::unknown, "its record of this request was not there yet");
+  }
+
+  // The connection on its arrival in the network namespace of this proxy.
+  [[nodiscard]] const TrackedConnection* arrived_here() const {
+    if (!inbound_) {
+      return tracked(path_.from, evidence_.exchange->local, evidence_.exchange->peer);
+    }
+    const std::string& where = path_.branches.empty() ? path_.from : path_.branches[0].workload;
+    const std::optional<Ends> ends = ends_on_arrival();
+    return ends ? tracked(where, ends->source, ends->destination) : nullptr;
   }
 
   static bool is_member(const Hop& hop, const std::string& address) {
@@ -444,7 +505,8 @@ class EvidenceMatcher {
   void lay_app(Hop& hop) {
     if (!evidence_.exchange) return;
     const Exchange& exchange = *evidence_.exchange;
-    if (!exchange.error.empty()) return say(hop, Seen::Verdict::shown, exchange.error);
+    if (!exchange.error.empty()) say(hop, Seen::Verdict::shown, exchange.error);
+    if (exchange.failing != Failing::none) return;
     if (answered_by_proxy(exchange)) {
       const std::string what =
           exchange.status > 0 ? fmt::format("a proxy answered in its place: {}", exchange.status)
@@ -498,29 +560,138 @@ class EvidenceMatcher {
     return fmt::format("{} says {} for {}", last.server, last.outcome, last.name);
   }
 
-  void conclude() {
-    if (!evidence_.exchange) {
-      judgement_.cause = path_.failure.empty() ? why_nothing_was_sent() : path_.failure;
-      return;
+  // The app was reached, and what it said, or did not say, is no HTTP. A proxy that waits for its
+  // answer says so in its record; without one, whoever took the connection is the app.
+  std::string strange_answer(const Exchange& exchange) const {
+    for (const ProxyRecord* record : {server_, client_}) {
+      if (record && record->upstream_remote && has_flag(record->flags, "UPE")) {
+        return "the app does not speak HTTP";
+      }
     }
-    const Exchange& exchange = *evidence_.exchange;
-    if (!exchange.error.empty()) {
+    // A proxy that speaks HTTP passes nothing else on.
+    if (exchange.failing == Failing::not_http) return "the app does not speak HTTP";
+    if (!exchange.connected || client_ || server_ || passes(Stage::listener)) return {};
+    if (exchange.failing == Failing::closed) {
+      return "the app closed the connection without an answer";
+    }
+    return exchange.failing == Failing::timed_out ? "the app did not answer in time" : "";
+  }
+
+  // A proxy takes a TCP connection before it has one to the app: its record shows that one.
+  bool is_held_by_a_proxy(const Exchange& exchange) const {
+    return path_.scheme == "tcp" && exchange.failing == Failing::none && exchange.body.empty() &&
+           goes_through_its_proxy() && !is_envoy(path_.from) &&
+           (!client_ || !client_->upstream_remote);
+  }
+
+  void judge_arrival(const Exchange& exchange) {
+    judgement_.remark = strange_answer(exchange);
+    if (!judgement_.remark.empty()) {
+      judgement_.arrived = true;
+    } else if (exchange.failing != Failing::none) {
       judgement_.cause = exchange.error;
     } else if (answered_by_proxy(exchange)) {
       const std::string flags = flags_seen();
       judgement_.cause = fmt::format("{}{}{}: {}", exchange.status, flags.empty() ? "" : " ", flags,
                                      first_line_of(exchange.body));
+    } else if (is_held_by_a_proxy(exchange)) {
+      judgement_.cause = "its proxy took the connection, and has none to the app yet";
+      if (path_.certain_failure().empty()) judgement_.unknown = judgement_.cause;
     } else {
       judgement_.arrived = true;
     }
-    const std::string& predicted = path_.certain_failure();
-    if (predicted.empty()) return;
-    if (!judgement_.arrived) {
-      judgement_.cause = predicted;
-    } else if (judgement_.difference.empty()) {
-      ++judgement_.differs;
-      judgement_.difference = "it arrived, though predicted was: " + predicted;
+  }
+
+  // Whether this is how that failure looks to the sender.
+  bool fits(const Met& met, const Exchange& exchange) const {
+    const Failing seen = exchange.failing;
+    const std::string flags = flags_seen();
+    if (!met.flag.empty() && !flags.empty() && !has_flag(flags, met.flag)) return false;
+    switch (met.ending) {
+      case Ending::unsaid:
+        return true;
+      case Ending::no_address:
+        return false;  // something was dialled
+      case Ending::refused:
+        return seen == Failing::refused;
+      case Ending::unreachable:
+        return !exchange.connected && seen != Failing::none;
+      case Ending::closed:
+        return seen == Failing::closed || seen == Failing::timed_out ||
+               is_held_by_a_proxy(exchange);
+      case Ending::answered:
+        if (exchange.status > 0 && met.status > 0) {
+          return static_cast<std::uint32_t>(exchange.status) == met.status;
+        }
+        return exchange.status > 0 || seen == Failing::timed_out;
     }
+    return true;
+  }
+
+  bool fits_a_prediction(const Exchange& exchange) const {
+    if (path_.branches.empty()) return fits(path_.met, exchange);
+    return std::any_of(path_.branches.begin(), path_.branches.end(), [&](const Branch& branch) {
+      return !branch.failure.empty() && fits(branch.met, exchange);
+    });
+  }
+
+  bool some_branch_fails() const {
+    return std::any_of(path_.branches.begin(), path_.branches.end(),
+                       [](const Branch& branch) { return !branch.failure.empty(); });
+  }
+
+  void differ(std::string difference) {
+    ++judgement_.differs;
+    if (judgement_.difference.empty()) judgement_.difference = std::move(difference);
+    judgement_.verdict = Verdict::differs;
+  }
+
+  void conclude() {
+    const std::string predicted = path_.certain_failure();
+    if (!predicted.empty()) judgement_.predicted = Verdict::does_not_arrive;
+    if (!evidence_.exchange) {
+      const bool no_name = predicted.empty() || path_.met.ending == Ending::no_address ||
+                           path_.met.ending == Ending::unsaid;
+      judgement_.cause = predicted.empty() || !no_name ? why_nothing_was_sent() : predicted;
+      judgement_.verdict = Verdict::did_not_arrive;
+      if (!no_name) return for_another_reason(predicted);
+      if (predicted.empty()) did_not_arrive_unforeseen();
+      return;
+    }
+    judge_arrival(*evidence_.exchange);
+    if (judgement_.arrived) {
+      if (!predicted.empty()) return differ("it arrived, though predicted was: " + predicted);
+      judgement_.verdict = !judgement_.difference.empty() ? Verdict::differs
+                           : !judgement_.unknown.empty()  ? Verdict::cannot_be_known
+                                                          : Verdict::agrees;
+      return;
+    }
+    judgement_.verdict = Verdict::did_not_arrive;
+    if (!predicted.empty()) {
+      if (!fits_a_prediction(*evidence_.exchange)) return for_another_reason(predicted);
+      judgement_.cause = predicted;
+      if (!judgement_.difference.empty()) judgement_.verdict = Verdict::differs;
+      return;
+    }
+    did_not_arrive_unforeseen();
+  }
+
+  void for_another_reason(const std::string& predicted) {
+    differ(fmt::format("for another reason: {}; predicted was: {}", judgement_.cause, predicted));
+  }
+
+  // No failure was predicted for certain: a condition may not hold, or chance took another branch.
+  void did_not_arrive_unforeseen() {
+    if (!judgement_.unknown.empty()) {
+      judgement_.verdict = Verdict::cannot_be_known;
+      return;
+    }
+    const bool open = !path_.unknown.empty() || !path_.condition().empty();
+    if (open ||
+        (some_branch_fails() && evidence_.exchange && fits_a_prediction(*evidence_.exchange))) {
+      return;
+    }
+    differ("it did not arrive: " + judgement_.cause);
   }
 
   Path& path_;
@@ -534,6 +705,47 @@ class EvidenceMatcher {
 };
 
 }  // namespace
+
+const char* name_of(Failing failing) {
+  switch (failing) {
+    case Failing::none:
+      return "";
+    case Failing::refused:
+      return "refused";
+    case Failing::unreachable:
+      return "unreachable";
+    case Failing::timed_out:
+      return "timed out";
+    case Failing::closed:
+      return "closed";
+    case Failing::not_http:
+      return "not HTTP";
+  }
+  return "";
+}
+
+const char* name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::arrives:
+      return "arrives";
+    case Verdict::does_not_arrive:
+      return "does not arrive";
+    case Verdict::agrees:
+      return "agrees";
+    case Verdict::differs:
+      return "differs";
+    case Verdict::did_not_arrive:
+      return "did not arrive";
+    case Verdict::cannot_be_known:
+      return "cannot be known";
+  }
+  return "";
+}
+
+Verdict prediction_of(const Path& path) {
+  if (!path.failure.empty()) return Verdict::does_not_arrive;
+  return path.unknown.empty() ? Verdict::arrives : Verdict::cannot_be_known;
+}
 
 Judgement lay_beside(Path& path, const Evidence& evidence, const mesh::World& world) {
   return EvidenceMatcher(path, evidence, world).run();

@@ -26,10 +26,25 @@ struct NameAnswer {
   bool operator==(const NameAnswer&) const = default;
 };
 
+// How a request ended that got no whole answer.
+enum class Failing : std::uint8_t {
+  none,
+  refused,      // the connection was
+  unreachable,  // no way leads there
+  timed_out,
+  closed,    // the connection ended, or was reset
+  not_http,  // something else came back
+};
+
+[[nodiscard]] const char* name_of(Failing failing);  // "timed out"; empty for none
+
 // The request itself, as its sender met it.
 struct Exchange {
-  std::string id;     // its x-request-id; empty for TCP
-  std::string error;  // why there is no answer: "connecting: Connection refused"
+  std::string id;                   // its x-request-id; empty for TCP
+  std::string error;                // why there is no answer: "connecting: Connection refused"
+  Failing failing = Failing::none;  // the same, for who decides by it
+  bool connected = false;           // somebody took the connection
+  std::vector<std::string> tried;   // addresses before this one that could not be reached, and why
   SocketAddress local;
   SocketAddress peer;  // as dialled
   int status = 0;      // of HTTP; 0: none
@@ -96,6 +111,13 @@ struct Speaks {
   bool operator==(const Speaks&) const = default;
 };
 
+// Where the listening sockets of a place were looked at.
+struct LookedAt {
+  std::string where;  // as in TrackedConnection
+  std::vector<ListeningSocket> sockets;
+  bool operator==(const LookedAt&) const = default;
+};
+
 struct Evidence {
   std::vector<NameAnswer> names;
   std::optional<Exchange> exchange;
@@ -104,6 +126,7 @@ struct Evidence {
   std::vector<std::string> asked;  // whose proxies gave all the records that they had of it
   std::vector<Count> counts;
   std::vector<Speaks> worlds;
+  std::vector<LookedAt> listening;
   std::vector<std::string> trouble;  // what could not be looked at, and why
   bool operator==(const Evidence&) const = default;
 };
@@ -111,12 +134,29 @@ struct Evidence {
 [[nodiscard]] std::string evidence_json(const Evidence& evidence);
 [[nodiscard]] Result<Evidence> evidence_from_json(std::string_view json);
 
+enum class Verdict : std::uint8_t {
+  arrives,          // predicted
+  does_not_arrive,  // predicted
+  agrees,           // seen: it arrived by the predicted way
+  differs,          // seen: something is not as predicted
+  did_not_arrive,   // seen: as predicted, or a condition does not hold
+  cannot_be_known,
+};
+
+[[nodiscard]] const char* name_of(Verdict verdict);  // "did not arrive"
+[[nodiscard]] Verdict prediction_of(const Path& path);
+// arrives, does_not_arrive or cannot_be_known.
+
 struct Judgement {
+  Verdict verdict = Verdict::cannot_be_known;
+  Verdict predicted = Verdict::cannot_be_known;
   std::size_t agrees = 0;
   std::size_t differs = 0;
-  bool arrived = false;    // an app answered
+  bool arrived = false;    // it reached an app, or a proxy that was meant to answer
   std::string difference;  // the first one, for the first line; empty: none
+  std::string unknown;     // the first thing that was not there yet; empty: all was
   std::string cause;       // not arrived: why, as seen
+  std::string remark;      // arrived: what is strange about the answer
 };
 
 [[nodiscard]] Judgement lay_beside(Path& path, const Evidence& evidence, const mesh::World& world);

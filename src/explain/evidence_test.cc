@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "explain/render.h"
@@ -99,7 +100,7 @@ Evidence seen_through_proxies() {
 struct Laid {
   Path path;
   Judgement judgement;
-  [[nodiscard]] std::string text() const { return render(path, {.width = 140}, &judgement); }
+  [[nodiscard]] std::string text() const { return render(path, {.width = 400}, &judgement); }
 };
 
 Laid laid(const Evidence& evidence, const char* from = "productpage",
@@ -187,6 +188,7 @@ TEST(Evidence, OfAProxysAnswerTheAppIsNotTheAuthor) {
 TEST(Evidence, ARefusedConnectionTellsWhoseBranchItWas) {
   Evidence evidence;
   evidence.exchange = Exchange{.error = "connecting: Connection refused (10.244.2.5:9080)",
+                               .failing = Failing::refused,
                                .peer = at("10.244.2.5:9080")};
   const Laid found = laid(evidence, "outsider", "http://each:9080/");
   ASSERT_EQ(found.path.branches.size(), 1U);
@@ -249,22 +251,179 @@ TEST(Evidence, WhatAProxyRefusesWithoutARecordHasNotArrived) {
   EXPECT_TRUE(laid(evidence).judgement.arrived);
 }
 
-// Somebody has taken the rules away.
+// Somebody has taken the rules away: that the kernel tells.
 TEST(Evidence, WhatWentPastAProxyDiffers) {
   Evidence evidence = seen_through_proxies();
   evidence.records.clear();
-  EXPECT_EQ(laid(evidence).judgement.difference, "") << "nobody could be asked";
   evidence.asked = {"default/productpage"};
-  EXPECT_EQ(
-      laid(evidence).judgement.difference,
-      "listener, default/productpage, its proxy: it has no record of this request, which went "
-      "past it");
+  evidence.connections[0].reply_source = at("10.96.0.12:9080");
+  const Laid found = laid(evidence);
+  EXPECT_NE(found.text().find("✗ it has no record of this request, which went past it: conntrack: "
+                              "10.244.1.3:45000 to 10.96.0.12:9080, ESTABLISHED\n"),
+            std::string::npos)
+      << found.text();
+  EXPECT_EQ(found.judgement.verdict, Verdict::differs);
   evidence = seen_through_proxies();
   evidence.records.pop_back();
   evidence.asked = {"default/productpage", "default/reviews-v2"};
-  EXPECT_EQ(laid(evidence).judgement.difference,
-            "listener, default/reviews-v2, its proxy: it has no record of this request, which went "
-            "past it");
+  evidence.connections[2].reply_source = at("10.244.2.5:9080");
+  EXPECT_NE(laid(evidence).text().find("✗ it has no record of this request, which went past it"),
+            std::string::npos);
+}
+
+// A record that is missing never contradicts the kernel's own word.
+TEST(Evidence, ARecordThatWasNotThereYetAccusesNobody) {
+  Evidence evidence = seen_through_proxies();
+  evidence.records.pop_back();
+  evidence.asked = {"default/productpage"};
+  EXPECT_EQ(laid(evidence).judgement.verdict, Verdict::agrees) << "nobody could be asked";
+  evidence.asked = {"default/productpage", "default/reviews-v2"};
+  for (const bool tracked : {true, false}) {
+    if (!tracked) evidence.connections.pop_back();
+    const Laid found = laid(evidence);
+    EXPECT_EQ(found.judgement.difference, "");
+    EXPECT_TRUE(found.judgement.arrived);
+    EXPECT_EQ(found.judgement.verdict, Verdict::cannot_be_known);
+    EXPECT_TRUE(found.text().starts_with(
+        "arrived at default/reviews-v2; whether by the predicted way cannot be known: listener, "
+        "default/reviews-v2, its proxy: its record of this request was not there yet"))
+        << found.text();
+  }
+}
+
+std::string verdict_in_json(const Laid& found) {
+  const auto json = nlohmann::json::parse(render_json(found.path, nullptr, &found.judgement));
+  return json["verdict"].get<std::string>() +
+         ", predicted: " + json["predicted"].get<std::string>();
+}
+
+// Sent to a service that has no endpoint, from a pod with a sidecar.
+Evidence refused_by_its_proxy() {
+  Evidence evidence = seen_through_proxies();
+  evidence.names[0] = {.server = "10.96.0.10:53",
+                       .name = "empty.default.svc.cluster.local",
+                       .type = "A",
+                       .outcome = "NOERROR",
+                       .addresses = {*IpAddress::parse("10.96.0.13")}};
+  evidence.names.pop_back();
+  evidence.exchange->peer = at("10.96.0.13:9081");
+  evidence.exchange->status = 503;
+  evidence.exchange->body = "nobody";
+  evidence.exchange->headers.clear();
+  evidence.exchange->connected = true;
+  evidence.connections.clear();
+  evidence.records.pop_back();
+  evidence.records[0].listener = "0.0.0.0_9081";
+  evidence.records[0].cluster = "outbound|9081||empty.default.svc.cluster.local";
+  evidence.records[0].upstream_remote.reset();
+  evidence.records[0].upstream_local.reset();
+  evidence.records[0].flags = "UH";
+  evidence.records[0].status = 503;
+  return evidence;
+}
+
+TEST(Verdicts, AFailureIsAsPredictedOnlyForThePredictedReason) {
+  Evidence evidence = refused_by_its_proxy();
+  const Laid found = laid(evidence, "productpage", "http://empty:9081/");
+  EXPECT_EQ(found.judgement.difference, "");
+  EXPECT_EQ(verdict_in_json(found), "did not arrive, predicted: does not arrive");
+  EXPECT_TRUE(
+      found.text().starts_with("did not arrive, as predicted: Service default/empty has "
+                               "no endpoint"))
+      << found.text();
+
+  evidence.records[0].flags = "UF";
+  const Laid other = laid(evidence, "productpage", "http://empty:9081/");
+  EXPECT_EQ(verdict_in_json(other), "differs, predicted: does not arrive");
+  EXPECT_TRUE(other.text().starts_with(
+      "did not arrive, as predicted, but for another reason: 503 UF: nobody; predicted was: "
+      "Service default/empty has no endpoint"))
+      << other.text();
+  evidence = refused_by_its_proxy();
+  evidence.exchange->status = 404;
+  EXPECT_EQ(verdict_in_json(laid(evidence, "productpage", "http://empty:9081/")),
+            "differs, predicted: does not arrive");
+}
+
+TEST(Verdicts, AFailureWithoutProxiesIsToldByHowTheConnectionEnds) {
+  Evidence evidence;
+  evidence.exchange = Exchange{.error = "connecting: Connection refused (10.96.0.13:9081)",
+                               .failing = Failing::refused,
+                               .peer = at("10.96.0.13:9081")};
+  const auto verdict = [&](const char* to) {
+    return verdict_in_json(laid(evidence, "outsider", to));
+  };
+  EXPECT_EQ(verdict("http://empty:9081/"), "did not arrive, predicted: does not arrive");
+  EXPECT_EQ(verdict("http://nobody/"), "differs, predicted: does not arrive")
+      << "nothing was to be sent";
+  evidence.exchange->failing = Failing::timed_out;
+  EXPECT_EQ(verdict("http://empty:9081/"), "differs, predicted: does not arrive");
+  EXPECT_EQ(verdict("http://10.244.1.99/"), "did not arrive, predicted: does not arrive");
+  EXPECT_EQ(verdict("http://10.244.1.7:9080/"), "differs, predicted: arrives");
+  EXPECT_EQ(verdict("http://10.244.1.7:9999/"), "did not arrive, predicted: arrives")
+      << "its condition does not hold";
+  EXPECT_EQ(verdict("http://192.0.2.1/"), "did not arrive, predicted: cannot be known");
+}
+
+TEST(Verdicts, ANameThatWasNotFoundIsNoRefusal) {
+  Evidence evidence;
+  evidence.names = {{.server = "10.96.0.10:53",
+                     .name = "empty.default.svc.cluster.local",
+                     .type = "A",
+                     .outcome = "NXDOMAIN"}};
+  EXPECT_EQ(verdict_in_json(laid(evidence, "outsider", "http://empty:9081/")),
+            "differs, predicted: does not arrive");
+  evidence.names[0].name = "nobody.default.svc.cluster.local";
+  EXPECT_EQ(verdict_in_json(laid(evidence, "outsider", "http://nobody/")),
+            "did not arrive, predicted: does not arrive");
+}
+
+TEST(Verdicts, AnAppThatDoesNotSpeakHttpWasReached) {
+  Evidence evidence;
+  evidence.exchange = Exchange{.error = "no HTTP/1.1 came back: it is no status line",
+                               .failing = Failing::not_http,
+                               .connected = true,
+                               .local = at("10.244.1.8:45000"),
+                               .peer = at("10.244.1.7:9080")};
+  const Laid found = laid(evidence, "outsider", "http://10.244.1.7:9080/");
+  EXPECT_EQ(verdict_in_json(found), "agrees, predicted: arrives");
+  EXPECT_TRUE(found.text().starts_with(
+      "arrived at default/loner, as predicted: the app does not speak HTTP\n"))
+      << found.text();
+  // Behind proxies theirs is the answer, and the record says why.
+  Evidence far = seen_through_proxies();
+  far.exchange->status = 502;
+  far.records[1].flags = "UPE";
+  const Laid behind = laid(far);
+  EXPECT_TRUE(behind.judgement.arrived);
+  EXPECT_EQ(behind.judgement.remark, "the app does not speak HTTP");
+}
+
+TEST(Verdicts, AProxyThatHoldsAConnectionHasNotArrived) {
+  Evidence evidence;
+  evidence.exchange =
+      Exchange{.connected = true, .local = at("10.244.1.3:45000"), .peer = at("10.96.0.14:7000")};
+  evidence.asked = {"default/productpage"};
+  const Laid found = laid(evidence, "productpage", "tcp://ratings:7000");
+  EXPECT_FALSE(found.judgement.arrived);
+  EXPECT_EQ(found.judgement.verdict, Verdict::cannot_be_known);
+  EXPECT_TRUE(found.text().starts_with("cannot be known: ")) << found.text();
+}
+
+TEST(Verdicts, OfANameWithBothFamiliesTheOneThatWasDialledIsLeft) {
+  const auto world = world_from(shop());
+  Path path = path_in(world, "outsider", "http://plain:8000/");
+  path.branches.push_back(path.branches.front());
+  path.branches[0].family = Family::v6;
+  path.branches[1].family = Family::v4;
+  Evidence evidence;
+  evidence.exchange = Exchange{.connected = true,
+                               .local = at("10.244.1.8:45000"),
+                               .peer = at("10.96.0.15:8000"),
+                               .status = 200};
+  static_cast<void>(lay_beside(path, evidence, *world));
+  ASSERT_EQ(path.branches.size(), 1U);
+  EXPECT_EQ(path.branches[0].family, Family::v4);
 }
 
 TEST(Evidence, TheFarProxysTroubleCountsToo) {
@@ -350,6 +509,11 @@ TEST(Evidence, TravelsAsJson) {
   evidence.records[0].from_access_log = true;
   evidence.worlds = {{.who = "node1", .world = "41", .error = "behind"}};
   evidence.asked = {"default/productpage"};
+  evidence.exchange->failing = Failing::timed_out;
+  evidence.exchange->connected = true;
+  evidence.exchange->tried = {"Connection refused ([fd00::1]:80)"};
+  evidence.listening = {{.where = "default/productpage",
+                         .sockets = {{.address = at("[::]:80"), .both_families = true}}}};
   evidence.trouble = {"something"};
   const auto back = evidence_from_json(evidence_json(evidence));
   ASSERT_TRUE(back.ok());

@@ -40,6 +40,8 @@ const char* name_of(Seen::Verdict verdict) {
       return "shown";
     case Seen::Verdict::missing:
       return "missing";
+    case Seen::Verdict::unknown:
+      return "cannot be known";
   }
   return "";
 }

@@ -62,6 +62,7 @@ struct Seen {
     differs,
     shown,    // nothing was predicted about it: counters, times
     missing,  // it could not be looked at, and why
+    unknown,  // what would show it was not there yet
   };
   Verdict verdict = Verdict::shown;
   std::string text;

@@ -20,6 +20,7 @@ Json json_of(const TrackedConnection& connection);
 Json json_of(const ProxyRecord& record);
 Json json_of(const Count& count);
 Json json_of(const Speaks& speaks);
+Json json_of(const LookedAt& looked);
 
 // ── a path ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -83,9 +84,17 @@ Json json_of(const Hop& hop) {
 }
 
 Json json_of(const Branch& branch) {
-  return {{"share", branch.share},         {"workload", branch.workload},
-          {"address", branch.address},     {"failure", branch.failure},
-          {"condition", branch.condition}, {"hops", list_of(branch.hops)}};
+  return {{"share", branch.share},         {"client", branch.client},
+          {"workload", branch.workload},   {"address", branch.address},
+          {"failure", branch.failure},     {"ending", name_of(branch.met.ending)},
+          {"condition", branch.condition}, {"unknown", branch.unknown},
+          {"hops", list_of(branch.hops)}};
+}
+
+Json ends_of(const Path& path) {
+  Json ends = list_of(path.ends);
+  for (Json& end : ends) end.erase("hops");
+  return ends;
 }
 
 // ── evidence ────────────────────────────────────────────────────────────────────────────────────
@@ -107,6 +116,9 @@ Json json_of(const Exchange& exchange) {
   for (const auto& [name, value] : exchange.headers) headers.push_back(Json{name, value});
   return {{"id", exchange.id},
           {"error", exchange.error},
+          {"failing", name_of(exchange.failing)},
+          {"connected", exchange.connected},
+          {"tried", exchange.tried},
           {"local", exchange.local.text()},
           {"peer", exchange.peer.text()},
           {"status", exchange.status},
@@ -156,6 +168,14 @@ Json json_of(const Count& count) {
           {"after", count.after}};
 }
 
+Json json_of(const LookedAt& looked) {
+  Json sockets = Json::array();
+  for (const ListeningSocket& socket : looked.sockets) {
+    sockets.push_back({{"address", socket.address.text()}, {"bothFamilies", socket.both_families}});
+  }
+  return {{"where", looked.where}, {"sockets", std::move(sockets)}};
+}
+
 Json json_of(const Speaks& speaks) {
   return {{"who", speaks.who}, {"world", speaks.world}, {"error", speaks.error}};
 }
@@ -168,6 +188,7 @@ Json json_of(const Evidence& evidence) {
           {"asked", evidence.asked},
           {"counts", list_of(evidence.counts)},
           {"worlds", list_of(evidence.worlds)},
+          {"listening", list_of(evidence.listening)},
           {"trouble", evidence.trouble}};
 }
 
@@ -194,6 +215,29 @@ const Json& list_at(const Json& json, const char* key) {
   return found != json.end() && found->is_array() ? *found : none;
 }
 
+bool flag_at(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_boolean() && found->get<bool>();
+}
+
+Failing failing_named(const std::string& name) {
+  for (const Failing each : {Failing::refused, Failing::unreachable, Failing::timed_out,
+                             Failing::closed, Failing::not_http}) {
+    if (name == name_of(each)) return each;
+  }
+  return Failing::none;
+}
+
+LookedAt looked_at_from(const Json& json) {
+  LookedAt looked{.where = text_at(json, "where")};
+  for (const Json& each : list_at(json, "sockets")) {
+    if (!each.is_object()) continue;
+    looked.sockets.push_back(
+        {.address = address_at(each, "address"), .both_families = flag_at(each, "bothFamilies")});
+  }
+  return looked;
+}
+
 NameAnswer name_answer_from(const Json& json) {
   NameAnswer answer{.server = text_at(json, "server"),
                     .name = text_at(json, "name"),
@@ -218,6 +262,9 @@ std::vector<std::string> texts_at(const Json& json, const char* key) {
 Exchange exchange_from(const Json& json) {
   Exchange exchange{.id = text_at(json, "id"),
                     .error = text_at(json, "error"),
+                    .failing = failing_named(text_at(json, "failing")),
+                    .connected = flag_at(json, "connected"),
+                    .tried = texts_at(json, "tried"),
                     .local = address_at(json, "local"),
                     .peer = address_at(json, "peer"),
                     .status = static_cast<int>(number_at(json, "status")),
@@ -277,23 +324,25 @@ Count count_from(const Json& json) {
 }  // namespace
 
 std::string render_json(const Path& path, const Evidence* evidence, const Judgement* judgement) {
-  const char* verdict = path.arrives() ? "arrives" : "does not arrive";
-  if (judgement) {
-    verdict = !judgement->arrived             ? "did not arrive"
-              : judgement->difference.empty() ? "agrees"
-                                              : "differs";
-  }
-  Json json{{"verdict", verdict},
-            {"cause", judgement && !judgement->cause.empty() ? judgement->cause : path.failure},
-            {"difference", judgement ? judgement->difference : std::string()},
+  const Judgement none;
+  const Judgement& seen = judgement ? *judgement : none;
+  const char* predicted = judgement ? name_of(judgement->predicted) : name_of(prediction_of(path));
+  Json json{{"verdict", judgement ? name_of(judgement->verdict) : predicted},
+            {"predicted", predicted},
+            {"cause", !seen.cause.empty() ? seen.cause : path.failure},
+            {"condition", path.condition()},
+            {"unknown", !seen.unknown.empty() ? seen.unknown : path.unknown},
+            {"difference", seen.difference},
             {"from", path.from},
             {"to", path.to},
             {"scheme", path.scheme},
             {"world", path.world},
             {"hops", list_of(path.hops)},
+            {"ends", ends_of(path)},
             {"branches", list_of(path.branches)},
             {"notes", path.notes},
             {"notEnforced", list_of(path.not_enforced)}};
+  if (judgement) json["arrived"] = judgement->arrived;
   if (evidence) json["evidence"] = json_of(*evidence);
   return json_text(json, 2) + '\n';
 }
@@ -314,6 +363,9 @@ Result<Evidence> evidence_from_json(std::string_view text) {
   }
   for (const Json& each : list_at(json, "records")) evidence.records.push_back(record_from(each));
   for (const Json& each : list_at(json, "counts")) evidence.counts.push_back(count_from(each));
+  for (const Json& each : list_at(json, "listening")) {
+    evidence.listening.push_back(looked_at_from(each));
+  }
   for (const Json& each : list_at(json, "worlds")) {
     evidence.worlds.push_back({.who = text_at(each, "who"),
                                .world = text_at(each, "world"),

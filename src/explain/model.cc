@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "config/sidecar.h"
 #include "control/compile/compile.h"
 #include "dns/zone.h"
 #include "explain/capture.h"
@@ -13,6 +14,21 @@
 
 namespace fairlead::explain {
 namespace {
+
+// What control sends, and beside it what the sidecar has of its own.
+config::SnapshotPointer with_its_bootstrap(const config::SnapshotPointer& sent,
+                                           const mesh::Workload& workload) {
+  auto whole = std::make_shared<config::Snapshot>(*sent);
+  const config::SidecarPorts ports;
+  for (config::Listener& listener : config::sidecar_listeners(ports, workload.addresses)) {
+    const std::string name = listener.name;
+    whole->listeners.put(name, std::make_shared<const config::Listener>(std::move(listener)));
+  }
+  whole->clusters.put(config::sidecar_admin_cluster,
+                      std::make_shared<const config::Cluster>(config::cluster_at(
+                          config::sidecar_admin_cluster, {.address = ports.admin})));
+  return whole;
+}
 
 std::string key_of(const mesh::Workload& workload) {
   return workload.name_space + '/' + workload.name;
@@ -25,6 +41,12 @@ std::vector<SocketAddress> cluster_dns() {
           {IpAddress::v6({0xfd, 0, 0, 0x10, 0, 0x96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0a}), 53}};
 }
 
+bool hears(const ListeningSocket& socket, const SocketAddress& dialled) {
+  if (socket.address.port != dialled.port) return false;
+  if (!socket.address.ip.is_unspecified()) return socket.address.ip == dialled.ip;
+  return socket.address.ip.family() == dialled.ip.family() || socket.both_families;
+}
+
 struct Model::State {
   mesh::WorldPointer world;
   control::Compiler compiler;
@@ -32,6 +54,7 @@ struct Model::State {
   std::map<std::string, config::SnapshotPointer> snapshots;
   std::map<std::string, Result<nft::Ruleset>> captures;
   std::map<std::string, nft::Ruleset> node_rules;
+  std::map<std::string, std::vector<ListeningSocket>> listening;
 };
 
 Model::Model(mesh::WorldPointer world) : state_(std::make_unique<State>()) {
@@ -58,9 +81,21 @@ void Model::put_node_rules(const mesh::Node& node, nft::Ruleset rules) {
   state_->node_rules.insert_or_assign(node.name, std::move(rules));
 }
 
+void Model::put_listening(const std::string& place, std::vector<ListeningSocket> sockets) {
+  state_->listening.insert_or_assign(place, std::move(sockets));
+}
+
+const std::vector<ListeningSocket>* Model::listening_at(const std::string& place) const {
+  const auto found = state_->listening.find(place);
+  return found == state_->listening.end() ? nullptr : &found->second;
+}
+
 const config::Snapshot& Model::snapshot_of(const mesh::Workload& workload) {
   config::SnapshotPointer& snapshot = state_->snapshots[key_of(workload)];
-  if (!snapshot) snapshot = state_->compiler.snapshot_for(control::audience_of(workload));
+  if (!snapshot) {
+    snapshot =
+        with_its_bootstrap(state_->compiler.snapshot_for(control::audience_of(workload)), workload);
+  }
   return *snapshot;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/address.h"
@@ -17,6 +18,16 @@ namespace fairlead::explain {
 [[nodiscard]] std::vector<SocketAddress> cluster_dns();
 // Where pods ask for names: one address a family, the same on every node.
 
+// A socket that waits for TCP connections.
+struct ListeningSocket {
+  SocketAddress address;       // unspecified: on every address of its family
+  bool both_families = false;  // of an unspecified IPv6 address: on every IPv4 address too
+  bool operator==(const ListeningSocket&) const = default;
+};
+
+[[nodiscard]] bool hears(const ListeningSocket& socket, const SocketAddress& dialled);
+// Whether a connection to there is its own.
+
 // A world, and what programs would make of it. What was read from a running program or kernel may
 // be put in the place of what would be made: then the path tells that instead.
 class Model {
@@ -31,9 +42,16 @@ class Model {
   void put_snapshot(const mesh::Workload& workload, config::SnapshotPointer snapshot);
   void put_capture(const mesh::Workload& workload, nft::Ruleset rules);
   void put_node_rules(const mesh::Node& node, nft::Ruleset rules);
+  void put_listening(const std::string& place, std::vector<ListeningSocket> sockets);
+  // Of a pod or VM ("namespace/name") or a node (its name), where somebody has looked.
+
+  [[nodiscard]] const std::vector<ListeningSocket>* listening_at(const std::string& place) const
+      LIFETIMEBOUND;
+  // As put; null where nobody has looked.
 
   // As put, else made once. Each good as long as *this.
   [[nodiscard]] const config::Snapshot& snapshot_of(const mesh::Workload& workload) LIFETIMEBOUND;
+  // What is made has the listeners of a sidecar's bootstrap file beside those of control.
   [[nodiscard]] Result<const nft::Ruleset*> capture_of(const mesh::Workload& workload)
       LIFETIMEBOUND;
   // Empty without a sidecar. Fault: an annotation that cannot be understood.

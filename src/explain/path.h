@@ -60,6 +60,16 @@ struct Caller {
 // "Deployment"), only what is of that kind. Where nothing of that name runs, a pod that has ended.
 // Fault: missing, with the names that are nearest, or invalid, when several namespaces have one.
 
+// How a process on a node asks for names: a resolv.conf.
+struct ResolverSettings {
+  std::vector<IpAddress> servers;
+  std::vector<std::string> search;
+  int ndots = 1;
+};
+
+[[nodiscard]] ResolverSettings read_resolver_settings(std::string_view resolv_conf);
+// Without a server in it, the machine itself is asked (127.0.0.1), as glibc does.
+
 struct Call {
   Caller from;
   Target to;
@@ -68,6 +78,8 @@ struct Call {
   std::vector<nft::Prefix> within;
   // Nothing outside of these can be reached, and in them an address of which nothing is known is
   // nobody's; empty: not said.
+  std::optional<ResolverSettings> node_resolver;
+  // Of the node, for a process on it; absent: not known. Pods and VMs ask the cluster's DNS.
 };
 
 [[nodiscard]] std::string request_text(const Call& call, std::string_view id);
@@ -80,14 +92,38 @@ struct Call {
 
 // ── the answer ──────────────────────────────────────────────────────────────────────────────────
 
+// How a request that does not arrive ends for its sender.
+enum class Ending : std::uint8_t {
+  unsaid,       // it arrives, or nothing is predicted of how it fails
+  no_address,   // its name has none: nothing is sent
+  refused,      // the connection is refused
+  unreachable,  // no way leads there, or nobody ever answers
+  closed,       // a proxy takes the connection and closes it without a word
+  answered,     // a proxy answers in the app's place
+};
+
+[[nodiscard]] const char* name_of(Ending ending);  // "refused"; empty for unsaid
+
+struct Met {
+  Ending ending = Ending::unsaid;
+  std::uint32_t status = 0;  // of `answered`; 0: any
+  std::string flag;          // that the proxy's record has, "UH"; empty: any
+  bool operator==(const Met&) const = default;
+};
+
 // What becomes of the request at one endpoint.
 struct Branch {
-  double share = 1;
+  double share = 1;       // of all requests of its clients
   std::string workload;   // "namespace/name"; empty: nobody that is known
   std::string address;    // "10.244.1.5:9080"
   std::vector<Hop> hops;  // from the arrival to the app
   std::string failure;    // of its hops; empty: arrives
   std::string condition;  // "something listens on port 9999": what nobody declares; empty: none
+  std::string unknown;    // why it cannot be known whether it arrives; empty: it can
+  std::string client;     // which clients this is of: "IPv6 first, as glibc does"; empty: all
+  std::optional<Family> family;  // that those clients dial; absent: there is but one
+  Met met;                       // with a failure: how the sender meets it
+  [[nodiscard]] bool arrives() const { return failure.empty() && unknown.empty(); }
 };
 
 struct Path {
@@ -97,15 +133,23 @@ struct Path {
   std::string world;
   std::vector<Hop> hops;             // what all requests have in common
   std::vector<Branch> branches;      // one an endpoint that may be chosen; none: it ends before
+  std::vector<Branch> ends;          // the same, without their hops: evidence leaves all of them
   std::string failure;               // the cause, when no request arrives
+  std::string unknown;               // when none is known to arrive, why that cannot be known
+  Met met;                           // with a failure: how the sender meets it
   std::vector<std::string> notes;    // what the reader should know beside
   std::vector<Origin> not_enforced;  // policies that would judge what arrives
 
-  [[nodiscard]] bool arrives() const { return failure.empty(); }
+  [[nodiscard]] bool arrives() const { return failure.empty() && unknown.empty(); }
+  [[nodiscard]] std::string condition() const;
+  // Without which no request arrives: "something listens on port 9999"; empty: none.
   [[nodiscard]] const std::string& certain_failure() const LIFETIMEBOUND;
   // The cause when no request arrives, or none of the one branch that is left.
 };
 
 [[nodiscard]] Path explain(Model& model, const Call& call);
+
+[[nodiscard]] std::vector<std::string> places_to_look_at(const Path& path);
+// Whose listening sockets would make it certain, named as put_listening() wants them.
 
 }  // namespace fairlead::explain

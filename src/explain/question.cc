@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include "base/near.h"
@@ -338,6 +339,30 @@ Result<Caller> find_caller(const mesh::World& world LIFETIMEBOUND, std::string_v
   const Wanted wanted{.kind = kind, .name_space = name_space, .name = name};
   const Workloads found = meant_by(world, wanted);
   return found.empty() ? nobody(world, wanted, text) : one_of(found, name);
+}
+
+ResolverSettings read_resolver_settings(std::string_view resolv_conf) {
+  ResolverSettings settings;
+  std::istringstream lines{std::string(resolv_conf)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string key;
+    words >> key;
+    if (key == "search" || key == "domain") settings.search.clear();
+    for (std::string word; words >> word;) {
+      if (word.starts_with('#') || word.starts_with(';')) break;
+      if (key == "search" || key == "domain") settings.search.push_back(word);
+      if (const auto address = IpAddress::parse(word); key == "nameserver" && address) {
+        settings.servers.push_back(*address);
+      }
+      constexpr std::string_view ndots = "ndots:";
+      if (key == "options" && word.starts_with(ndots)) {
+        std::from_chars(word.data() + ndots.size(), word.data() + word.size(), settings.ndots);
+      }
+    }
+  }
+  if (settings.servers.empty()) settings.servers = {IpAddress::v4({127, 0, 0, 1})};
+  return settings;
 }
 
 std::string request_text(const Call& call, std::string_view id) {

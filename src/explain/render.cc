@@ -187,6 +187,7 @@ void seen_lines(Page& page, const Hop& hop) {
         page.paragraph(text_column, "· " + seen.text, Ink::dim);
         break;
       case Seen::Verdict::missing:
+      case Seen::Verdict::unknown:
         page.paragraph(text_column, "? " + seen.text, Ink::yellow);
         break;
     }
@@ -239,7 +240,7 @@ bool alike(const Branch& left, const Branch& right) {
     return a.stage == b.stage && rules && a.failure == b.failure && a.seen == b.seen &&
            a.details.size() == b.details.size();
   };
-  return left.failure == right.failure &&
+  return left.failure == right.failure && left.client == right.client &&
          std::equal(left.hops.begin(), left.hops.end(), right.hops.begin(), right.hops.end(), same);
 }
 
@@ -250,9 +251,11 @@ void branches(Page& page, const Path& path) {
     if (told[i]) continue;
     const Branch& branch = path.branches[i];
     const bool certain = path.branches.size() == 1;
+    const std::string share =
+        fraction(branch.share) +
+        (branch.client.empty() ? "" : " of clients that take " + branch.client);
     hops_by_place(page, branch.hops, certain ? last_place : "",
-                  certain ? "" : "  " + page.inked(fraction(branch.share), Ink::yellow),
-                  path.failure);
+                  certain ? "" : "  " + page.inked(share, Ink::yellow), path.failure);
     std::string others;
     for (std::size_t j = i + 1; j < path.branches.size(); ++j) {
       if (told[j] || !alike(branch, path.branches[j])) continue;
@@ -269,13 +272,37 @@ void branches(Page& page, const Path& path) {
 
 // ── the first lines ─────────────────────────────────────────────────────────────────────────────
 
-std::string ends_of(const Path& path) {
-  std::vector<std::string> ends;
+struct End {
+  std::string name;
+  double share = 1;
+  bool operator==(const End&) const = default;
+};
+
+// Of each group of clients.
+std::vector<std::vector<End>> ends_of_clients(const Path& path) {
+  std::vector<std::vector<End>> groups;
+  const std::string* client = nullptr;
   for (const Branch& branch : path.branches) {
-    if (!branch.failure.empty()) continue;
-    const std::string name = name_of_end(branch);
-    const bool certain = path.branches.size() == 1;
-    ends.push_back(certain ? name : fmt::format("{} ({})", name, fraction(branch.share)));
+    if (client == nullptr || *client != branch.client) {
+      client = &branch.client;
+      groups.emplace_back();
+    }
+    if (branch.arrives()) groups.back().push_back({name_of_end(branch), branch.share});
+  }
+  return groups;
+}
+
+std::string ends_of(const Path& path) {
+  const std::vector<std::vector<End>> groups = ends_of_clients(path);
+  std::vector<End> all = groups.empty() ? std::vector<End>() : groups.front();
+  for (std::size_t i = 1; i < groups.size(); ++i) {
+    if (groups[i] != groups.front()) all.insert(all.end(), groups[i].begin(), groups[i].end());
+  }
+  const bool certain =
+      path.branches.size() == 1 || (all.size() == 1 && all.front().share > 1 - 1e-9);
+  std::vector<std::string> ends;
+  for (const End& end : all) {
+    ends.push_back(certain ? end.name : fmt::format("{} ({})", end.name, fraction(end.share)));
   }
   std::string text;
   const std::size_t shown = ends.size() > 5 ? 4 : ends.size();
@@ -289,13 +316,8 @@ std::string ends_of(const Path& path) {
 
 // ", if something listens on port 9999": where that is all that is not certain.
 std::string condition_of(const Path& path) {
-  std::string condition;
-  for (const Branch& branch : path.branches) {
-    if (!branch.failure.empty()) continue;
-    if (branch.condition.empty()) return {};
-    condition = ", if " + branch.condition;
-  }
-  return condition;
+  const std::string condition = path.condition();
+  return condition.empty() ? condition : ", if " + condition;
 }
 
 // ", but 2 policies that would judge this are not enforced: ..."; empty when all is enforced.
@@ -309,27 +331,52 @@ std::string reservation_of(const Path& path) {
   return text.empty() ? text : ", but " + text;
 }
 
-void headline(Page& page, const Path& path, const Judgement* judgement) {
-  if (judgement && !judgement->arrived) {
-    const std::string& why = judgement->cause.empty() ? path.failure : judgement->cause;
-    const std::string_view expected = !path.certain_failure().empty() ? ", as predicted"
-                                      : condition_of(path).empty()    ? ", though predicted to"
-                                                                      : "";
+void live_headline(Page& page, const Path& path, const Judgement& judgement) {
+  if (!judgement.arrived) {
+    const std::string& why = judgement.cause.empty() ? path.failure : judgement.cause;
+    const bool foreseen = judgement.predicted == Verdict::does_not_arrive;
+    if (foreseen && judgement.verdict == Verdict::differs) {
+      return page.paragraph(0, "did not arrive, as predicted, but " + judgement.difference,
+                            Ink::red);
+    }
+    if (judgement.verdict == Verdict::cannot_be_known) {
+      return page.paragraph(0, "cannot be known: " + judgement.unknown, Ink::yellow);
+    }
+    const std::string_view expected = foreseen ? ", as predicted"
+                                      : judgement.verdict == Verdict::differs
+                                          ? ", though predicted to"
+                                          : "";
     return page.paragraph(0, fmt::format("did not arrive{}: {}", expected, why), Ink::red);
   }
-  if (judgement && !judgement->difference.empty()) {
-    return page.paragraph(0, "not as predicted: " + judgement->difference, Ink::red);
+  if (!judgement.difference.empty()) {
+    return page.paragraph(0, "not as predicted: " + judgement.difference, Ink::red);
   }
-  if (!path.arrives()) return page.paragraph(0, "does not arrive: " + path.failure, Ink::red);
+  // One branch is left, with the share that it had among all.
+  const double share = path.branches.size() == 1 ? path.branches.front().share : 1;
+  const std::string chance = share < 1 ? fmt::format(" ({})", fraction(share)) : std::string();
+  const std::string remark = judgement.remark.empty() ? "" : ": " + judgement.remark;
+  const std::string ends = path.arrives() ? ends_of(path) : path.to;
+  if (judgement.verdict == Verdict::cannot_be_known) {
+    return page.paragraph(0,
+                          fmt::format("arrived at {}; whether by the predicted way cannot be "
+                                      "known: {}",
+                                      ends, judgement.unknown),
+                          Ink::yellow);
+  }
+  const char* as_predicted = path.arrives() ? ", as predicted" : "";
+  const std::string reservation = reservation_of(path);
+  page.paragraph(
+      0, fmt::format("arrived at {}{}{}{}{}", ends, as_predicted, chance, remark, reservation),
+      reservation.empty() ? Ink::green : Ink::yellow);
+}
+
+void headline(Page& page, const Path& path, const Judgement* judgement) {
+  if (judgement) return live_headline(page, path, *judgement);
+  if (!path.failure.empty()) return page.paragraph(0, "does not arrive: " + path.failure, Ink::red);
   const std::string reservation = reservation_of(path);
   const Ink well = reservation.empty() ? Ink::green : Ink::yellow;
-  if (judgement) {
-    // One branch is left, with the share that it had among all.
-    const double share = path.branches.size() == 1 ? path.branches.front().share : 1;
-    const std::string chance = share < 1 ? fmt::format(" ({})", fraction(share)) : std::string();
-    return page.paragraph(
-        0, fmt::format("arrived at {}, as predicted{}{}", ends_of(path), chance, reservation),
-        well);
+  if (!path.unknown.empty()) {
+    return page.paragraph(0, "cannot be known: " + path.unknown + reservation, Ink::yellow);
   }
   page.paragraph(0, "arrives at " + ends_of(path) + condition_of(path) + reservation, well);
 }

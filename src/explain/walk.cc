@@ -62,26 +62,49 @@ Hop& Walk::add(Way& way, Stage stage, std::string place, std::string says) const
   return way.hops.back();
 }
 
-void Walk::fail(Way way, std::string failure) {
-  way.hops.back().failure = failure;
-  leaves_.push_back(
-      {.share = way.share, .hops = std::move(way.hops), .failure = std::move(failure)});
+Leaf Walk::leaf_of(Way way) {
+  return {.share = way.share,
+          .hops = std::move(way.hops),
+          .client = std::move(way.client),
+          .family = way.family};
 }
 
-void Walk::end(Way way, const mesh::Workload* workload, const SocketAddress& address,
-               std::string failure) {
+// What fails behind a proxy is not what its sender meets: the proxy answers, or closes.
+void Walk::fail(Way way, const Met& met, std::string failure) {
   way.hops.back().failure = failure;
-  leaves_.push_back({.share = way.share,
-                     .hops = std::move(way.hops),
-                     .workload = workload ? pod_of(*workload) : std::string(),
-                     .address = address.text(),
-                     .failure = std::move(failure)});
+  Met at_sender = met;
+  const bool behind = met.ending == Ending::refused || met.ending == Ending::unreachable;
+  if (behind && way.by_http) at_sender = {.ending = Ending::answered};
+  if (behind && !way.by_http && way.by_tcp) at_sender = {.ending = Ending::closed};
+  Leaf leaf = leaf_of(std::move(way));
+  leaf.failure = std::move(failure);
+  leaf.met = std::move(at_sender);
+  leaves_.push_back(std::move(leaf));
 }
 
-void Walk::end_if_somebody_listens(Way way, const mesh::Workload* workload,
-                                   const SocketAddress& address) {
+void Walk::end(Way way, const mesh::Workload* workload, const SocketAddress& address) {
+  Leaf leaf = leaf_of(std::move(way));
+  leaf.workload = workload ? pod_of(*workload) : std::string();
+  leaf.address = address.text();
+  leaves_.push_back(std::move(leaf));
+}
+
+void Walk::end_refused(Way way, const mesh::Workload* workload, const SocketAddress& address,
+                       std::string failure) {
+  fail(std::move(way), {.ending = Ending::refused}, std::move(failure));
+  leaves_.back().workload = workload ? pod_of(*workload) : std::string();
+  leaves_.back().address = address.text();
+}
+
+void Walk::end_unknown(Way way, const SocketAddress& address, std::string unknown) {
+  end(std::move(way), nullptr, address);
+  leaves_.back().unknown = std::move(unknown);
+}
+
+void Walk::end_if(Way way, const mesh::Workload* workload, const SocketAddress& address,
+                  std::string condition) {
   end(std::move(way), workload, address);
-  leaves_.back().condition = fmt::format("something listens on port {}", address.port);
+  leaves_.back().condition = std::move(condition);
 }
 
 void Walk::note(std::string text) {
@@ -100,7 +123,7 @@ IpAddress Walk::address_of(const mesh::Workload* workload, Family family) const 
 }
 
 std::string Walk::name_at(const SocketAddress& address) const {
-  const mesh::Workload* workload = mesh::find_workload_by_address(world_, address.ip);
+  const mesh::Workload* workload = workload_at(world_, address);
   return workload ? pod_of(*workload) : std::string();
 }
 
@@ -133,12 +156,12 @@ std::vector<Leaf> Walk::from_the_caller() {
     }
     hop.origin = workload->origin;
     if (!workload->ended.empty()) {
-      fail(std::move(way),
+      fail(std::move(way), {},
            fmt::format("{}: it runs no more, and asks nobody", has_ended(*workload)));
       return std::move(leaves_);
     }
     if (workload->addresses.empty()) {
-      fail(std::move(way), fmt::format("{} has no address yet", called(*workload)));
+      fail(std::move(way), {}, fmt::format("{} has no address yet", called(*workload)));
       return std::move(leaves_);
     }
   } else {

@@ -1,6 +1,7 @@
 // Follows a call from its sender to every app that may get it. Pure, and of this room alone.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,10 @@ struct Leaf {
   std::string address;
   std::string failure;
   std::string condition;
+  std::string unknown;
+  std::string client;
+  std::optional<Family> family;
+  Met met;
 };
 
 inline constexpr std::uint32_t proxy_user = 1337;
@@ -50,6 +55,10 @@ class Walk {
   struct Way {
     std::vector<Hop> hops;
     double share = 1;
+    std::string client;
+    std::optional<Family> family;
+    bool by_http = false;  // a proxy that speaks HTTP has it: what fails behind is an answer
+    bool by_tcp = false;   // a proxy has accepted it as TCP: what fails behind closes it
   };
   // A proxy that holds the connection.
   struct AtProxy {
@@ -63,11 +72,14 @@ class Walk {
   };
 
   Hop& add(Way& way, Stage stage, std::string place, std::string says) const;
-  void fail(Way way, std::string failure);
-  void end(Way way, const mesh::Workload* workload, const SocketAddress& address,
-           std::string failure = {});
-  void end_if_somebody_listens(Way way, const mesh::Workload* workload,
-                               const SocketAddress& address);
+  static Leaf leaf_of(Way way);
+  void fail(Way way, const Met& met, std::string failure);
+  void end(Way way, const mesh::Workload* workload, const SocketAddress& address);
+  void end_refused(Way way, const mesh::Workload* workload, const SocketAddress& address,
+                   std::string failure);
+  void end_unknown(Way way, const SocketAddress& address, std::string unknown);
+  void end_if(Way way, const mesh::Workload* workload, const SocketAddress& address,
+              std::string condition);
   void note(std::string text);
 
   // Names: walk_name.cc.
@@ -77,9 +89,15 @@ class Walk {
            std::vector<dns::Reason>& reasons);
   [[nodiscard]] std::string likely_cause(const Hop& hop,
                                          const std::vector<dns::Reason>& reasons) const;
+  [[nodiscard]] std::vector<std::string> names_to_ask() const;
+  bool ask_nobody_of_the_cluster(Way& way);
   void found_as(Way way, const std::vector<IpAddress>& found);
   std::string why_no_name(const std::string& first_reason) const;
-  void dial_each(const Way& way, const std::vector<IpAddress>& addresses);
+  [[nodiscard]] std::vector<IpAddress> own_addresses() const;
+  void dial_in_order(const Way& way, const std::vector<Family>& families,
+                     const std::vector<IpAddress>& addresses);
+  bool dial_each(const Way& way, const std::vector<IpAddress>& addresses, bool others_follow);
+  [[nodiscard]] bool refused_since(std::size_t leaf) const;
 
   // Kernels: walk_kernel.cc.
   void dial(Way way, const IpAddress& address);
@@ -87,10 +105,13 @@ class Walk {
   void through_node(Way way, const mesh::Node& node, const nft::Packet& packet, bool by_proxy);
   void translated(const Way& way, const nft::Ruleset& rules, const nft::Trace& trace,
                   const nft::Packet& packet);
-  void refused_by_node(Way way, const SocketAddress& to);
+  void refused_by_node(Way way, const SocketAddress& to, Ending met);
 
   // The far end: walk_arrival.cc.
   void arrive(Way way, const SocketAddress& to, const SocketAddress& source);
+  void arrive_beside(Way way, const mesh::Workload& sender, const SocketAddress& to);
+  [[nodiscard]] std::string why_unheard(const std::string& place, const SocketAddress& at) const;
+  void reach_node(Way way, const mesh::Node& node, const SocketAddress& to);
   [[nodiscard]] bool out_of_reach(const IpAddress& address) const;
   void arrive_nowhere(Way way, const SocketAddress& to);
   // Each: false when `to` is no such address; else `way` has ended there.

@@ -15,11 +15,6 @@ constexpr std::uint16_t admin_port = 15000;  // on loopback alone
 constexpr std::uint16_t health_port = 15021;
 constexpr std::uint16_t metrics_port = 15090;
 
-bool is_of_proxy(const mesh::Workload& workload, std::uint16_t port) {
-  return workload.sidecar != mesh::Sidecar::none &&
-         (port == health_port || port == metrics_port || port == admin_port);
-}
-
 bool is_inside(const std::vector<nft::Prefix>& ranges, const IpAddress& address) {
   return std::any_of(ranges.begin(), ranges.end(), [&](const nft::Prefix& range) {
     return address.family() == range.address.family() &&
@@ -30,12 +25,12 @@ bool is_inside(const std::vector<nft::Prefix>& ranges, const IpAddress& address)
 }  // namespace
 
 void Walk::arrive(Way way, const SocketAddress& to, const SocketAddress& source) {
-  const mesh::Workload* workload = mesh::find_workload_by_address(world_, to.ip);
+  const mesh::Workload* workload = workload_at(world_, to);
   if (!workload) return arrive_nowhere(std::move(way), to);
   const Result<const nft::Ruleset*> rules = model_.capture_of(*workload);
   if (!rules) {
     add(way, Stage::capture, pod_of(*workload), "the rules cannot be made");
-    return fail(std::move(way), rules.fault().describe());
+    return fail(std::move(way), {}, rules.fault().describe());
   }
   if ((*rules)->tables.empty()) return reach_app(std::move(way), *workload, to);
   const nft::Packet packet{.hook = nft::Hook::prerouting,
@@ -66,22 +61,24 @@ void Walk::arrive_nowhere(Way way, const SocketAddress& to) {
   const std::string ip = to.ip.text();
   if (out_of_reach(to.ip)) {
     add(way, Stage::app, ip, "outside of the lab");
-    return fail(std::move(way),
+    return fail(std::move(way), {.ending = Ending::unreachable},
                 fmt::format("{} is outside of the lab, from which no way leads out", ip));
   }
   if (arrive_at_stranger(way, to)) return;
   if (mesh::find_service_by_address(world_, to.ip)) {
     add(way, Stage::app, ip, "a service's address, which nobody translates here");
-    return fail(std::move(way),
+    return fail(std::move(way), {.ending = Ending::unreachable},
                 fmt::format("no kernel on the way turns {} into an endpoint", to.text()));
   }
   if (is_inside(call_.within, to.ip)) {
     add(way, Stage::app, ip, "nobody's address");
-    return fail(std::move(way), fmt::format("nobody has the address {}", ip));
+    return fail(std::move(way), {.ending = Ending::unreachable},
+                fmt::format("nobody has the address {}", ip));
   }
   add(way, Stage::app, ip, "outside of everything that is known here");
-  note(fmt::format("whether {} answers cannot be said from here", to.text()));
-  end(std::move(way), nullptr, to);
+  end_unknown(
+      std::move(way), to,
+      fmt::format("whether {} answers: it is outside of all that is known here", to.text()));
 }
 
 bool Walk::arrive_at_node(Way& way, const SocketAddress& to) {
@@ -90,18 +87,50 @@ bool Walk::arrive_at_node(Way& way, const SocketAddress& to) {
     if (own == nullptr && holds(node.addresses, to.ip)) own = &node;
   }
   if (own == nullptr) return false;
-  add(way, Stage::app, "node " + own->name,
-      fmt::format("{} is the node's own: whatever listens there answers", to.text()))
-      .origin = own->origin;
-  end_if_somebody_listens(std::move(way), nullptr, to);
+  reach_node(std::move(way), *own, to);
   return true;
+}
+
+// Whatever has the node's own network: its programs, and pods with hostNetwork of which nobody
+// knows who has that port.
+void Walk::reach_node(Way way, const mesh::Node& node, const SocketAddress& to) {
+  if (to.ip.is_loopback() && !node.addresses.empty()) {
+    const mesh::Workload* pod = workload_at(world_, {node.addresses.front(), to.port});
+    if (pod != nullptr) return reach_app(std::move(way), *pod, to);
+  }
+  Hop& hop = add(way, Stage::app, "node " + node.name,
+                 fmt::format("{} is the node's own: whatever listens there answers", to.text()));
+  hop.origin = node.origin;
+  hop.to = to.text();
+  for (const mesh::Workload* pod : workloads_at(world_, to.ip)) {
+    hop.details.push_back(pod_of(*pod) + " has it too, with hostNetwork");
+  }
+  if (model_.listening_at(node.name) == nullptr) {
+    return end_if(std::move(way), nullptr, to,
+                  fmt::format("something listens on port {}", to.port));
+  }
+  const std::string why = why_unheard(node.name, to);
+  if (why.empty()) return end(std::move(way), nullptr, to);
+  end_refused(std::move(way), nullptr, to, why);
+}
+
+// On the caller's own network: itself, or another pod that shares it.
+void Walk::arrive_beside(Way way, const mesh::Workload& sender, const SocketAddress& to) {
+  // Who shares its loopback shares its addresses, of whichever family.
+  const SocketAddress at{to.ip.is_loopback() ? sender.addresses.front() : to.ip, to.port};
+  const mesh::Workload* workload = workload_at(world_, at);
+  const mesh::Node* node = mesh::find_node(world_, sender.node);
+  if (workload == nullptr && node != nullptr && holds(node->addresses, at.ip)) {
+    return reach_node(std::move(way), *node, to);
+  }
+  reach_app(std::move(way), workload ? *workload : sender, to);
 }
 
 bool Walk::arrive_at_ended_pod(Way& way, const SocketAddress& to) {
   for (const mesh::Workload& workload : world_.ended) {
     if (!holds(workload.addresses, to.ip)) continue;
     add(way, Stage::app, pod_of(workload), to.text() + " was its address").origin = workload.origin;
-    fail(std::move(way),
+    fail(std::move(way), {.ending = Ending::unreachable},
          fmt::format("{}: it runs no more, and answers nobody", has_ended(workload)));
     return true;
   }
@@ -114,7 +143,8 @@ bool Walk::arrive_among_pods(Way& way, const SocketAddress& to) {
       const Result<nft::Prefix> prefix = nft::parse_prefix(range);
       if (!prefix || !to.ip.within(prefix->address, prefix->length)) continue;
       add(way, Stage::app, "node " + node.name, to.text() + " is in the range of its pods");
-      fail(std::move(way), fmt::format("no pod has the address {}", to.ip.text()));
+      fail(std::move(way), {.ending = Ending::unreachable},
+           fmt::format("no pod has the address {}", to.ip.text()));
       return true;
     }
   }
@@ -128,7 +158,7 @@ bool Walk::arrive_at_name_server(Way& way, const SocketAddress& to) {
     if (server == to) {
       end(std::move(way), nullptr, to);
     } else {
-      fail(std::move(way),
+      fail(std::move(way), {.ending = Ending::refused},
            fmt::format("the name server {} listens on port {} alone", to.ip.text(), server.port));
     }
     return true;
@@ -145,7 +175,7 @@ bool Walk::arrive_at_stranger(Way& way, const SocketAddress& to) {
           fmt::format("{} is an endpoint of {}: nothing more is known of it", to.text(),
                       called(service)))
           .origin = endpoint.origin;
-      end(std::move(way), nullptr, to);
+      end_if(std::move(way), nullptr, to, fmt::format("{} answers", to.text()));
       return true;
     }
   }
@@ -184,6 +214,20 @@ Origin named(const std::vector<Hop>& hops) {
 
 }  // namespace
 
+// Why nothing in `place` takes a connection to `at`; empty: something does. Somebody has looked.
+std::string Walk::why_unheard(const std::string& place, const SocketAddress& at) const {
+  const ListeningSocket* elsewhere = nullptr;
+  for (const ListeningSocket& socket : *model_.listening_at(place)) {
+    if (hears(socket, at)) return {};
+    if (socket.address.port == at.port) elsewhere = &socket;
+  }
+  if (elsewhere == nullptr) {
+    return fmt::format("nothing listens on port {} of {}", at.port, place);
+  }
+  return fmt::format("nothing listens on {} of {}, only on {}", at.text(), place,
+                     elsewhere->address.text());
+}
+
 void Walk::reach_app(Way way, const mesh::Workload& workload, const SocketAddress& at) {
   if (reach_proxy_itself(way, workload, at)) return;
   const auto declared =
@@ -198,25 +242,30 @@ void Walk::reach_app(Way way, const mesh::Workload& workload, const SocketAddres
   hop.origin = workload.origin;
   if (!workload.ready) hop.details.emplace_back("it is not ready");
   if (workload.terminating) hop.details.emplace_back("it is going away");
-  if (known) return end(std::move(way), &workload, at);
 
   const bool by_name = !IpAddress::parse(call_.to.host);
-  if (const std::string why = by_name ? why_not_translated(world_, at, named(way.hops)) : "";
-      !why.empty()) {
+  const std::string why_headless = by_name ? why_not_translated(world_, at, named(way.hops)) : "";
+  if (model_.listening_at(pod_of(workload)) != nullptr) {
+    const std::string unheard = why_unheard(pod_of(workload), at);
+    if (unheard.empty()) {
+      if (!known) hop.details.emplace_back("no container declares it, and a socket listens there");
+      return end(std::move(way), &workload, at);
+    }
     hop.says = "nobody listens on " + port;
-    return end(std::move(way), &workload, at, why);
+    return end_refused(std::move(way), &workload, at,
+                       known || why_headless.empty() ? unheard : why_headless);
   }
-  // Many an app declares no port at all, and its service knows it all the same.
-  const bool declares_none =
-      std::all_of(workload.ports.begin(), workload.ports.end(),
-                  [&](const auto& each) { return is_of_proxy(workload, each.port); });
-  const bool offered = offered_by_a_service(world_, at);
-  if (offered && declares_none) return end(std::move(way), &workload, at);
+  if (known) return end(std::move(way), &workload, at);
+  if (!why_headless.empty()) {
+    hop.says = "nobody listens on " + port;
+    return end_refused(std::move(way), &workload, at, why_headless);
+  }
   hop.says = "whatever listens on " + port;
-  hop.details.push_back(fmt::format("{} declares port {}: only the request itself tells",
-                                    offered ? "no container" : "neither a container nor a service",
-                                    at.port));
-  end_if_somebody_listens(std::move(way), &workload, at);
+  hop.details.push_back(fmt::format(
+      "{} declares port {}: only the request itself tells",
+      offered_by_a_service(world_, at) ? "no container" : "neither a container nor a service",
+      at.port));
+  end_if(std::move(way), &workload, at, fmt::format("something listens on port {}", at.port));
 }
 
 }  // namespace fairlead::explain

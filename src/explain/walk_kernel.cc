@@ -10,7 +10,14 @@
 namespace fairlead::explain {
 namespace {
 
-constexpr std::uint32_t app_user = 0;  // any but the proxy's
+bool runs_as_a_proxy(const mesh::Workload& workload) {
+  return workload.runs_as.user == proxy_user || workload.runs_as.group == proxy_user;
+}
+
+// With hostNetwork.
+bool is_on_its_nodes_network(const mesh::Workload& workload, const mesh::Node& node) {
+  return !workload.addresses.empty() && holds(node.addresses, workload.addresses.front());
+}
 
 // The node puts its own address in the sender's place (hairpin).
 bool is_masqueraded(const nft::Ruleset& rules, const nft::Packet& packet) {
@@ -61,7 +68,7 @@ void Walk::dial(Way way, const IpAddress& address) {
   const Result<const nft::Ruleset*> rules = model_.capture_of(*workload);
   if (!rules) {
     add(way, Stage::capture, pod_of(*workload), "the rules cannot be made");
-    return fail(std::move(way), rules.fault().describe());
+    return fail(std::move(way), {}, rules.fault().describe());
   }
   if ((*rules)->tables.empty()) {
     add(way, Stage::capture, pod_of(*workload), "nothing is captured here: there is no sidecar");
@@ -72,14 +79,20 @@ void Walk::dial(Way way, const IpAddress& address) {
                            .source = {address_of(workload, address.family()), some_port},
                            .destination = to,
                            .out_interface = local ? "lo" : "eth0",
-                           .uid = app_user,
-                           .gid = app_user,
+                           .uid = workload->runs_as.user,
+                           .gid = workload->runs_as.group,
                            .destination_is_local = local};
   const nft::Trace trace = nft::trace(**rules, packet);
   const bool taken = trace.fate == nft::Fate::redirected;
   Hop& hop = add(way, Stage::capture, pod_of(*workload),
                  taken ? fmt::format("taken to the proxy, port {}", trace.port)
                        : "not taken: it goes past the proxy");
+  if (!taken && runs_as_a_proxy(*workload)) {
+    hop.details.push_back(
+        fmt::format("its app runs as user {} and group {}: capture takes that "
+                    "for the proxy",
+                    workload->runs_as.user, workload->runs_as.group));
+  }
   hop.rules = rules_behind(**rules, trace);
   hop.to = taken ? SocketAddress{loopback(address.family()), trace.port}.text() : to.text();
   if (taken) return enter_proxy(std::move(way), *workload, trace.port, packet.source, to);
@@ -89,17 +102,18 @@ void Walk::dial(Way way, const IpAddress& address) {
 void Walk::leave(Way way, const SocketAddress& to, bool by_proxy, const mesh::Workload* sender) {
   const SocketAddress source{address_of(sender, to.ip.family()), some_port};
   const bool own = sender && (holds(sender->addresses, to.ip) || to.ip.is_loopback());
-  if (own) return reach_app(std::move(way), *sender, to);
+  if (own) return arrive_beside(std::move(way), *sender, to);
   const mesh::Node* node = node_of(sender);
   if (!node) return arrive(std::move(way), to, source);
-  const bool from_node = sender == nullptr;
+  const bool from_node = sender == nullptr || is_on_its_nodes_network(*sender, *node);
+  const mesh::RunsAs runs_as = sender ? sender->runs_as : mesh::RunsAs();
   const nft::Packet packet{.hook = from_node ? nft::Hook::output : nft::Hook::prerouting,
                            .source = source,
                            .destination = to,
                            .in_interface = from_node ? "" : "veth",
                            .out_interface = from_node ? "veth" : "",
-                           .uid = from_node ? std::optional<std::uint32_t>(0) : std::nullopt,
-                           .gid = from_node ? std::optional<std::uint32_t>(0) : std::nullopt,
+                           .uid = from_node ? std::optional(runs_as.user) : std::nullopt,
+                           .gid = from_node ? std::optional(runs_as.group) : std::nullopt,
                            .destination_is_local = holds(node->addresses, to.ip)};
   through_node(std::move(way), *node, packet, by_proxy);
 }
@@ -126,7 +140,8 @@ void Walk::through_node(Way way, const mesh::Node& node, const nft::Packet& pack
                      fmt::format("{} is {}", to.text(), trace.outcome()));
       hop.rules = rules_behind(rules, trace);
       if (service) hop.origin = service->origin;
-      return refused_by_node(std::move(way), to);
+      const Ending met = trace.fate == nft::Fate::rejected ? Ending::refused : Ending::unreachable;
+      return refused_by_node(std::move(way), to, met);
     }
     case nft::Fate::accepted:
     case nft::Fate::redirected:
@@ -148,7 +163,7 @@ void Walk::translated(const Way& way, const nft::Ruleset& rules, const nft::Trac
   double all = trace.missed;
   for (const nft::Target& target : trace.targets) all += target.weight;
   for (const nft::Target& target : trace.targets) {
-    const mesh::Workload* workload = mesh::find_workload_by_address(world_, target.address.ip);
+    const mesh::Workload* workload = workload_at(world_, target.address);
     hop.choices.push_back({.name = name_at(target.address),
                            .address = target.address.text(),
                            .share = target.weight / all,
@@ -166,7 +181,7 @@ void Walk::translated(const Way& way, const nft::Ruleset& rules, const nft::Trac
                                              .source = packet.source,
                                              .destination = target.address,
                                              .out_interface = "veth"})) {
-      fail(std::move(one),
+      fail(std::move(one), {.ending = Ending::unreachable},
            fmt::format("{} is the caller itself, which drops what comes from its own address",
                        target.address.text()));
       continue;
@@ -175,13 +190,15 @@ void Walk::translated(const Way& way, const nft::Ruleset& rules, const nft::Trac
   }
 }
 
-void Walk::refused_by_node(Way way, const SocketAddress& to) {
+void Walk::refused_by_node(Way way, const SocketAddress& to, Ending met) {
   const mesh::Service* service = mesh::find_service_by_address(world_, to.ip);
-  if (!service) return fail(std::move(way), fmt::format("no service has {}", to.text()));
+  if (!service) {
+    return fail(std::move(way), {.ending = met}, fmt::format("no service has {}", to.text()));
+  }
   const mesh::ServicePort* port = port_numbered(*service, to.port);
-  if (!port) return fail(std::move(way), why_no_port(*service, to.port));
+  if (!port) return fail(std::move(way), {.ending = met}, why_no_port(*service, to.port));
   way.hops.back().refused = left_out(*service, *port, {}, to.ip.family());
-  fail(std::move(way), why_nobody(world_, *service, *port));
+  fail(std::move(way), {.ending = met}, why_nobody(world_, *service, *port, to.ip.family()));
 }
 
 }  // namespace fairlead::explain

@@ -46,11 +46,18 @@ bool inspected(const config::Listener& listener, std::uint16_t port) {
 std::string why_treated(const config::Listener& listener, const config::FilterChain& chain,
                         bool looks, bool http) {
   if (!looks) {
-    return chain.origin.kind == "built-in" ? "nothing is known of it" : "the port declares it";
+    if (chain.origin.kind != "built-in") return "the port declares it";
+    const bool speaks_http = std::holds_alternative<config::HttpConnectionManager>(chain.filter);
+    return speaks_http ? "the bootstrap says so" : "nothing is known of it";
   }
   if (http) return "the first bytes are HTTP/1.1";
   return fmt::format("the first bytes are not HTTP/1.1, or none come for {} ms",
                      listener.listener_filters_timeout.count());
+}
+
+Met refused_by_proxy(bool http, const char* flag) {
+  if (!http) return {.ending = Ending::closed, .flag = flag};
+  return {.ending = Ending::answered, .status = 503, .flag = flag};
 }
 
 std::string_view word_for(config::BalancePolicy policy) {
@@ -74,7 +81,8 @@ class ReceivedRequest {
       : text_(std::move(text)), peer_(std::move(peer)), parser_(proxy::limits_of(manager)) {
     std::string_view bytes = text_;
     if (parser_.next(bytes) != http::H1Event::head) {
-      refusal_ = fmt::format("{}: {}", parser_.error().status, parser_.error().why);
+      status_ = parser_.error().status;
+      refusal_ = fmt::format("{}: {}", status_, parser_.error().why);
       return;
     }
     http::RequestHead& head = parser_.head();
@@ -83,11 +91,14 @@ class ReceivedRequest {
         head, manager,
         {.peer = peer_, .id = proxy::needs_id(manager, head) ? some_id : std::string_view()});
     const Result<> normal = manager.normalize_path ? proxy::normalise_path(head) : done();
-    if (!normal) refusal_ = "400: " + normal.fault().message;
+    if (normal) return;
+    status_ = 400;
+    refusal_ = "400: " + normal.fault().message;
   }
 
   // What the proxy answers itself; empty: head() is good.
   [[nodiscard]] const std::string& refusal() const LIFETIMEBOUND { return refusal_; }
+  [[nodiscard]] std::uint32_t status() const { return status_; }
   [[nodiscard]] const http::RequestHead& head() const LIFETIMEBOUND { return parser_.head(); }
 
   // What the proxy does with the upgrade that the request asks for; empty: it asks for none.
@@ -107,6 +118,7 @@ class ReceivedRequest {
   http::H1RequestParser parser_;
   std::string asked_upgrade_;
   std::string refusal_;
+  std::uint32_t status_ = 0;
 };
 
 // "outbound|9080||reviews.default.svc.cluster.local": what istiod's names say.
@@ -138,10 +150,12 @@ void Walk::enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t ca
   hop.world = snapshot.versions.listeners;
   if (!accepted) {
     hop.says = fmt::format("port {}", capture_port);
-    return fail(std::move(way), fmt::format("the proxy has no listener on port {}", capture_port));
+    return fail(std::move(way), {.ending = Ending::refused},
+                fmt::format("the proxy has no listener on port {}", capture_port));
   }
   if (depth_ == most_proxies) {
-    return fail(std::move(way), "the connection goes in a circle from proxy to proxy");
+    return fail(std::move(way), {.ending = Ending::closed},
+                "the connection goes in a circle from proxy to proxy");
   }
   const config::Listener* listener = proxy::listener_for(snapshot, *accepted, dialled);
   hop.name = listener->name;
@@ -169,14 +183,16 @@ void Walk::choose_chain(Way way, AtProxy at) {
   hop.refused = told(refused);
   if (!chain) {
     hop.says = "none";
-    return fail(std::move(way), fmt::format("no filter chain of {} takes a connection to {}",
-                                            at.listener->name, at.dialled.text()));
+    return fail(std::move(way), {.ending = Ending::closed},
+                fmt::format("no filter chain of {} takes a connection to {}", at.listener->name,
+                            at.dialled.text()));
   }
   hop.name = chain->name;
   hop.origin = chain->origin;
   at.http = std::holds_alternative<config::HttpConnectionManager>(chain->filter);
-  hop.says = fmt::format("{}, as {}: {}", chain->name, at.http ? "HTTP" : "TCP",
-                         why_treated(*at.listener, *chain, looks, http_));
+  (at.http ? way.by_http : way.by_tcp) = true;
+  hop.says = fmt::format("{}, as {}: {}", chain->name.empty() ? "its only one" : chain->name,
+                         at.http ? "HTTP" : "TCP", why_treated(*at.listener, *chain, looks, http_));
   if (const auto* manager = std::get_if<config::HttpConnectionManager>(&chain->filter)) {
     return route(std::move(way), at, *manager);
   }
@@ -196,15 +212,16 @@ void Walk::route(Way way, const AtProxy& at, const config::HttpConnectionManager
   }
   if (!routes) {
     hop.says = manager.route_config_name;
-    return fail(std::move(way),
+    return fail(std::move(way), {.ending = Ending::answered, .status = 404, .flag = "NR"},
                 fmt::format("404 NR: the proxy has no routes named {}", manager.route_config_name));
   }
   const auto table = proxy::RouteTable::make(routes);
-  if (!table) return fail(std::move(way), table.fault().describe());
+  if (!table) return fail(std::move(way), {}, table.fault().describe());
   ReceivedRequest received(request_text(call_, some_id), at.source.ip.text(), manager);
   if (!received.refusal().empty()) {
     hop.says = "none: the request is refused";
-    return fail(std::move(way), received.refusal());
+    return fail(std::move(way), {.ending = Ending::answered, .status = received.status()},
+                received.refusal());
   }
   const http::RequestHead& request = received.head();
   proxy::Refusals refused;
@@ -215,8 +232,9 @@ void Walk::route(Way way, const AtProxy& at, const config::HttpConnectionManager
   }
   if (!rule) {
     hop.says = routes->name;
-    return fail(std::move(way), fmt::format("404 NR: no route of {} takes {} {}", routes->name,
-                                            request.authority, request.path));
+    return fail(std::move(way), {.ending = Ending::answered, .status = 404, .flag = "NR"},
+                fmt::format("404 NR: no route of {} takes {} {}", routes->name, request.authority,
+                            request.path));
   }
   hop.name = rule->route->name;
   hop.says = fmt::format("{}, host {}, route {}", routes->name, rule->host->name,
@@ -229,10 +247,12 @@ void Walk::route(Way way, const AtProxy& at, const config::HttpConnectionManager
       return forward(way, at, rule->route->forward.clusters);
     case config::Route::Kind::redirect:
       return fail(std::move(way),
+                  {.ending = Ending::answered, .status = rule->route->redirect.status},
                   fmt::format("the proxy answers itself: {} to {}", rule->route->redirect.status,
                               proxy::redirect_location(*rule, request)));
     case config::Route::Kind::direct:
       return fail(std::move(way),
+                  {.ending = Ending::answered, .status = rule->route->direct.status},
                   fmt::format("the proxy answers itself: {}", rule->route->direct.status));
   }
 }
@@ -259,7 +279,8 @@ void Walk::to_cluster(Way way, const AtProxy& at, const std::string& name) {
   hop.world = at.snapshot->versions.clusters;
   const auto found = at.snapshot->clusters.find(name);
   if (found == at.snapshot->clusters.end()) {
-    return fail(std::move(way), fmt::format("503 NC: the proxy has no cluster {}", name));
+    return fail(std::move(way), refused_by_proxy(at.http, "NC"),
+                fmt::format("503 NC: the proxy has no cluster {}", name));
   }
   const config::Cluster& cluster = *found->second;
   hop.origin = cluster.origin;
@@ -273,14 +294,15 @@ void Walk::to_cluster(Way way, const AtProxy& at, const std::string& name) {
           cluster.eds_service_name.empty() ? cluster.name : cluster.eds_service_name;
       const auto endpoints = at.snapshot->endpoints.find(wanted);
       if (endpoints == at.snapshot->endpoints.end()) {
-        return fail(std::move(way), fmt::format("503 UH: no endpoints of {} came", wanted));
+        return fail(std::move(way), refused_by_proxy(at.http, "UH"),
+                    fmt::format("503 UH: no endpoints of {} came", wanted));
       }
       return to_endpoints(std::move(way), at, cluster, *endpoints->second);
     }
     case config::ClusterType::strict_dns:
       hop.details.push_back("the proxy resolves its names itself");
-      note("where a cluster of type STRICT_DNS leads is known to the proxy alone");
-      return end(std::move(way), nullptr, at.dialled);
+      return end_unknown(std::move(way), at.dialled,
+                         "where a cluster of type STRICT_DNS leads: its proxy alone knows");
   }
 }
 
@@ -306,7 +328,7 @@ void Walk::to_endpoints(Way way, const AtProxy& at, const config::Cluster& clust
   }
   if (cluster.name == control::black_hole_cluster) {
     hop.says = "nowhere: it lets no connection through";
-    return fail(std::move(way),
+    return fail(std::move(way), {.ending = Ending::closed},
                 fmt::format("port {} of {} is its proxy's, for captured connections alone",
                             at.dialled.port, pod_of(*at.workload)));
   }
@@ -314,7 +336,7 @@ void Walk::to_endpoints(Way way, const AtProxy& at, const config::Cluster& clust
     hop.says = "nobody";
     hop.details.emplace_back(at.http ? "the proxy answers 503, flag UH"
                                      : "the proxy closes the connection, flag UH");
-    return fail(std::move(way),
+    return fail(std::move(way), refused_by_proxy(at.http, "UH"),
                 named.port ? why_nobody(world_, *named.service, *named.port)
                            : fmt::format("{} has no endpoint that could be asked", cluster.name));
   }
@@ -343,9 +365,9 @@ void Walk::to_dialled(Way way, const AtProxy& at, const config::Cluster& cluster
 void Walk::send_out(Way way, const AtProxy& at, const SocketAddress& to) {
   const mesh::Workload& workload = *at.workload;
   const Result<const nft::Ruleset*> rules = model_.capture_of(workload);
-  if (!rules) return fail(std::move(way), rules.fault().describe());
+  if (!rules) return fail(std::move(way), {}, rules.fault().describe());
   const auto& own = workload.addresses;
-  const bool local = std::find(own.begin(), own.end(), to.ip) != own.end();
+  const bool local = holds(own, to.ip) || to.ip.is_loopback();
   const nft::Packet packet{.hook = nft::Hook::output,
                            .source = {address_of(&workload, to.ip.family()), some_port},
                            .destination = to,
@@ -366,7 +388,7 @@ void Walk::send_out(Way way, const AtProxy& at, const SocketAddress& to) {
 void Walk::deliver(Way way, const AtProxy& at, const config::Cluster& cluster) {
   const mesh::Workload& workload = *at.workload;
   const Result<const nft::Ruleset*> rules = model_.capture_of(workload);
-  if (!rules) return fail(std::move(way), rules.fault().describe());
+  if (!rules) return fail(std::move(way), {}, rules.fault().describe());
   const bool v4 = at.dialled.ip.is_v4();
   const std::optional<IpAddress>& bound = v4 ? cluster.source_v4 : cluster.source_v6;
   const IpAddress source = bound.value_or(address_of(&workload, at.dialled.ip.family()));

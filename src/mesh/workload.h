@@ -29,6 +29,13 @@ struct Owner {
   bool operator==(const Owner&) const = default;
 };
 
+// As whom a program runs: what the kernel's rules see as the owner of a connection.
+struct RunsAs {
+  std::uint32_t user = 0;
+  std::uint32_t group = 0;
+  bool operator==(const RunsAs&) const = default;
+};
+
 struct Workload {
   WorkloadKind kind = WorkloadKind::pod;
   std::string name_space;
@@ -42,6 +49,7 @@ struct Workload {
   std::vector<ContainerPort> ports;
   std::vector<std::string> containers;  // names, in order; init_containers the same
   std::vector<std::string> init_containers;
+  RunsAs runs_as;  // of the first container that is no proxy
   Sidecar sidecar = Sidecar::none;
   bool injected_here = false;  // by fairlead, so control configures its sidecar
   std::map<std::string, std::string> capture;

@@ -245,6 +245,19 @@ void Maker::add_workload(mesh::Workload workload) {
   workloads_.push_back(std::move(workload));
 }
 
+// A container's own word stands above its pod's.
+mesh::RunsAs runs_as(const kube::Pod& pod) {
+  kube::SecurityContext security = pod.spec.security;
+  for (const kube::Container& container : pod.spec.containers) {
+    if (container.name == proxy_container) continue;
+    if (container.security.run_as_user) security.run_as_user = container.security.run_as_user;
+    if (container.security.run_as_group) security.run_as_group = container.security.run_as_group;
+    break;
+  }
+  return {.user = static_cast<std::uint32_t>(security.run_as_user.value_or(0)),
+          .group = static_cast<std::uint32_t>(security.run_as_group.value_or(0))};
+}
+
 mesh::Workload workload_of(const kube::Pod& pod, const kube::Objects& objects) {
   mesh::Workload made{.kind = mesh::WorkloadKind::pod,
                       .name_space = pod.metadata.name_space,
@@ -255,6 +268,7 @@ mesh::Workload workload_of(const kube::Pod& pod, const kube::Objects& objects) {
                       .node = pod.spec.node_name,
                       .service_account = pod.spec.service_account,
                       .labels = pod.metadata.labels,
+                      .runs_as = runs_as(pod),
                       .sidecar = sidecar_of(pod),
                       .injected_here = injected_here(pod.metadata.annotations),
                       .ready = kube::is_ready(pod),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <optional>
 
@@ -21,6 +22,7 @@ constexpr std::size_t most_body = 4096;
 constexpr milliseconds dns_patience{2000};
 constexpr int dns_tries = 2;
 constexpr milliseconds silence{1500};
+constexpr std::size_t most_addresses = 8;
 
 std::uint64_t since(Clock::time_point start) {
   return static_cast<std::uint64_t>(
@@ -114,6 +116,17 @@ explain::NameAnswer answer_for(const std::string& server, const std::string& can
 
 // ── HTTP ────────────────────────────────────────────────────────────────────────────────────────
 
+explain::Failing failing_of(const Fault& fault) {
+  switch (fault.kind) {
+    case FaultKind::timed_out:
+      return explain::Failing::timed_out;
+    case FaultKind::invalid:
+      return explain::Failing::not_http;
+    default:
+      return explain::Failing::closed;
+  }
+}
+
 struct Answer {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;
@@ -163,11 +176,13 @@ void speak_http(Socket& socket, const Request& request, Deadline deadline,
                 explain::Exchange& exchange) {
   if (Result<> sent = socket.send_all(request.text, deadline); !sent) {
     exchange.error = sent.fault().describe();
+    exchange.failing = failing_of(sent.fault());
     return;
   }
   Result<Answer> answer = read_answer(socket, request.head, most_body, deadline);
   if (!answer) {
     exchange.error = answer.fault().describe();
+    exchange.failing = failing_of(answer.fault());
     return;
   }
   exchange.status = answer->status;
@@ -181,10 +196,31 @@ void speak_tcp(Socket& socket, explain::Exchange& exchange) {
   if (got) {
     exchange.body.assign(buffer.data(), *got);
     // Who accepts and closes at once, without a word, is a proxy that found nobody behind it.
-    if (*got == 0) exchange.error = "the connection was closed at once";
+    if (*got > 0) return;
+    exchange.error = "the connection was closed at once";
+    exchange.failing = explain::Failing::closed;
     return;
   }
-  if (got.fault().kind != FaultKind::timed_out) exchange.error = got.fault().describe();
+  if (got.fault().kind == FaultKind::timed_out) return;
+  exchange.error = got.fault().describe();
+  exchange.failing = explain::Failing::closed;
+}
+
+struct Connected {
+  std::optional<Socket> socket;
+  std::string error;
+  explain::Failing failing = explain::Failing::none;
+};
+
+Connected connect(const SocketAddress& to, Deadline deadline, const Owner& owner) {
+  int error = 0;
+  Result<Socket> socket = Socket::connect_tcp(to, deadline, owner, &error);
+  if (socket) return {.socket = std::move(*socket)};
+  const bool refused = error == ECONNREFUSED || error == ECONNRESET;
+  return {.error = fmt::format("{} ({})", socket.fault().describe(), to.text()),
+          .failing = refused                                       ? explain::Failing::refused
+                     : socket.fault().kind == FaultKind::timed_out ? explain::Failing::timed_out
+                                                                   : explain::Failing::unreachable};
 }
 
 }  // namespace
@@ -228,26 +264,31 @@ std::vector<std::string> name_servers(const std::string& resolv_conf) {
   return servers;
 }
 
-Sent send(const Request& request, const SocketAddress& to) {
+Sent send(const Request& request, const std::vector<SocketAddress>& to) {
   Sent sent;
   explain::Exchange& exchange = sent.exchange;
   exchange.id = request.http ? request.id : std::string();
-  exchange.peer = to;
   const Clock::time_point start = Clock::now();
   const Deadline deadline = start + milliseconds(request.patience_milliseconds);
-  Result<Socket> socket =
-      Socket::connect_tcp(to, deadline, Owner{.uid = request.uid, .gid = request.gid});
-  exchange.connect_microseconds = since(start);
-  if (!socket) {
-    exchange.error = fmt::format("{} ({})", socket.fault().describe(), to.text());
-    return sent;
+  const Owner owner{.uid = request.uid, .gid = request.gid};
+  for (std::size_t i = 0; i < std::min(to.size(), most_addresses); ++i) {
+    if (!exchange.error.empty()) exchange.tried.push_back(std::move(exchange.error));
+    exchange.error.clear();
+    exchange.peer = to[i];
+    Connected connected = connect(to[i], deadline, owner);
+    exchange.connect_microseconds = since(start);
+    exchange.failing = connected.failing;
+    exchange.error = std::move(connected.error);
+    sent.open = std::move(connected.socket);
+    if (sent.open) break;
   }
-  exchange.local = socket->local();
+  if (!sent.open) return sent;
+  exchange.connected = true;
+  exchange.local = sent.open->local();
   if (request.http) {
-    speak_http(*socket, request, deadline, exchange);
-    sent.open = std::move(*socket);
+    speak_http(*sent.open, request, deadline, exchange);
   } else {
-    speak_tcp(*socket, exchange);
+    speak_tcp(*sent.open, exchange);
   }
   exchange.microseconds = since(start);
   return sent;

@@ -26,10 +26,10 @@ struct Sent {
   explain::Exchange exchange;
   std::optional<Socket> open;  // still connected, so that the kernel still knows the connection
 };
-[[nodiscard]] Sent send(const Request& request, const SocketAddress& to);
-// HTTP: until the answer is whole; the connection stays open. TCP: connects, and takes what the
-// server says within a second and a half, which is longer than a proxy waits for the first bytes;
-// then closes.
+[[nodiscard]] Sent send(const Request& request, const std::vector<SocketAddress>& to);
+// To the first that takes the connection, as clients do; at most 8 are tried. HTTP: until the
+// answer is whole. TCP: takes what the server says within a second and a half, which is longer than
+// a proxy waits for the first bytes. The connection stays open. `to` is not empty.
 
 [[nodiscard]] Result<std::string> fetch(Socket socket, const std::string& host,
                                         const std::string& path, Deadline deadline);

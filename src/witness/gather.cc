@@ -14,6 +14,7 @@
 #include "nft/read.h"
 #include "witness/conntrack.h"
 #include "witness/exchange.h"
+#include "witness/listening.h"
 
 namespace fairlead::witness {
 namespace {
@@ -24,8 +25,7 @@ using std::chrono::milliseconds;
 
 constexpr std::uint16_t admin_port = 15000;
 constexpr milliseconds admin_patience{3000};
-constexpr milliseconds record_patience{3000};  // a record is written when its request has ended
-constexpr milliseconds open_patience{300};
+constexpr milliseconds record_patience{3000};  // a record is written after its request's answer
 constexpr milliseconds record_pause{20};
 
 // ── records ─────────────────────────────────────────────────────────────────────────────────────
@@ -77,23 +77,45 @@ Result<std::vector<explain::ProxyRecord>> ask_records(const Order& order) {
   return records_from_json(*body, order.where, wanted, order.since);
 }
 
-// What a proxy carries as TCP is recorded when it has ended: then `open` is closed on the way.
-void add_records(const Order& order, std::optional<Socket>& open, explain::Evidence& evidence) {
-  const Deadline begun = Clock::now();
-  const Deadline until = begun + record_patience;
+// A pod that calls itself: its proxy's connection comes back to it, and has a record of its own, by
+// that connection's end. False: it is none of these, or known already.
+bool follow_to_itself(const std::vector<explain::ProxyRecord>& records, Order& order) {
+  for (const explain::ProxyRecord& record : records) {
+    if (record.direction != "outbound" || !record.upstream_local || !record.upstream_remote)
+      continue;
+    const SocketAddress& end = *record.upstream_local;
+    const bool known =
+        std::find(order.sources.begin(), order.sources.end(), end) != order.sources.end();
+    if (known || record.upstream_remote->ip != end.ip || end.ip.is_loopback()) continue;
+    order.sources.push_back(end);
+    return true;
+  }
+  return false;
+}
+
+bool is_there(const std::vector<explain::ProxyRecord>& records, std::string_view direction) {
+  return std::any_of(records.begin(), records.end(),
+                     [&](const auto& record) { return record.direction == direction; });
+}
+
+// Of a request when it has been answered, of what is carried as TCP while it is open.
+void add_records(Order& order, explain::Evidence& evidence) {
+  bool comes_back = false;
+  const Deadline until = Clock::now() + record_patience;
   while (true) {
-    if (Clock::now() - begun > open_patience) open.reset();
     Result<std::vector<explain::ProxyRecord>> records = ask_records(order);
     if (!records) {
       evidence.trouble.push_back(
           fmt::format("the records of {}'s proxy: {}", order.where, records.fault().describe()));
       return;
     }
-    // A pod that calls itself has both of them, and they come one after the other.
-    const std::string_view direction = order.request ? "outbound" : "inbound";
-    const bool there = std::any_of(records->begin(), records->end(), [&](const auto& record) {
-      return record.direction == direction;
-    });
+    if (order.request && follow_to_itself(*records, order)) {
+      comes_back = true;
+      continue;
+    }
+    const bool sent = is_there(*records, "outbound") || is_there(*records, "unspecified");
+    const bool received = is_there(*records, "inbound");
+    const bool there = order.request ? sent && (received || !comes_back) : received;
     if (there || Clock::now() >= until) {
       evidence.asked.push_back(order.where);
       std::move(records->begin(), records->end(), std::back_inserter(evidence.records));
@@ -184,19 +206,33 @@ std::string resolv_conf() {
   return text;
 }
 
-std::optional<IpAddress> find_address(const Request& request, explain::Evidence& evidence) {
+std::vector<SocketAddress> find_addresses(const Request& request, explain::Evidence& evidence) {
+  std::vector<SocketAddress> found;
   if (request.names.empty()) {
-    const Result<IpAddress> literal =
-        IpAddress::parse(request.address.empty() ? request.host : request.address);
-    return literal ? std::optional(*literal) : std::nullopt;
+    const std::vector<std::string> itself{request.host};
+    for (const std::string& text : request.addresses.empty() ? itself : request.addresses) {
+      const Result<IpAddress> address = IpAddress::parse(text);
+      if (address) found.push_back({*address, request.port});
+    }
+    return found;
   }
   const std::vector<std::string> servers =
       request.servers.empty() ? name_servers(resolv_conf()) : request.servers;
   Resolved resolved = resolve(request, servers);
   evidence.names = std::move(resolved.answers);
   if (servers.empty()) evidence.trouble.emplace_back("names: /etc/resolv.conf names no server");
-  if (resolved.addresses.empty()) return std::nullopt;
-  return resolved.addresses.front();
+  for (const IpAddress& address : resolved.addresses) found.push_back({address, request.port});
+  return found;
+}
+
+void add_listening(const Order& order, explain::Evidence& evidence) {
+  Result<std::vector<explain::ListeningSocket>> sockets = listening_sockets();
+  if (sockets) {
+    evidence.listening.push_back({.where = order.where, .sockets = std::move(*sockets)});
+  } else {
+    evidence.trouble.push_back(
+        fmt::format("the listening sockets in {}: {}", order.where, sockets.fault().describe()));
+  }
 }
 
 }  // namespace
@@ -243,15 +279,16 @@ explain::Evidence gather(const Order& order) {
   Order look = order;
   std::optional<Socket> open;  // until all has been looked at
   if (order.request) {
-    const std::optional<IpAddress> address = find_address(*order.request, evidence);
-    if (address) {
-      Sent sent = send(*order.request, {*address, order.request->port});
+    const std::vector<SocketAddress> addresses = find_addresses(*order.request, evidence);
+    if (!addresses.empty()) {
+      Sent sent = send(*order.request, addresses);
       evidence.exchange = std::move(sent.exchange);
       open = std::move(sent.open);
       look.sources.push_back(evidence.exchange->local);
     }
   }
-  if (order.proxy && (!order.request || evidence.exchange)) add_records(look, open, evidence);
+  if (order.proxy && (!order.request || evidence.exchange)) add_records(look, evidence);
+  if (order.listening) add_listening(order, evidence);
   add_connections(look, evidence);
   std::vector<std::string> trouble = evidence.trouble;
   add_counts(before, counts_of(order, evidence), evidence);

@@ -35,7 +35,7 @@ std::vector<std::string> texts_at(const Json& json, const char* key) {
 Json json_of(const Request& request) {
   return {{"http", request.http},
           {"host", request.host},
-          {"address", request.address},
+          {"addresses", request.addresses},
           {"port", request.port},
           {"names", request.names},
           {"servers", request.servers},
@@ -51,7 +51,7 @@ Json json_of(const Request& request) {
 Request request_from(const Json& json) {
   return {.http = at(json, "http", true),
           .host = at(json, "host", std::string()),
-          .address = at(json, "address", std::string()),
+          .addresses = texts_at(json, "addresses"),
           .port = at(json, "port", std::uint16_t{80}),
           .names = texts_at(json, "names"),
           .servers = texts_at(json, "servers"),
@@ -69,8 +69,9 @@ Request request_from(const Json& json) {
 std::string order_json(const Order& order) {
   Json sources = Json::array();
   for (const SocketAddress& source : order.sources) sources.push_back(source.text());
-  Json json{{"where", order.where}, {"proxy", order.proxy}, {"id", order.id},
-            {"sources", sources},   {"since", order.since}, {"tables", order.tables}};
+  Json json{{"where", order.where},  {"proxy", order.proxy}, {"id", order.id},
+            {"sources", sources},    {"since", order.since}, {"listening", order.listening},
+            {"tables", order.tables}};
   if (order.request) json["request"] = json_of(*order.request);
   return json_text(json);
 }
@@ -82,6 +83,7 @@ Result<Order> order_from_json(std::string_view text) {
               .proxy = at(json, "proxy", false),
               .id = at(json, "id", std::string()),
               .since = at(json, "since", std::uint64_t{0}),
+              .listening = at(json, "listening", false),
               .tables = texts_at(json, "tables")};
   for (const std::string& each : texts_at(json, "sources")) {
     const Result<SocketAddress> source = SocketAddress::parse(each);

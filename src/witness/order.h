@@ -15,9 +15,10 @@
 namespace fairlead::witness {
 
 struct Request {
-  bool http = true;     // else a TCP connection that sends nothing
-  std::string host;     // as written
-  std::string address;  // what it stands for, when nobody is to be asked; empty: `host` itself
+  bool http = true;  // else a TCP connection that sends nothing
+  std::string host;  // as written
+  std::vector<std::string> addresses;
+  // What it stands for, in order, when nobody is to be asked; empty: `host` itself.
   std::uint16_t port = 80;
   std::vector<std::string> names;    // to ask for in turn; empty: nobody is asked
   std::vector<std::string> servers;  // name servers; empty: those of /etc/resolv.conf
@@ -38,6 +39,7 @@ struct Order {
   std::string id;                      // whose records; of TCP, those of these sources
   std::vector<SocketAddress> sources;  // of connections to look for: their client's end
   std::uint64_t since = 0;  // microseconds of the wall clock since 1970: older records are others'
+  bool listening = false;   // look at the sockets that listen for TCP connections
   std::vector<std::string> tables;  // of nft (family inet, else ip), whose counters are told
   bool operator==(const Order&) const = default;
 };

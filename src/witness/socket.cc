@@ -108,29 +108,35 @@ Result<> Socket::wait(short events, Deadline deadline) const {
   }
 }
 
-Result<> Socket::connect(const void* address, std::size_t size, Deadline deadline) const {
+Result<> Socket::connect(const void* address, std::size_t size, Deadline deadline,
+                         int* failed) const {
   const int begun =
       ::connect(descriptor_, static_cast<const sockaddr*>(address), static_cast<socklen_t>(size));
   if (begun == 0) return done();
-  if (errno != EINPROGRESS) return from_errno(errno, "connecting");
+  if (errno != EINPROGRESS) {
+    if (failed != nullptr) *failed = errno;
+    return from_errno(errno, "connecting");
+  }
   if (Result<> writable = wait(POLLOUT, deadline); !writable) {
     return std::move(writable).fault().during("connecting");
   }
   int error = 0;
   socklen_t length = sizeof error;
   ::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &length);
+  if (failed != nullptr) *failed = error;
   if (error != 0) return from_errno(error, "connecting");
   return done();
 }
 
 Result<Socket> Socket::connect_tcp(const SocketAddress& to, Deadline deadline,
-                                   const std::optional<Owner>& owner) {
+                                   const std::optional<Owner>& owner, int* error) {
   const As as(owner);
   const int family = to.ip.is_v4() ? AF_INET : AF_INET6;
   Socket made(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (made.descriptor_ < 0) return from_errno(errno, "making a socket");
   const Address address = address_of(to);
-  if (Result<> connected = made.connect(&address.storage, address.size, deadline); !connected) {
+  if (Result<> connected = made.connect(&address.storage, address.size, deadline, error);
+      !connected) {
     return std::move(connected).fault();
   }
   return made;

@@ -28,8 +28,9 @@ struct Owner {
 class Socket {
  public:
   static Result<Socket> connect_tcp(const SocketAddress& to, Deadline deadline,
-                                    const std::optional<Owner>& owner = {});
+                                    const std::optional<Owner>& owner = {}, int* error = nullptr);
   // With an owner the socket is made as that user (file system ids), which takes CAP_SETUID.
+  // `error` is told the errno of a connection that failed; 0: it was no such error.
   static Result<Socket> connect_udp(const SocketAddress& to);
   static Result<Socket> connect_unix(const std::string& path, Deadline deadline);
 
@@ -45,7 +46,8 @@ class Socket {
  private:
   explicit Socket(int descriptor) : descriptor_(descriptor) {}
   [[nodiscard]] Result<> wait(short events, Deadline deadline) const;
-  [[nodiscard]] Result<> connect(const void* address, std::size_t size, Deadline deadline) const;
+  [[nodiscard]] Result<> connect(const void* address, std::size_t size, Deadline deadline,
+                                 int* failed = nullptr) const;
 
   int descriptor_ = -1;
 };

@@ -27,7 +27,7 @@ TEST(Order, TravelsAsJson) {
   Order order{.where = "default/productpage",
               .request = Request{.http = true,
                                  .host = "reviews",
-                                 .address = "127.0.0.1",
+                                 .addresses = {"127.0.0.1"},
                                  .port = 9080,
                                  .names = {"reviews.default.svc.cluster.local"},
                                  .servers = {"10.96.0.10:53"},
@@ -42,6 +42,7 @@ TEST(Order, TravelsAsJson) {
               .id = "7",
               .sources = {*SocketAddress::parse("[fd00::1]:80")},
               .since = 1795548391321095,
+              .listening = true,
               .tables = {"fairlead-capture"}};
   const Result<Order> back = order_from_json(order_json(order));
   ASSERT_TRUE(back.ok());
@@ -216,6 +217,66 @@ TEST(Gather, ARefusedConnectionSaysSo) {
   EXPECT_NE(evidence.exchange->error.find("Connection refused"), std::string::npos)
       << evidence.exchange->error;
   EXPECT_NE(evidence.exchange->error.find("10.96.0.12:9080"), std::string::npos);
+  EXPECT_EQ(evidence.exchange->failing, explain::Failing::refused);
+  EXPECT_FALSE(evidence.exchange->connected);
+}
+
+// As clients do that have several addresses of a name.
+TEST(Gather, AnAddressThatRefusesIsPassedOver) {
+  Wire wire;
+  const Descriptor peer = wire.pod.in([] { return listener(9080); });
+  std::thread answers = answering(peer, 1, "HTTP/1.1 204 No Content\r\n\r\n");
+  Request request = request_to("localhost", 9080);
+  request.addresses = {"::1", "127.0.0.1"};
+  const explain::Evidence evidence =
+      wire.pod.in([&] { return gather({.where = "default/pod", .request = request}); });
+  answers.join();
+  ASSERT_TRUE(evidence.exchange);
+  EXPECT_EQ(evidence.exchange->status, 204);
+  EXPECT_EQ(evidence.exchange->peer.text(), "127.0.0.1:9080");
+  ASSERT_EQ(evidence.exchange->tried.size(), 1U);
+  EXPECT_NE(evidence.exchange->tried[0].find("[::1]:9080"), std::string::npos);
+  EXPECT_EQ(evidence.exchange->error, "");
+  EXPECT_EQ(evidence.exchange->failing, explain::Failing::none);
+}
+
+TEST(Gather, AnAnswerThatIsNoHttpIsToldAsThat) {
+  Wire wire;
+  const Descriptor peer = wire.peer.in([] { return listener(9080); });
+  std::thread answers = answering(peer, 1, "220 mail.example ESMTP\r\n");
+  const explain::Evidence evidence = wire.pod.in(
+      [&] { return gather({.where = "default/pod", .request = request_to("10.96.0.12", 9080)}); });
+  answers.join();
+  ASSERT_TRUE(evidence.exchange);
+  EXPECT_TRUE(evidence.exchange->connected);
+  EXPECT_EQ(evidence.exchange->failing, explain::Failing::not_http);
+}
+
+TEST(Gather, TheSocketsThatListen) {
+  Wire wire;
+  const Descriptor v4 = wire.pod.in([] { return listener(9080); });
+  const auto on_v6 = [](std::uint16_t port, int v6_only) {
+    Descriptor made(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ::setsockopt(made.number(), IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
+    const sockaddr_storage address = nft::testing::to_system({IpAddress::v6({}), port});
+    nft::testing::demand(::bind(made.number(), reinterpret_cast<const sockaddr*>(&address),
+                                nft::testing::size_of(address)) == 0,
+                         "bind");
+    nft::testing::demand(::listen(made.number(), 8) == 0, "listen");
+    return made;
+  };
+  const Descriptor both = wire.pod.in([&] { return on_v6(9081, 0); });
+  const Descriptor alone = wire.pod.in([&] { return on_v6(9082, 1); });
+  const explain::Evidence evidence =
+      wire.pod.in([&] { return gather({.where = "default/pod", .listening = true}); });
+  EXPECT_EQ(evidence.trouble, std::vector<std::string>{});
+  ASSERT_EQ(evidence.listening.size(), 1U);
+  std::map<std::string, bool> sockets;
+  for (const explain::ListeningSocket& socket : evidence.listening[0].sockets) {
+    sockets[socket.address.text()] = socket.both_families;
+  }
+  EXPECT_EQ(sockets, (std::map<std::string, bool>{
+                         {"0.0.0.0:9080", false}, {"[::]:9081", true}, {"[::]:9082", false}}));
 }
 
 // Two answers of one name: the first, by UDP, says that it is cut.
