@@ -285,5 +285,10 @@ TEST(Document, AbsentNodesOfNoDocumentAreHarmless) {
   EXPECT_EQ(Document().root().line(), 0);
 }
 
+TEST(Yaml, ATemplateInTheFlowIsNamedAsSuch) {
+  EXPECT_THAT(refusal("metadata:\n  name: {{ .Release.Name }}\nspec: 1\n"),
+              HasSubstr("; this looks like a template: render it first"));
+}
+
 }  // namespace
 }  // namespace fairlead::document

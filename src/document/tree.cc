@@ -22,6 +22,7 @@ bool Builder::end_document() {
 }
 
 bool Builder::refuse(Place place, const std::string& why) {
+  place_of_fault_ = place;
   fault_ = invalid(fmt::format("{}:{}:{}: {}", file_, place.line, place.column, why));
   return false;
 }

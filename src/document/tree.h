@@ -72,6 +72,7 @@ class Builder {
   bool refuse(Place place, const std::string& why);  // returns false
 
   [[nodiscard]] const Fault& fault() const LIFETIMEBOUND { return fault_; }
+  [[nodiscard]] Place place_of_fault() const { return place_of_fault_; }
   [[nodiscard]] std::vector<Document> take() { return std::move(documents_); }
 
  private:
@@ -93,6 +94,7 @@ class Builder {
 
   const std::string& file_;
   const Limits& limits_;
+  Place place_of_fault_;
   std::shared_ptr<Tree> tree_;
   std::vector<Frame> open_;
   std::map<std::uint64_t, std::uint32_t> anchors_;

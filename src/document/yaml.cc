@@ -177,6 +177,13 @@ std::string_view likely_reason(std::string_view text, int line) {
   return "";
 }
 
+// `{{ .Values.name }}` is YAML, though an object as a field's name is none that means anything.
+Fault with_likely_reason(Fault fault, std::string_view text, int line) {
+  const std::string_view reason = likely_reason(text, line);
+  if (fault.message.find(reason) == std::string::npos) fault.message += reason;
+  return fault;
+}
+
 }  // namespace
 
 Result<std::vector<Document>> parse_yaml(std::string_view text, const std::string& file,
@@ -193,7 +200,7 @@ Result<std::vector<Document>> parse_yaml(std::string_view text, const std::strin
     while (parser.HandleNextDocument(events)) {
     }
   } catch (const Stop&) {
-    return builder.fault();
+    return with_likely_reason(builder.fault(), text, builder.place_of_fault().line - 1);
   } catch (const YAML::Exception& error) {
     builder.refuse(place_of(error.mark), fmt::format("this is no YAML: {}{}", error.msg,
                                                      likely_reason(text, error.mark.line)));

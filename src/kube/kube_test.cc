@@ -473,9 +473,9 @@ INSTANTIATE_TEST_SUITE_P(
                "spec.ports[1].port: two ports are 1 of the same protocol"},
         Broken{"TargetPort", service_with("  ports: [{port: 1, targetPort: Not_A_Name}]\n"),
                "spec.ports[0].targetPort: expected a port from 1 to 65535, or a port's name"},
-        Broken{"TargetZero", service_with("  ports: [{port: 1, targetPort: 0}]\n"),
+        Broken{"TargetTooLarge", service_with("  ports: [{port: 1, targetPort: 65536}]\n"),
                "spec.ports[0].targetPort: expected a port from 1 to 65535, or a port's name, found "
-               "the integer 0"},
+               "the integer 65536"},
         Broken{"BadProtocol", service_with("  ports: [{port: 1, protocol: tcp}]\n"),
                "spec.ports[0].protocol: expected TCP or UDP or SCTP, found the string \"tcp\""},
         Broken{"BadAddress", service_with("  clusterIP: 10.96.0.300\n  ports: [{port: 1}]\n"),
@@ -576,6 +576,33 @@ TEST(KubeRead, AProbeByGrpcIsListedAndLeftOut) {
   ASSERT_TRUE(reading.ok()) << reading.fault().describe();
   EXPECT_FALSE(reading->objects.pods[0].spec.containers[0].liveness_probe.has_value());
   EXPECT_THAT(ignored(*reading), ElementsAre(HasSubstr("livenessProbe.grpc: probes by gRPC")));
+}
+
+TEST(KubeRead, ATargetPortOfZeroIsNone) {
+  const auto service = [](const std::string& port) {
+    return document::parse(
+        "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n"
+        "  ports: [{port: 9, targetPort: " +
+            port + "}]\n",
+        "a.yaml");
+  };
+  const Result<Reading> none = read(*service("0"));
+  ASSERT_TRUE(none.ok()) << none.fault().describe();
+  EXPECT_EQ(none->objects.services[0].ports[0].target, PortReference{});
+  EXPECT_FALSE(read(*service("-1")).ok());
+  EXPECT_FALSE(read(*service("65536")).ok());
+}
+
+TEST(KubeRead, AFileOfKustomizeIsNamedAsSuch) {
+  const auto parsed = document::parse("resources: [a.yaml]\n", "k8s/kustomization.yaml");
+  const Result<Reading> reading = read(*parsed);
+  ASSERT_TRUE(reading.ok()) << reading.fault().describe();
+  ASSERT_EQ(reading->ignored.size(), 1U);
+  EXPECT_THAT(reading->ignored[0].describe(), HasSubstr("kubectl kustomize"));
+  const auto said = document::parse(
+      "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n", "other.yaml");
+  EXPECT_TRUE(read(*said).ok());
+  EXPECT_FALSE(read(*document::parse("resources: [a.yaml]\n", "k8s/other.yaml")).ok());
 }
 
 }  // namespace

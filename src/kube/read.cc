@@ -48,6 +48,15 @@ const Rule& name_rule(std::string_view kind) {
   return dns_name;
 }
 
+// Mostly without a kind: known by the file's name.
+bool is_of_kustomize(const document::Node& node) {
+  if (node.get("apiVersion").text().starts_with("kustomize.config.k8s.io/")) return true;
+  const std::string_view file = node.file();
+  const std::string_view name = file.substr(file.rfind('/') + 1);
+  const bool by_name = name == "kustomization.yaml" || name == "kustomization.yml";
+  return by_name && !node.get("kind").given();
+}
+
 class Gatherer {
  public:
   explicit Gatherer(Reading& reading) : reading_(reading) {}
@@ -57,6 +66,14 @@ class Gatherer {
   void document(const document::Node& node, std::string_view kind_of_list = {}) {
     if (!node.is_object()) {
       faults.push_back(node.expected("an object with apiVersion and kind"));
+      return;
+    }
+    if (is_of_kustomize(node)) {
+      reading_.ignored.push_back({{"Kustomization", "", "", node.file(), node.line()},
+                                  "",
+                                  "what kustomize would make of the manifests is not made: "
+                                  "`kubectl kustomize DIR | fairlead "
+                                  "lab up -f -` takes it"});
       return;
     }
     const document::Node kind = node.get("kind");

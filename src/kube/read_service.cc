@@ -24,7 +24,7 @@ void read_service_port(Reader& reader, const document::Node& node, Service& into
     reader.ignore(node.get("protocol"),
                   "TCP alone is translated and forwarded; this port has a name and no more");
   }
-  scope.port_reference("targetPort", port.target, port_name);
+  scope.target_port("targetPort", port.target, port_name);
   scope.text("appProtocol", port.app_protocol);
   if (!port.app_protocol.empty() && !label_key.holds(port.app_protocol)) {
     reader.fail(

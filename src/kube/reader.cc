@@ -160,6 +160,16 @@ void Scope::port_reference(const char* name, PortReference& into, const Rule& ru
   into.number = static_cast<std::uint16_t>(*value);
 }
 
+void Scope::target_port(const char* name, PortReference& into, const Rule& rule) {
+  const document::Node node = fields_.object().get(name);
+  const Result<std::int64_t> value = node.as_integer();
+  if (node.given() && node.kind() != Kind::text && value && *value == 0) {
+    (void)take(name);
+    return;
+  }
+  port_reference(name, into, rule);
+}
+
 void Scope::share(const char* name, Share& into) {
   const document::Node node = take(name);
   if (!node.given()) return;

@@ -72,6 +72,8 @@ class Scope {
   void port(const char* name, std::uint16_t& into);           // 1 to 65535
   void required_port(const char* name, std::uint16_t& into);  // the same, and given
   void port_reference(const char* name, PortReference& into, const Rule& rule);
+  void target_port(const char* name, PortReference& into, const Rule& rule);
+  // The same, and 0 stands for none, as Kubernetes has it.
   void share(const char* name, Share& into);
   void strings(const char* name, std::vector<std::string>& into);
   void string_map(const char* name, StringMap& into, const Rule& key, const Rule* value);
