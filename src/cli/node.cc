@@ -41,6 +41,7 @@ struct Options {
   std::string status_socket;
   std::string log_level = "info";
   bool no_rules = false;
+  bool closed = false;
   bool hold_sockets = false;
   Arguments arguments;  // as they were given
 };
@@ -129,7 +130,8 @@ int run(const Options& flags) {
   if (flags.hold_sockets) return hold(flags, *dns);
   node::AgentOptions options{.self = {.node = flags.name, .dns = std::move(*dns)},
                              .status_socket = flags.status_socket,
-                             .rules = !flags.no_rules};
+                             .rules = !flags.no_rules,
+                             .closed = flags.closed};
   Result<node::Sockets> passed = net::take_passed();
   if (!passed) return complain(passed.fault(), wrong_use);
   options.sockets = std::move(*passed);
@@ -208,6 +210,9 @@ void add_options(CLI::App& app, Options& flags) {
   app.add_option("--status-socket", flags.status_socket,
                  "tell the state here, by HTTP: /status, /ready, /services");
   app.add_option("-l,--log-level", flags.log_level, "trace, debug, info, warning, error, off");
+  app.add_flag("--closed", flags.closed,
+               "nothing leads out of the cluster: DNS says of names outside that they do not exist "
+               "(NXDOMAIN), instead of refusing the question");
   app.add_flag("--no-rules", flags.no_rules, "DNS alone: leave the kernel's rules as they are");
   app.add_flag(hold_sockets_flag, flags.hold_sockets,
                "as the first process of a container: open the sockets, run the agent, and start it "

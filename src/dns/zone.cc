@@ -102,6 +102,7 @@ class Answering {
     if (name.within(ip6_arpa())) return look_up_address(name, ip6_arpa());
     if (name.within(zone_.domain())) return look_up_inside(name);
     if (const Host* host = zone_.host(name); host != nullptr) return give(name, *host);
+    if (zone_.closed()) return deny(name, Reason::outside);
     // Behind an alias: nobody here knows where it leads, and that is all there is to say.
     if (!answer_.answers.empty()) return;
     refuse(Code::refused, Reason::outside);
@@ -144,10 +145,18 @@ class Answering {
     switch (entry.kind) {
       case Entry::Kind::addresses:
         for (const IpAddress& address : entry.addresses) add_address(name, address);
+        if (type_ == Type::srv) {
+          for (const Port& port : entry.ports) {
+            add_target(name, name, port.port, entry.addresses, 1);
+          }
+        }
         return end_with_nothing(name);
       case Entry::Kind::endpoints:
         if (entry.endpoints.empty()) return deny(name, Reason::no_ready_endpoint);
         for (const Endpoint& endpoint : entry.endpoints) add_address(name, endpoint.address);
+        if (type_ == Type::srv) {
+          add_endpoint_targets(name, name, entry, [](const Port&) { return true; }, true);
+        }
         return end_with_nothing(name);
       case Entry::Kind::alias:
         return follow(name, entry.alias);
@@ -165,10 +174,17 @@ class Answering {
     if (!parsed || parsed->is_root()) return deny(name, Reason::bad_alias);
     const Name& target = *parsed;
     add(name, Type::cname, target);
+    if (was_asked(target)) return;  // a loop, of which each alias is told once
     if (type_ == Type::cname || type_ == Type::any || ++aliases_ > longest_chain) return;
     const Entry* first = answer_.entry;
     look_up(target);
     answer_.entry = first;
+  }
+
+  [[nodiscard]] bool was_asked(const Name& name) const {
+    return std::any_of(answer_.answers.begin(), answer_.answers.end(), [&](const Record& record) {
+      return record.type == Type::cname && record.owner == name;
+    });
   }
 
   void look_up_endpoint(const Name& name, const Entry& entry, std::string_view label) {
@@ -177,6 +193,10 @@ class Answering {
       if (!same_label(label_of(endpoint), label)) continue;
       known = true;
       add_address(name, endpoint.address);
+      if (type_ != Type::srv) continue;
+      for (const Port& port : endpoint.ports) {
+        add_target(name, name, port.port, {endpoint.address}, 1);
+      }
     }
     if (!known) return deny(name, Reason::no_such_endpoint);
     end_with_nothing(name);
@@ -362,8 +382,9 @@ class Answering {
             .minimum = time_to_live};
   }
 
+  // What is denied outside is denied in the name of the root.
   void add_authority(const Name& name) {
-    const Name apex = apex_of(name);
+    const Name apex = answer_.reason == Reason::outside ? Name() : apex_of(name);
     answer_.authority.push_back(record(apex, Type::soa, soa(apex)));
   }
 

@@ -6,6 +6,7 @@
 //   web-0.db.default.svc.cluster.local         an endpoint with a hostname, under a headless
 //   service 10-244-1-5.db.default.svc.cluster.local    the same for one without
 //   _http._tcp.reviews.default.svc...          SRV: number and target of a named port
+//   reviews.default.svc..., web-0.db...        SRV: those of every port
 //   12.0.96.10.in-addr.arpa                    PTR: whose address this is
 //   10-244-1-5.default.pod.cluster.local       the address that it spells
 #pragma once
@@ -83,6 +84,11 @@ class Zone {
   void set_serial(std::uint32_t serial) { serial_ = serial; }
   void set_servers(std::vector<IpAddress> servers) { servers_ = std::move(servers); }
   // Where this DNS answers: the addresses of ns.dns.DOMAIN.
+  void set_closed(bool closed) { closed_ = closed; }
+  [[nodiscard]] bool closed() const { return closed_; }
+  // Nothing leads out of here: then names outside do not exist (NXDOMAIN), which resolvers take for
+  // an answer. Else they are REFUSED, which sends a resolver to its next server: musl waits for
+  // five seconds, and glibc says that it may be tried again.
 
   // Null when there is none; good until the zone is changed.
   [[nodiscard]] const Entry* entry(std::string_view name_space,
@@ -134,6 +140,7 @@ class Zone {
 
   Name domain_;
   bool synced_ = false;
+  bool closed_ = false;
   std::uint32_t serial_ = 1;
   std::vector<IpAddress> servers_;
   std::unordered_set<Entry, ByKey, ByKey> entries_;
@@ -154,9 +161,9 @@ enum class Reason : std::uint8_t {
   no_such_endpoint,
   no_such_port,
   no_such_name,
-  bad_alias,   // an ExternalName that holds an address
-  outside,     // REFUSED: not of this cluster, and nobody is asked for it
-  transfer,    // REFUSED: zone transfers
+  bad_alias,  // an ExternalName that holds an address
+  outside,    // not of this cluster, and nobody is asked for it: REFUSED, of a closed zone NXDOMAIN
+  transfer,   // REFUSED: zone transfers
   not_synced,  // SERVFAIL
 };
 

@@ -225,6 +225,71 @@ TEST(Zone, KnowsTheMeshesOwnHostsAndNothingElseOutside) {
   EXPECT_EQ(ask("cluster.local", Type::axfr).code, "REFUSED");
 }
 
+TEST(Zone, DeniesAllThatIsOutsideWhenItIsClosed) {
+  Zone zone = shop();
+  zone.set_closed(true);
+  for (const char* outside : {"example.com", "local", "acluster.local"}) {
+    const Answer said = answer(zone, {name(outside), Type::aaaa});
+    EXPECT_EQ(said.code, Code::no_such_name) << outside;
+    EXPECT_EQ(said.reason, Reason::outside);
+    ASSERT_THAT(said.authority, SizeIs(1)) << "without a SOA nobody may keep the denial";
+    EXPECT_EQ(said.authority.front().type, Type::soa);
+    EXPECT_TRUE(said.authority.front().owner.is_root());
+  }
+  const Answer alias = answer(zone, {name("far.default.svc.cluster.local"), Type::a});
+  EXPECT_THAT(alias.answers, SizeIs(1));
+  EXPECT_EQ(alias.code, Code::no_such_name) << "of what the alias stands for";
+  EXPECT_EQ(answer(zone, {name("api.example.org"), Type::a}).answers.size(), 1U);
+  EXPECT_EQ(answer(zone, {name("cluster.local"), Type::axfr}).code, Code::refused);
+}
+
+TEST(Zone, GivesEveryPortOfANameThatNamesNone) {
+  Zone zone = shop();
+  const auto pod = [&](const char* address, const char* hostname) {
+    return Endpoint{ip(address), hostname, {{"sql", "tcp", 5432}, {"", "tcp", 8080}}};
+  };
+  zone.put(Entry{.name_space = "default",
+                 .name = "store",
+                 .kind = Entry::Kind::endpoints,
+                 .endpoints = {pod("10.244.1.5", "a"), pod("10.244.1.6", "b")}});
+  const auto targets = [&](const char* text) {
+    std::vector<std::string> all;
+    for (const Record& record : answer(zone, {name(text), Type::srv}).answers) {
+      const auto& srv = std::get<Srv>(record.data);
+      all.push_back(std::to_string(srv.weight) + ' ' + std::to_string(srv.port) + ' ' +
+                    srv.target.text());
+    }
+    return all;
+  };
+  EXPECT_THAT(targets("store.default.svc.cluster.local"),
+              UnorderedElementsAre("50 5432 a.store.default.svc.cluster.local",
+                                   "50 8080 a.store.default.svc.cluster.local",
+                                   "50 5432 b.store.default.svc.cluster.local",
+                                   "50 8080 b.store.default.svc.cluster.local"));
+  EXPECT_THAT(targets("b.store.default.svc.cluster.local"),
+              UnorderedElementsAre("100 5432 b.store.default.svc.cluster.local",
+                                   "100 8080 b.store.default.svc.cluster.local"));
+  EXPECT_THAT(targets("reviews.default.svc.cluster.local"),
+              UnorderedElementsAre("100 9080 reviews.default.svc.cluster.local",
+                                   "100 1 reviews.default.svc.cluster.local"));
+  const Answer one = answer(zone, {name("b.store.default.svc.cluster.local"), Type::srv});
+  EXPECT_THAT(one.additional, SizeIs(2));
+}
+
+TEST(Zone, TellsEachAliasOfALoopOnce) {
+  Zone zone = shop();
+  zone.put(Entry{.name_space = "default",
+                 .name = "there",
+                 .kind = Entry::Kind::alias,
+                 .alias = "back.default.svc.cluster.local"});
+  zone.put(Entry{.name_space = "default",
+                 .name = "back",
+                 .kind = Entry::Kind::alias,
+                 .alias = "There.default.svc.cluster.local"});
+  EXPECT_THAT(answer(zone, {name("there.default.svc.cluster.local"), Type::a}).answers, SizeIs(2));
+  EXPECT_THAT(answer(zone, {name("loop.default.svc.cluster.local"), Type::a}).answers, SizeIs(1));
+}
+
 TEST(Zone, FailsUntilItIsSynced) {
   const Zone zone(name("cluster.local"));
   for (const char* text : {"reviews.default.svc.cluster.local", "example.com"}) {

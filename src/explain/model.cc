@@ -51,6 +51,7 @@ struct Model::State {
   mesh::WorldPointer world;
   control::Compiler compiler;
   std::optional<dns::Zone> zone;
+  bool closed = false;
   std::map<std::string, config::SnapshotPointer> snapshots;
   std::map<std::string, Result<nft::Ruleset>> captures;
   std::map<std::string, nft::Ruleset> node_rules;
@@ -124,8 +125,16 @@ const nft::Ruleset& Model::node_rules_of(const mesh::Node& node) {
   return found->second;
 }
 
+void Model::close_zone(bool closed) {
+  state_->closed = closed;
+  if (state_->zone) state_->zone->set_closed(closed);
+}
+
 const dns::Zone& Model::zone() {
-  if (!state_->zone) state_->zone.emplace(node::zone_of(*state_->world));
+  if (!state_->zone) {
+    state_->zone.emplace(node::zone_of(*state_->world));
+    state_->zone->set_closed(state_->closed);
+  }
   return *state_->zone;
 }
 

@@ -57,6 +57,8 @@ class Model {
   // Empty without a sidecar. Fault: an annotation that cannot be understood.
   [[nodiscard]] const nft::Ruleset& node_rules_of(const mesh::Node& node) LIFETIMEBOUND;
 
+  void close_zone(bool closed);
+  // Whether nothing leads out of the cluster, so that its DNS denies what is outside.
   [[nodiscard]] const dns::Zone& zone() LIFETIMEBOUND;
   // What a node's DNS says.
 

@@ -190,6 +190,7 @@ void add_policies(const mesh::World& world, const Caller& from, Path& path) {
 }  // namespace
 
 Path explain(Model& model, const Call& call) {
+  model.close_zone(!call.within.empty());
   Walk walk(model, call);
   std::vector<Leaf> leaves = walk.from_the_caller();
   join_same_ways(leaves);

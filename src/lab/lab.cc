@@ -218,7 +218,7 @@ Result<> Lab::start_node_agents() {
         loop_, children_, node.machine,
         std::vector<std::string>{"node", "--name", node.name, "--files", paths_.objects(),
                                  "--dns-address", dns[0].text(), "--dns-address", dns[1].text(),
-                                 "--status-socket", socket},
+                                 "--status-socket", socket, "--closed"},
         paths_.log_of("node-" + node.name), changed);
     node.agent->pass_on(std::move(*sockets));
     node.agent->start();

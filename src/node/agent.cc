@@ -124,6 +124,7 @@ void Agent::set_world(const mesh::WorldPointer& world) {
   const bool first = world_ == nullptr || world_->domain != world->domain;
   if (first) {
     zone_ = zone_of(*world);
+    zone_.set_closed(options_.closed);
     std::vector<IpAddress> servers;
     servers.reserve(options_.self.dns.size());
     for (const SocketAddress& address : options_.self.dns) servers.push_back(address.ip);

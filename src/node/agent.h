@@ -23,6 +23,7 @@ struct AgentOptions {
   Self self;
   std::string status_socket;  // empty: none
   bool rules = true;          // false: DNS alone, the kernel is left as it is
+  bool closed = false;        // nothing leads out of the cluster: names outside do not exist
   Sockets sockets;            // that were passed on; empty: the agent opens its own
 };
 

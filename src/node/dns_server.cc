@@ -11,7 +11,7 @@
 namespace fairlead::node {
 namespace {
 
-constexpr std::size_t bytes_of_a_query = 1024;  // far more than one has
+constexpr std::size_t bytes_of_a_query = 4096;  // with all that EDNS may add to one
 constexpr std::size_t batches_in_a_row = 8;     // then others have their turn
 
 std::span<const std::uint8_t> as_bytes(std::string_view text) {

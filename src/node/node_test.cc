@@ -515,6 +515,9 @@ TEST_F(Agents, AreUnderstoodByKdig) {
     EXPECT_THAT(kdig("example.com"), HasSubstr("status: REFUSED"));
     EXPECT_THAT(kdig("CH TXT version.bind"), HasSubstr("status: REFUSED"));
     EXPECT_THAT(kdig("+short -x 10.96.0.12"), "reviews.default.svc.cluster.local.\n");
+    EXPECT_THAT(kdig("SRV reviews.default.svc.cluster.local +short"),
+                "0 100 9080 reviews.default.svc.cluster.local.\n");
+    EXPECT_THAT(kdig("reviews.default.svc.cluster.local +short +padding=4000"), "10.96.0.12\n");
     EXPECT_THAT(kdig("SRV _http._tcp.reviews.default.svc.cluster.local +short"),
                 "0 100 9080 reviews.default.svc.cluster.local.\n");
     EXPECT_THAT(kdig("large.default.svc.cluster.local +ignore +noedns"), HasSubstr(" tc "));
