@@ -79,6 +79,11 @@ std::vector<std::string> inner_folders(const std::vector<std::string>& paths) {
   return folders;
 }
 
+std::string text_of(const mesh::Ignored& each) {
+  const kube::Ignored ignored{.origin = each.origin, .field = each.field, .reason = each.reason};
+  return "not honoured: " + ignored.describe();
+}
+
 std::vector<std::string> notes_of_files(const Options& options, const mesh::World& world) {
   const std::vector<std::string> left =
       options.recursive ? std::vector<std::string>() : inner_folders(options.files);
@@ -87,10 +92,7 @@ std::vector<std::string> notes_of_files(const Options& options, const mesh::Worl
   for (const std::string& folder : left) {
     notes.push_back(fmt::format("{} is a folder in a folder, and was not read", folder));
   }
-  for (const mesh::Ignored& each : world.ignored) {
-    const kube::Ignored ignored{.origin = each.origin, .field = each.field, .reason = each.reason};
-    notes.push_back("not honoured: " + ignored.describe());
-  }
+  for (const mesh::Ignored& each : world.ignored) notes.push_back(text_of(each));
   return notes;
 }
 
@@ -173,8 +175,11 @@ Result<Ground> world_of_lab(const Options& options) {
   }
   Result<mesh::WorldPointer> world = registry::read_world({found->paths.objects()});
   if (!world) return std::move(world).fault();
-  return Ground{
-      .world = with_all_addresses_of_machines(*world), .lab = std::move(*found), .notes = {}};
+  std::vector<std::string> notes;
+  for (const mesh::Ignored& each : (*world)->contested) notes.push_back(text_of(each));
+  return Ground{.world = with_all_addresses_of_machines(*world),
+                .lab = std::move(*found),
+                .notes = std::move(notes)};
 }
 
 // ── the question ────────────────────────────────────────────────────────────────────────────────

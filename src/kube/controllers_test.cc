@@ -300,6 +300,21 @@ TEST(ClusterIps, FollowFromTheNameAndStay) {
   EXPECT_NE(first.services[0].cluster_ips, first.services[1].cluster_ips);
 }
 
+TEST(ClusterIps, TheAddressOfDnsIsItsOwn) {
+  Service service;
+  service.metadata = {
+      .name_space = "default", .name = "web", .origin = {.file = "a.yaml", .line = 3}};
+  service.cluster_ips = {*IpAddress::parse("10.96.0.10")};
+  std::vector<Service> services{service};
+  const Result<> given = allocate_cluster_ips(services);
+  ASSERT_FALSE(given.ok());
+  EXPECT_EQ(given.fault().message,
+            "a.yaml:3: spec.clusterIP: 10.96.0.10 is where the cluster's DNS answers");
+  services.front().metadata.name_space = "kube-system";
+  services.front().metadata.name = "kube-dns";
+  EXPECT_TRUE(allocate_cluster_ips(services).ok()) << "it is the DNS itself";
+}
+
 TEST(ClusterIps, TwoFamiliesAreAskedForAndAddressesTakenTwiceRefused) {
   Objects both = objects_in(service("a", ", ipFamilyPolicy: RequireDualStack"));
   ASSERT_TRUE(allocate_cluster_ips(both.services).ok());

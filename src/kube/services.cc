@@ -13,8 +13,12 @@ namespace fairlead::kube {
 
 const ServiceRanges& default_ranges() {
   static const ServiceRanges ranges = {
-      IpAddress::v4({10, 96, 0, 0}), 16,
-      IpAddress::v6({0xfd, 0, 0, 0x10, 0, 0x96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}), 112};
+      IpAddress::v4({10, 96, 0, 0}),
+      16,
+      IpAddress::v6({0xfd, 0, 0, 0x10, 0, 0x96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}),
+      112,
+      {IpAddress::v4({10, 96, 0, 10}),
+       IpAddress::v6({0xfd, 0, 0, 0x10, 0, 0x96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0a})}};
   return ranges;
 }
 
@@ -81,6 +85,12 @@ class Allocator {
         return invalid(fmt::format("{}spec.clusterIP: expected an address of {}/{}, found {}",
                                    place_of(service), base.text(), length, ip.text()));
       }
+      const bool of_dns =
+          std::find(ranges_.dns.begin(), ranges_.dns.end(), ip) != ranges_.dns.end();
+      if (of_dns && !is_cluster_dns(service)) {
+        return invalid(fmt::format("{}spec.clusterIP: {} is where the cluster's DNS answers",
+                                   place_of(service), ip.text()));
+      }
       const auto [taken, fresh] = owners_.emplace(ip, &service);
       if (fresh) continue;
       const Service& other = *taken->second;
@@ -127,6 +137,10 @@ class Allocator {
  private:
   [[nodiscard]] const IpAddress& base_of(Family family) const {
     return family == Family::v4 ? ranges_.v4 : ranges_.v6;
+  }
+
+  static bool is_cluster_dns(const Service& service) {
+    return service.metadata.name_space == "kube-system" && service.metadata.name == "kube-dns";
   }
 
   static std::string who(const Service& service) {

@@ -15,10 +15,11 @@ struct ServiceRanges {
   int v4_length = 16;
   IpAddress v6;
   int v6_length = 112;
+  std::vector<IpAddress> dns;  // where the cluster's DNS answers: no other Service may have these
 };
 
 [[nodiscard]] const ServiceRanges& default_ranges();
-// 10.96.0.0/16 and fd00:10:96::/112; static.
+// 10.96.0.0/16 and fd00:10:96::/112, DNS at 10.96.0.10 and fd00:10:96::a; static.
 
 [[nodiscard]] Result<> allocate_cluster_ips(std::vector<Service>& services,
                                             const std::vector<Service>& before = {},

@@ -33,7 +33,8 @@ struct World {
   List<Workload> ended;                 // pods that run no more; for those who ask after them
   std::vector<Node> nodes;              // sorted by name
   std::vector<Ignored> ignored;
-  std::vector<Policy> policies;  // none is enforced; sorted by namespace, kind, name
+  std::vector<Ignored> contested;  // those of `ignored` that lost to another object
+  std::vector<Policy> policies;    // none is enforced; sorted by namespace, kind, name
 
   bool operator==(const World&) const = default;
 };

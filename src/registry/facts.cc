@@ -1,5 +1,7 @@
 #include "registry/facts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -119,6 +121,7 @@ class Maker {
     world_.policies = policies_of(objects_);
     sort();
     world_.services = joined_with_known();
+    tell_contested_ports();
     world_.workloads = std::move(workloads_);
     world_.ended = std::move(ended_);
     return std::move(world_);
@@ -129,6 +132,19 @@ class Maker {
     world_.ignored.push_back(
         {.origin = metadata.origin, .field = std::move(field), .reason = std::move(reason)});
   }
+
+  // What another object has: the loser is named, with who has it.
+  void lose(const kube::Metadata& loser, std::string field, std::string reason) {
+    world_.contested.push_back(
+        {.origin = loser.origin, .field = std::move(field), .reason = std::move(reason)});
+    world_.ignored.push_back(world_.contested.back());
+  }
+
+  // What an entry says of its ports, and under which names its host has them.
+  struct EntryPorts {
+    std::vector<mesh::ServicePort> ports;
+    std::map<std::string, std::string> names;  // where they differ
+  };
 
   void add_namespaces();
   void add_nodes();
@@ -151,10 +167,18 @@ class Maker {
   void add_subset(mesh::Service& service, const kube::Endpoints& endpoints,
                   const kube::EndpointSubset& subset);
   void add_entry_host(const kube::ServiceEntry& entry, const std::string& host);
-  void add_entry_endpoints(mesh::Service& service, const kube::ServiceEntry& entry);
-  void add_selected_pods(mesh::Service& service, const kube::ServiceEntry& entry);
+  std::vector<mesh::ServicePort> ports_of(const kube::ServiceEntry& entry);
+  void merge_ports(mesh::Service& service, const kube::ServiceEntry& entry, EntryPorts& own);
+  bool is_of_another_service(const kube::ServiceEntry& entry, const std::string& host);
+  const kube::Service* service_with(const IpAddress& address);
+  void add_entry_endpoints(mesh::Service& service, const kube::ServiceEntry& entry,
+                           const EntryPorts& own);
+  static mesh::Endpoint named_for(const EntryPorts& own, mesh::Endpoint endpoint);
+  void tell_contested_ports();
+  void add_selected_pods(mesh::Service& service, const kube::ServiceEntry& entry,
+                         const EntryPorts& own);
   void add_entry_endpoint(mesh::Service& service, const kube::WorkloadEntrySpec& spec,
-                          const Origin& origin, const std::string& workload);
+                          const Origin& origin, const std::string& workload, const EntryPorts& own);
   std::vector<IpAddress> addresses_of(const kube::ServiceEntry& entry);
   void describe(mesh::Endpoint& endpoint, const std::string& name_space,
                 const std::optional<kube::ObjectReference>& target, const Origin& fallback);
@@ -209,6 +233,7 @@ class Maker {
   std::vector<mesh::Workload> ended_;
   std::map<std::string, std::size_t> by_name_;  // workloads, while they are not sorted yet
   std::map<IpAddress, std::size_t> by_address_;
+  std::optional<std::map<IpAddress, const kube::Service*>> services_by_address_;  // when asked for
 };
 
 void Maker::add_namespaces() {
@@ -612,6 +637,12 @@ std::vector<IpAddress> Maker::addresses_of(const kube::ServiceEntry& entry) {
              '"' + text + "\": one address of each family is honoured, and no range");
       continue;
     }
+    if (const kube::Service* owner = service_with(*address)) {
+      lose(entry.metadata, "spec.addresses",
+           fmt::format("{} is the address of {}, which keeps it", address->text(),
+                       owner->metadata.origin.describe()));
+      continue;
+    }
     addresses.push_back(*address);
   }
   return addresses;
@@ -628,41 +659,122 @@ void Maker::add_entry_host(const kube::ServiceEntry& entry, const std::string& h
     ignore(entry.metadata, "spec.hosts", '"' + host + "\": hosts with a wildcard are not honoured");
     return;
   }
+  if (is_of_another_service(entry, host)) return;
   // An entry may give more endpoints to a host that is there already, as it may in Istio.
   const auto existing =
       std::find_if(services_.begin(), services_.end(),
                    [&](const mesh::Service& service) { return service.host == host; });
   if (existing != services_.end()) {
-    add_entry_endpoints(*existing, entry);
-    return;
+    if (existing->kind != mesh::ServiceKind::external) {
+      return add_entry_endpoints(*existing, entry, {.ports = existing->ports, .names = {}});
+    }
+    EntryPorts own{.ports = ports_of(entry), .names = {}};
+    merge_ports(*existing, entry, own);
+    for (const IpAddress& address : addresses_of(entry)) {
+      const auto& known = existing->addresses;
+      if (std::find(known.begin(), known.end(), address) != known.end()) continue;
+      lose(entry.metadata, "spec.addresses",
+           fmt::format("{} has the addresses that {} gives it, and {} is none of them", host,
+                       existing->origin.describe(), address.text()));
+    }
+    return add_entry_endpoints(*existing, entry, own);
   }
   mesh::Service service{.name_space = entry.metadata.name_space,
                         .name = host,
                         .host = host,
                         .kind = mesh::ServiceKind::external,
                         .addresses = addresses_of(entry),
+                        .ports = ports_of(entry),
                         .labels = entry.metadata.labels,
                         .selector = entry.workload_selector,
                         .mesh_external = !entry.internal,
                         .origin = entry.metadata.origin};
+  add_entry_endpoints(service, entry, {.ports = service.ports, .names = {}});
+  services_.push_back(std::move(service));
+}
+
+std::vector<mesh::ServicePort> Maker::ports_of(const kube::ServiceEntry& entry) {
+  std::vector<mesh::ServicePort> ports;
   for (const kube::EntryPort& port : entry.ports) {
     const std::optional<mesh::Protocol> protocol = protocol_named(port.protocol);
     if (!protocol) {
       ignore(entry.metadata, "spec.ports",
              '"' + port.protocol + "\" is no protocol that is known: nothing is declared");
     }
-    service.ports.push_back(
+    ports.push_back(
         {.name = port.name,
          .port = port.number,
          .protocol = protocol.value_or(mesh::Protocol::undeclared),
          .target = port.target_port == 0 ? std::string() : std::to_string(port.target_port)});
   }
-  add_entry_endpoints(service, entry);
-  services_.push_back(std::move(service));
+  return ports;
+}
+
+// The ports of both entries, as in Istio; a name stands for one number alone.
+void Maker::merge_ports(mesh::Service& service, const kube::ServiceEntry& entry, EntryPorts& own) {
+  for (mesh::ServicePort port : own.ports) {
+    const auto same_number =
+        std::find_if(service.ports.begin(), service.ports.end(),
+                     [&](const mesh::ServicePort& other) { return other.port == port.port; });
+    if (same_number != service.ports.end()) {
+      own.names[port.name] = same_number->name;
+      if (same_number->protocol == port.protocol) continue;
+      lose(entry.metadata, "spec.ports",
+           fmt::format("port {} of {} is {} by {}, which counts", port.port, service.host,
+                       mesh::name_of(same_number->protocol), service.origin.describe()));
+      continue;
+    }
+    const bool named =
+        std::any_of(service.ports.begin(), service.ports.end(),
+                    [&](const mesh::ServicePort& other) { return other.name == port.name; });
+    if (named) {
+      own.names[port.name] = fmt::format("{}-{}", port.name, port.port);
+      port.name = own.names[port.name];
+    }
+    service.ports.push_back(std::move(port));
+  }
+}
+
+// A host that a Kubernetes Service of another namespace has.
+bool Maker::is_of_another_service(const kube::ServiceEntry& entry, const std::string& host) {
+  const std::string ending = ".svc." + world_.domain;
+  if (!host.ends_with(ending)) return false;
+  const std::string_view name = std::string_view(host).substr(0, host.size() - ending.size());
+  const std::size_t dot = name.find('.');
+  if (dot == std::string_view::npos || name.substr(dot + 1) == entry.metadata.name_space) {
+    return false;
+  }
+  const kube::Service* owner =
+      kube::find(objects_.services, name.substr(dot + 1), name.substr(0, dot));
+  if (owner == nullptr) return false;
+  lose(entry.metadata, "spec.hosts",
+       fmt::format("{} is the host of {}, in another namespace, which keeps it", host,
+                   owner->metadata.origin.describe()));
+  return true;
+}
+
+const kube::Service* Maker::service_with(const IpAddress& address) {
+  if (!services_by_address_) {
+    services_by_address_.emplace();
+    for (const kube::Service& service : objects_.services) {
+      for (const IpAddress& ip : service.cluster_ips) services_by_address_->emplace(ip, &service);
+    }
+  }
+  const auto found = services_by_address_->find(address);
+  return found == services_by_address_->end() ? nullptr : found->second;
+}
+
+mesh::Endpoint Maker::named_for(const EntryPorts& own, mesh::Endpoint endpoint) {
+  for (mesh::EndpointPort& port : endpoint.ports) {
+    const auto other = own.names.find(port.name);
+    if (other != own.names.end()) port.name = other->second;
+  }
+  return endpoint;
 }
 
 void Maker::add_entry_endpoint(mesh::Service& service, const kube::WorkloadEntrySpec& spec,
-                               const Origin& origin, const std::string& workload) {
+                               const Origin& origin, const std::string& workload,
+                               const EntryPorts& own) {
   const Result<IpAddress> address = IpAddress::parse(spec.address);
   if (!address) {
     world_.ignored.push_back({.origin = origin,
@@ -676,7 +788,8 @@ void Maker::add_entry_endpoint(mesh::Service& service, const kube::WorkloadEntry
   mesh::Workload stranger{.addresses = {*address}, .labels = spec.labels, .ready = true};
   for (const auto& [name, port] : spec.ports)
     stranger.ports.push_back({.name = name, .port = port});
-  mesh::Endpoint endpoint = endpoint_at(known ? *known : stranger, *address, service.ports);
+  mesh::Endpoint endpoint =
+      named_for(own, endpoint_at(known ? *known : stranger, *address, own.ports));
   if (!known) {
     endpoint.workload.clear();
     endpoint.origin = origin;
@@ -687,7 +800,8 @@ void Maker::add_entry_endpoint(mesh::Service& service, const kube::WorkloadEntry
   place(service, std::move(endpoint));
 }
 
-void Maker::add_selected_pods(mesh::Service& service, const kube::ServiceEntry& entry) {
+void Maker::add_selected_pods(mesh::Service& service, const kube::ServiceEntry& entry,
+                              const EntryPorts& own) {
   for (const mesh::Workload& workload : workloads_) {
     if (workload.kind != mesh::WorkloadKind::pod ||
         workload.name_space != entry.metadata.name_space ||
@@ -695,26 +809,27 @@ void Maker::add_selected_pods(mesh::Service& service, const kube::ServiceEntry& 
       continue;
     }
     for (const IpAddress& address : workload.addresses) {
-      mesh::Endpoint endpoint = endpoint_at(workload, address, service.ports);
+      mesh::Endpoint endpoint = named_for(own, endpoint_at(workload, address, own.ports));
       endpoint.zone = zone_of_node(workload.node);
       place(service, std::move(endpoint));
     }
   }
 }
 
-void Maker::add_entry_endpoints(mesh::Service& service, const kube::ServiceEntry& entry) {
+void Maker::add_entry_endpoints(mesh::Service& service, const kube::ServiceEntry& entry,
+                                const EntryPorts& own) {
   for (const kube::WorkloadEntrySpec& spec : entry.endpoints) {
-    add_entry_endpoint(service, spec, entry.metadata.origin, "");
+    add_entry_endpoint(service, spec, entry.metadata.origin, "", own);
   }
   if (!entry.workload_selector.empty()) {
     for (const kube::WorkloadEntry& machine : objects_.workload_entries) {
       if (machine.metadata.name_space == entry.metadata.name_space &&
           kube::selects(entry.workload_selector, labels_of(machine))) {
         add_entry_endpoint(service, machine.spec, machine.metadata.origin,
-                           machine.metadata.full_name());
+                           machine.metadata.full_name(), own);
       }
     }
-    add_selected_pods(service, entry);
+    add_selected_pods(service, entry, own);
   }
   const bool by_name = entry.resolution == kube::Resolution::dns ||
                        entry.resolution == kube::Resolution::dns_round_robin;
@@ -722,6 +837,52 @@ void Maker::add_entry_endpoints(mesh::Service& service, const kube::ServiceEntry
     ignore(entry.metadata, "spec.resolution",
            "names are not resolved for the app: the connection goes to the address that it dials");
   }
+}
+
+// ── ports that services disagree about ──────────────────────────────────────────────────────────
+
+bool is_http(mesh::Protocol protocol) {
+  return protocol == mesh::Protocol::http;
+}
+
+bool is_tcp(mesh::Protocol protocol) {
+  return protocol == mesh::Protocol::tcp || protocol == mesh::Protocol::tls;
+}
+
+// One port of a pod is taken for one protocol, whichever service it was called by.
+void Maker::tell_contested_ports() {
+  std::map<std::pair<IpAddress, std::uint16_t>, const mesh::Service*> as_tcp;
+  const auto visit = [this](bool (*wanted)(mesh::Protocol), const auto& act) {
+    for (const mesh::Service& service : world_.services) {
+      for (const mesh::ServicePort& port : service.ports) {
+        if (!wanted(port.protocol)) continue;
+        for (const mesh::Endpoint& endpoint : service.endpoints) {
+          const mesh::EndpointPort* own = mesh::port_of(endpoint, port);
+          if (own != nullptr && !act(service, port, endpoint, own->port)) break;
+        }
+      }
+    }
+  };
+  visit(is_tcp, [&](const auto& service, const auto&, const auto& endpoint, std::uint16_t port) {
+    as_tcp.try_emplace({endpoint.address, port}, &service);
+    return true;
+  });
+  if (as_tcp.empty()) return;
+  visit(is_http, [&](const auto& service, const auto& port, const auto& endpoint,
+                     std::uint16_t own) {
+    const auto found = as_tcp.find({endpoint.address, own});
+    if (found == as_tcp.end()) return true;
+    world_.contested.push_back(
+        {.origin = service.origin,
+         .field = "spec.ports",
+         .reason = fmt::format("port {} is declared {}, and {} declares port {} of the same pods "
+                               "{}: there it is carried as TCP, and a server that speaks first is "
+                               "waited for by who calls this service",
+                               port.port, mesh::name_of(port.protocol),
+                               found->second->origin.describe(), own, "tcp")});
+    world_.ignored.push_back(world_.contested.back());
+    return false;  // once for each port of a service
+  });
 }
 
 // ── the end ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,9 @@
 #include "registry/facts.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "document/document.h"
@@ -358,6 +360,92 @@ spec:
   fields.reserve(world.ignored.size());
   for (const mesh::Ignored& each : world.ignored) fields.push_back(each.field);
   EXPECT_EQ(fields, (std::vector<std::string>{"spec.addresses", "spec.endpoints", "spec.hosts"}));
+}
+
+std::string entry(const std::string& full_name, const std::string& spec) {
+  const std::size_t slash = full_name.find('/');
+  return "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {namespace: " +
+         full_name.substr(0, slash) + ", name: " + full_name.substr(slash + 1) +
+         "}\nspec: " + spec + "\n";
+}
+
+std::string losers_of(const mesh::World& world) {
+  std::string text;
+  for (const mesh::Ignored& each : world.contested) {
+    text += each.origin.name + ": " + each.field + ": " + each.reason + '\n';
+    EXPECT_NE(std::find(world.ignored.begin(), world.ignored.end(), each), world.ignored.end());
+  }
+  return text;
+}
+
+TEST(Facts, EntriesOfOneHostHaveThePortsOfBoth) {
+  const mesh::World world =
+      world_from(entry("shop/one",
+                       "{hosts: [api.example.com], addresses: [192.0.2.10], resolution: STATIC, "
+                       "ports: [{number: 8080, name: http, protocol: HTTP}], endpoints: [{address: "
+                       "203.0.113.1}]}") +
+                 entry("shop/two",
+                       "{hosts: [api.example.com], addresses: [192.0.2.10], resolution: STATIC, "
+                       "ports: [{number: 9090, name: http, protocol: HTTP, targetPort: 8081}, "
+                       "{number: 8080, name: tcp, protocol: TCP}], "
+                       "endpoints: [{address: 203.0.113.2, ports: {tcp: 7070}}]}"));
+  ASSERT_EQ(world.services.size(), 1U);
+  const mesh::Service& made = world.services[0];
+  ASSERT_EQ(made.ports.size(), 2U);
+  EXPECT_EQ(made.ports[0].port, 8080);
+  EXPECT_EQ(made.ports[0].protocol, mesh::Protocol::http);
+  EXPECT_EQ(made.ports[1].port, 9090);
+  EXPECT_EQ(made.ports[1].name, "http-9090");
+  EXPECT_EQ(words_of(made),
+            "203.0.113.1 http=8080 ready serving\n"
+            "203.0.113.2 http-9090=8081 http=7070 ready serving\n");
+  EXPECT_THAT(losers_of(world),
+              ::testing::StartsWith("two: spec.ports: port 8080 of api.example.com is http by "
+                                    "ServiceEntry shop/one"));
+}
+
+TEST(Facts, AServiceKeepsItsHostAndAddressBeforeAnEntry) {
+  const mesh::World world = world_from(
+      "apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\n"
+      "spec: {clusterIP: 10.96.0.12, selector: {app: web}, ports: [{port: 80}]}\n" +
+      entry("other/thief",
+            "{hosts: [web.shop.svc.cluster.local], resolution: STATIC, "
+            "ports: [{number: 80, name: http}], endpoints: [{address: 203.0.113.1}]}") +
+      entry("other/squatter",
+            "{hosts: [api.example.com], addresses: [10.96.0.12], resolution: STATIC, "
+            "ports: [{number: 80, name: http}], endpoints: [{address: 203.0.113.2}]}") +
+      entry("shop/more",
+            "{hosts: [web.shop.svc.cluster.local], resolution: STATIC, "
+            "ports: [{number: 80, name: http}], endpoints: [{address: 203.0.113.3}]}"));
+  const mesh::Service* web = mesh::find_service_by_host(world, "web.shop.svc.cluster.local");
+  ASSERT_NE(web, nullptr);
+  ASSERT_EQ(web->endpoints.size(), 1U);
+  EXPECT_EQ(web->endpoints[0].address.text(), "203.0.113.3") << "of its own namespace";
+  EXPECT_TRUE(mesh::find_service_by_host(world, "api.example.com")->addresses.empty());
+  EXPECT_THAT(losers_of(world),
+              ::testing::AllOf(::testing::HasSubstr("thief: spec.hosts: web.shop.svc.cluster.local "
+                                                    "is the host of Service shop/web"),
+                               ::testing::HasSubstr("squatter: spec.addresses: 10.96.0.12 is the "
+                                                    "address of Service shop/web")));
+}
+
+TEST(Facts, APortThatServicesDeclareDifferentlyIsTold) {
+  const auto service_named = [](const std::string& name, const std::string& port) {
+    return "---\napiVersion: v1\nkind: Service\nmetadata: {name: " + name +
+           "}\nspec: {selector: {app: db}, ports: [{name: " + port +
+           ", port: 5000}]}\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: "
+           "{name: " +
+           name + "-1, labels: {kubernetes.io/service-name: " + name +
+           "}}\naddressType: IPv4\nports: [{name: " + port +
+           ", port: 5432}]\nendpoints: [{addresses: [10.244.1.5]}, {addresses: [10.244.1.6]}]\n";
+  };
+  const mesh::World world = world_from(service_named("a", "http") + service_named("b", "tcp") +
+                                       service_named("c", "tcp-sql") + service_named("d", "any"));
+  EXPECT_THAT(losers_of(world),
+              ::testing::StartsWith("a: spec.ports: port 5000 is declared http, and Service "
+                                    "default/b"));
+  EXPECT_EQ(world.contested.size(), 1U);
+  EXPECT_TRUE(world_from(service_named("a", "http") + service_named("d", "any")).contested.empty());
 }
 
 TEST(Facts, AServiceEntrySelectsMachinesAndPods) {

@@ -375,6 +375,19 @@ TEST(Compile, InboundPortsAreWhatServicesDeclare) {
   EXPECT_THAT(compile(world, productpage).clusters, Not(Contains(Key("inbound|9080||"))));
 }
 
+TEST(Compile, WhoDeclaresTcpWaitsForNobodysHttp) {
+  mesh::World world = shop();
+  mesh::Service first = service("default", "a-http", 80, mesh::Protocol::http, {"10.96.0.61"});
+  mesh::Service second = service("default", "b-tcp", 81, mesh::Protocol::tcp, {"10.96.0.62"});
+  for (mesh::Service* each : {&first, &second}) {
+    each->endpoints = {endpoint("10.244.1.3", 3400, "default/reviews-v1")};
+    world.services.push_back(*each);
+  }
+  const Audience reviews{.name_space = "default", .addresses = {ip("10.244.1.3")}};
+  const config::Snapshot snapshot = compile(world, reviews);
+  EXPECT_THAT(snapshot.listeners.at("virtualInbound")->uninspected_ports, Contains(3400));
+}
+
 TEST(Compile, IPv6AudiencesListenInBothFamilies) {
   const Audience dual{.name_space = "default", .addresses = {ip("10.244.1.9"), ip("fd44:1::9")}};
   const config::Snapshot snapshot = compile(shop(), dual);

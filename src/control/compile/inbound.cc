@@ -82,8 +82,13 @@ void take_off_marks(config::FilterChain& chain) {
   }
 }
 
+// Who declares TCP never waits for first bytes, whatever others call the same port; HTTP passes as
+// TCP too.
 bool declares_more(const InboundPort& left, const InboundPort& right) {
-  return left.treatment != Treatment::guessed && right.treatment == Treatment::guessed;
+  const auto rank = [](const InboundPort& port) {
+    return port.treatment == Treatment::tcp ? 2 : port.treatment == Treatment::http ? 1 : 0;
+  };
+  return rank(left) > rank(right);
 }
 
 }  // namespace

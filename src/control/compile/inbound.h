@@ -31,8 +31,8 @@ class InboundIndex {
   // From now on the ports are those of `world`. With `previous`, of which they were until now, only
   // services that are not the very same are looked at.
   [[nodiscard]] InboundPorts ports_of(const std::vector<IpAddress>& addresses) const;
-  // When services disagree about a port, what declares something wins over what does not, and then
-  // the first in the world's order.
+  // When services disagree about a port, TCP wins over HTTP, what declares something over what does
+  // not, and then the first in the world's order.
 
  private:
   struct Lead {
