@@ -443,15 +443,55 @@ Result<> read_names(std::vector<std::string>& into, const Names& names, const Pl
   return done();
 }
 
+// What a route, a virtual host or all routes change in the fields of a request or a response.
+struct FieldEdits {
+  std::vector<config::HeaderToAdd> request_add;
+  std::vector<std::string> request_remove;
+  std::vector<config::HeaderToAdd> response_add;
+  std::vector<std::string> response_remove;
+};
+
+template <class Message>
+Result<FieldEdits> read_edits(const Message& message, const Place& place) {
+  FieldEdits made;
+  const Result<> parts =
+      all({read_names(made.request_remove, message.request_headers_to_remove(), place,
+                      "request_headers_to_remove"),
+           read_names(made.response_remove, message.response_headers_to_remove(), place,
+                      "response_headers_to_remove"),
+           take(made.request_add,
+                read(message.request_headers_to_add(), place, "request_headers_to_add")),
+           take(made.response_add,
+                read(message.response_headers_to_add(), place, "response_headers_to_add"))});
+  if (!parts.ok()) return parts.fault();
+  return made;
+}
+
+// Adds what comes after: it removes what was added before it too.
+void follow_with(std::vector<config::HeaderToAdd>& add, std::vector<std::string>& remove,
+                 const std::vector<config::HeaderToAdd>& later_add,
+                 const std::vector<std::string>& later_remove) {
+  for (const std::string& name : later_remove) {
+    std::erase_if(add,
+                  [&](const config::HeaderToAdd& each) { return lower(each.name) == lower(name); });
+    if (std::find(remove.begin(), remove.end(), name) == remove.end()) remove.push_back(name);
+  }
+  add.insert(add.end(), later_add.begin(), later_add.end());
+}
+
+// As Envoy does them: the most specific first, the others after it.
+void follow_with(config::Route& route, const FieldEdits& later) {
+  follow_with(route.request_headers_to_add, route.request_headers_to_remove, later.request_add,
+              later.request_remove);
+  follow_with(route.response_headers_to_add, route.response_headers_to_remove, later.response_add,
+              later.response_remove);
+}
+
 Result<> read_headers(config::Route& made, const wire::route::Route& route, const Place& place) {
-  return all({read_names(made.request_headers_to_remove, route.request_headers_to_remove(), place,
-                         "request_headers_to_remove"),
-              read_names(made.response_headers_to_remove, route.response_headers_to_remove(), place,
-                         "response_headers_to_remove"),
-              take(made.request_headers_to_add,
-                   read(route.request_headers_to_add(), place, "request_headers_to_add")),
-              take(made.response_headers_to_add,
-                   read(route.response_headers_to_add(), place, "response_headers_to_add"))});
+  const Result<FieldEdits> edits = read_edits(route, place);
+  if (!edits.ok()) return edits.fault();
+  follow_with(made, *edits);
+  return done();
 }
 
 Result<> read_action(config::Route& made, const wire::route::Route& route, const Place& place) {
@@ -507,6 +547,19 @@ Result<> read_routes(config::VirtualHost& made, const wire::route::VirtualHost& 
   return done();
 }
 
+// What takes each request that did not come over TLS, before all other routes. Every request is
+// from outside, so EXTERNAL_ONLY is the same as ALL.
+config::Route route_to_tls(const config::VirtualHost& host) {
+  config::Route made{.name = "require_tls", .kind = config::Route::Kind::redirect};
+  made.path.value = "";
+  made.headers.push_back({.name = "x-forwarded-proto",
+                          .value = match_of(StringMatch::Kind::exact, "https"),
+                          .invert = true});
+  made.redirect = {.scheme = "https", .status = 301};
+  made.origin = host.origin;
+  return made;
+}
+
 Result<config::VirtualHost> read(const wire::route::VirtualHost& host, const Place& place) {
   config::VirtualHost made{.name = host.name(),
                            .domains = list_of(host.domains()),
@@ -520,6 +573,12 @@ Result<config::VirtualHost> read(const wire::route::VirtualHost& host, const Pla
                ? take(made.retry, read(host.retry_policy(), place.in("retry_policy")))
                : done()});
   if (!parts.ok()) return parts.fault();
+  if (host.require_tls() != wire::route::VirtualHost::NONE) {
+    made.routes.insert(made.routes.begin(), route_to_tls(made));
+  }
+  const Result<FieldEdits> edits = read_edits(host, place);
+  if (!edits.ok()) return edits.fault();
+  for (config::Route& route : made.routes) follow_with(route, *edits);
   return made;
 }
 
@@ -551,6 +610,11 @@ Result<config::RouteConfiguration> read(const wire::route::RouteConfiguration& r
   Result<> read_part =
       read_each(made.virtual_hosts, routes.virtual_hosts(), place, "virtual_hosts", read);
   if (read_part.ok()) read_part = check_domains(made, place);
+  const Result<FieldEdits> edits = read_edits(routes, place);
+  if (!edits.ok()) return edits.fault();
+  for (config::VirtualHost& host : made.virtual_hosts) {
+    for (config::Route& route : host.routes) follow_with(route, *edits);
+  }
   if (!read_part.ok()) return std::move(read_part).fault();
   return made;
 }

@@ -400,6 +400,65 @@ TEST(Decode, WhatWouldBeReplacedForEachRequestIsListedAndNotSent) {
               ElementsAre(StartsWith(place + "[1].header.value"), StartsWith(place + "[3]")));
 }
 
+wire::core::HeaderValueOption header(const std::string& name, const std::string& value) {
+  wire::core::HeaderValueOption made;
+  made.mutable_header()->set_key(name);
+  made.mutable_header()->set_value(value);
+  return made;
+}
+
+TEST(Decode, WhatAHostAndAllRoutesChangeFollowsWhatTheRouteChanges) {
+  wire::route::RouteConfiguration routes;
+  routes.set_name("r");
+  *routes.add_request_headers_to_add() = header("x-level", "all");
+  routes.add_response_headers_to_remove("server");
+  auto& host = *routes.add_virtual_hosts();
+  host.set_name("h");
+  host.add_domains("*");
+  *host.add_request_headers_to_add() = header("x-level", "host");
+  host.add_request_headers_to_remove("X-Secret");
+  auto& route = *host.add_routes();
+  route.mutable_match()->set_prefix("/");
+  route.mutable_route()->set_cluster("c");
+  *route.add_request_headers_to_add() = header("x-level", "route");
+  *route.add_request_headers_to_add() = header("x-secret", "of the route");
+  const auto made = decode_route_configuration(routes.SerializeAsString());
+  ASSERT_TRUE(made.ok()) << made.fault().describe();
+  const config::Route& read = made->value.virtual_hosts[0].routes[0];
+  std::vector<std::string> values;
+  for (const config::HeaderToAdd& each : read.request_headers_to_add) values.push_back(each.value);
+  EXPECT_THAT(values, ElementsAre("route", "host", "all"));
+  EXPECT_THAT(read.request_headers_to_remove, ElementsAre("X-Secret"));
+  EXPECT_THAT(read.response_headers_to_remove, ElementsAre("server"));
+  EXPECT_THAT(made->unhonoured, IsEmpty());
+}
+
+TEST(Decode, WhatRequiresTlsIsRedirectedThereBeforeAllElse) {
+  wire::route::RouteConfiguration routes;
+  routes.set_name("r");
+  auto& host = *routes.add_virtual_hosts();
+  host.set_name("h");
+  host.add_domains("*");
+  auto& route = *host.add_routes();
+  route.mutable_match()->set_prefix("/");
+  route.mutable_route()->set_cluster("c");
+  for (const auto required :
+       {wire::route::VirtualHost::ALL, wire::route::VirtualHost::EXTERNAL_ONLY}) {
+    host.set_require_tls(required);
+    const auto made = decode_route_configuration(routes.SerializeAsString());
+    ASSERT_TRUE(made.ok()) << made.fault().describe();
+    ASSERT_THAT(made->value.virtual_hosts[0].routes, SizeIs(2));
+    const config::Route& first = made->value.virtual_hosts[0].routes[0];
+    EXPECT_EQ(first.kind, config::Route::Kind::redirect);
+    EXPECT_EQ(first.redirect.scheme, "https");
+    EXPECT_EQ(first.redirect.status, 301U);
+    ASSERT_THAT(first.headers, SizeIs(1));
+    EXPECT_EQ(first.headers[0].name, "x-forwarded-proto");
+    EXPECT_TRUE(first.headers[0].invert);
+    EXPECT_THAT(made->unhonoured, IsEmpty());
+  }
+}
+
 TEST(Decode, ARouteBeyondUsIsLeftOutAndListed) {
   wire::route::RouteConfiguration routes;
   routes.set_name("r");
