@@ -3,12 +3,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/address.h"
 #include "base/origin.h"
+#include "config/closed.h"
 
 namespace fairlead::config {
 
@@ -23,6 +25,8 @@ enum class BalancePolicy : std::uint8_t { round_robin, least_request, random, cl
 
 enum class Health : std::uint8_t { unknown, healthy, unhealthy, draining };
 
+using Labels = std::map<std::string, std::string>;
+
 struct LbEndpoint {
   SocketAddress address;            // when `host` is empty
   std::string host;                 // a name to resolve (strict_dns), with address.port
@@ -31,6 +35,9 @@ struct LbEndpoint {
   std::uint32_t weight = 1;
   std::string workload;  // "namespace/name" from metadata, for people
   bool proxied = false;  // its x-fairlead-undelivered is a proxy's: control says so
+  Labels transport_socket_labels;
+  // Metadata envoy.transport_socket_match, by which a cluster chooses how it is spoken to.
+  Closed closed;  // what is sent to it is refused
   Origin origin;
   bool operator==(const LbEndpoint&) const = default;
 };
@@ -51,6 +58,14 @@ struct ClusterLoadAssignment {
   bool operator==(const ClusterLoadAssignment&) const = default;
 };
 
+// How the endpoints that carry all of these labels are spoken to.
+struct TransportSocketMatch {
+  std::string name;
+  Labels labels;  // none: every endpoint
+  Closed closed;  // empty: plain text
+  bool operator==(const TransportSocketMatch&) const = default;
+};
+
 struct Cluster {
   std::string name;
   ClusterType type = ClusterType::static_endpoints;
@@ -67,7 +82,10 @@ struct Cluster {
   bool http2 = false;                  // explicit HTTP/2 upstream
   std::optional<IpAddress> source_v4;  // upstream_bind_config: 127.0.0.6 for delivery inbound
   std::optional<IpAddress> source_v6;
-  ClusterLoadAssignment endpoints;  // static_endpoints and strict_dns
+  ClusterLoadAssignment endpoints;                             // static_endpoints and strict_dns
+  std::vector<TransportSocketMatch> transport_socket_matches;  // the first that fits counts
+  Closed transport_socket;  // for endpoints that none of these fits; empty: plain text
+  Closed closed;            // whatever is chosen for it is refused
   Origin origin;
   bool operator==(const Cluster&) const = default;
 };

@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/origin.h"
+#include "config/closed.h"
 #include "config/route.h"
 
 namespace fairlead::config {
@@ -42,12 +43,14 @@ struct HttpConnectionManager {
   Milliseconds drain_timeout{5000};
   std::uint32_t max_request_headers_kb = 60;
   std::uint32_t max_headers_count = 100;
+  std::vector<ClosedFilter> closed_filters;
+  Closed closed;  // every request is refused
   bool operator==(const HttpConnectionManager&) const = default;
 };
 
 struct TcpProxy {
   std::string stat_prefix;
-  std::vector<WeightedCluster> clusters;  // at least one
+  std::vector<WeightedCluster> clusters;  // at least one, unless its chain is closed
   Milliseconds idle_timeout{3600000};     // 0: none
   std::uint32_t max_connect_attempts = 1;
   std::vector<AccessLog> access_logs;
@@ -76,6 +79,7 @@ struct FilterChain {
   std::string name;
   FilterChainMatch match;
   std::variant<TcpProxy, HttpConnectionManager> filter;
+  Closed closed;  // every connection is ended
   Origin origin;
   bool operator==(const FilterChain&) const = default;
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/origin.h"
+#include "config/closed.h"
 
 namespace fairlead::config {
 
@@ -134,6 +135,8 @@ struct Route {
   std::vector<std::string> request_headers_to_remove;
   std::vector<HeaderToAdd> response_headers_to_add;
   std::vector<std::string> response_headers_to_remove;
+  std::vector<std::string> disabled_filters;  // HTTP filters by name, off for this route
+  Closed closed;
   Origin origin;
   bool operator==(const Route&) const = default;
 };
@@ -143,6 +146,8 @@ struct VirtualHost {
   std::vector<std::string> domains;  // exact, "*.suffix", "prefix.*", "*"
   std::vector<Route> routes;         // the first that matches wins
   std::optional<RetryPolicy> retry;  // for routes without their own
+  std::vector<std::string> disabled_filters;
+  Closed closed;
   Origin origin;
   bool operator==(const VirtualHost&) const = default;
 };
@@ -151,6 +156,7 @@ struct RouteConfiguration {
   std::string name;
   std::vector<VirtualHost> virtual_hosts;
   bool ignore_port_in_host_matching = false;
+  Closed closed;
   Origin origin;
   bool operator==(const RouteConfiguration&) const = default;
 };

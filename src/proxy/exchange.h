@@ -131,6 +131,7 @@ struct Exchange {
   std::string out;    // the request as sent upstream: head, and the body that came with it
   std::string reply;  // the response as sent downstream: the same
   Buffer from_upstream;
+  std::string details_text;         // of an answer of our own, where it is no fixed word
   std::string failure_text;         // why the connection upstream failed
   std::string upstream_local_text;  // of a connection that is gone
   std::vector<HostName> tried;

@@ -11,7 +11,7 @@ struct Words {
   const char* full;
 };
 
-constexpr std::array<Words, 16> flag_words{{
+constexpr std::array<Words, 17> flag_words{{
     {Flag::no_healthy_upstream, "UH", "NoHealthyUpstream"},
     {Flag::upstream_connection_failure, "UF", "UpstreamConnectionFailure"},
     {Flag::upstream_overflow, "UO", "UpstreamOverflow"},
@@ -28,6 +28,7 @@ constexpr std::array<Words, 16> flag_words{{
     {Flag::upstream_protocol_error, "UPE", "UpstreamProtocolError"},
     {Flag::local_reset, "LR", "LocalReset"},
     {Flag::overload, "OM", "OverloadManagerTerminated"},
+    {Flag::protection_not_enforced, "PNE", "ProtectionNotEnforced"},
 }};
 
 void append(std::string& out, Flag flags, const char* Words::* form) {

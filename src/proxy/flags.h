@@ -24,6 +24,7 @@ enum class Flag : std::uint32_t {
   upstream_protocol_error = 1U << 13,           // UPE
   local_reset = 1U << 14,                       // LR
   overload = 1U << 15,                          // OM
+  protection_not_enforced = 1U << 16,           // PNE: ours, no flag of Envoy's
 };
 
 constexpr Flag operator|(Flag left, Flag right) {

@@ -138,6 +138,7 @@ void HttpConnection::record_end() {
   record.attempts = s.attempts;
   record.status = s.status;
   record.flags = s.flags;
+  if (has(s.flags, Flag::protection_not_enforced)) record.details = s.details;
   record.bytes_received = s.bytes_received;
   record.bytes_sent = s.bytes_sent;
 }

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "http/h1_writer.h"
+#include "proxy/decide/closed.h"
 #include "proxy/decide/rewrite.h"
 #include "proxy/http_connection.h"
 
@@ -103,6 +104,18 @@ LocalReply HttpConnection::failure_reply() {
     default:
       return reset_reply();
   }
+}
+
+// Never marked as undelivered: a refusal is not to be tried elsewhere.
+LocalReply HttpConnection::closed_reply(std::uint16_t status, std::string_view why,
+                                        std::string_view part) {
+  x_->details_text = closed_details(why);
+  LocalReply reply{
+      .status = status, .flag = Flag::protection_not_enforced, .details = x_->details_text};
+  reply.body = fmt::format(
+      "fairlead: {} is closed: it came with a protection that is not enforced here ({}).\n", part,
+      why);
+  return reply;
 }
 
 void HttpConnection::write_local(const LocalReply& reply, const http::RequestHead* request) {

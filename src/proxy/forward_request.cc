@@ -8,6 +8,7 @@
 #include "http/h1_writer.h"
 #include "http/validate.h"
 #include "proxy/decide/arrival.h"
+#include "proxy/decide/closed.h"
 #include "proxy/decide/rewrite.h"
 #include "proxy/http_connection.h"
 #include "proxy/uuid.h"
@@ -109,6 +110,11 @@ bool HttpConnection::decide(LocalReply& reply) {
                                       http::printable(manager().route_config_name));
     return false;
   }
+  if (const std::string_view why = why_closed(manager(), *s.rule); !why.empty()) {
+    stats().protection_not_enforced.add();
+    reply = closed_reply(403, why, "this route");
+    return false;
+  }
   if (answers_itself(reply)) return false;
   return decide_cluster(reply);
 }
@@ -143,6 +149,12 @@ bool HttpConnection::decide_cluster(LocalReply& reply) {
              .undelivered = true};
     reply.body = fmt::format("fairlead: the route leads to the cluster {}, which is not known.\n",
                              s.cluster_name);
+    return false;
+  }
+  if (const config::Closed& why = s.cluster->config().closed; !why.empty()) {
+    s.cluster->stats().protection_not_enforced.add();
+    s.cluster = nullptr;
+    reply = closed_reply(503, why, fmt::format("the cluster {}", s.cluster_name));
     return false;
   }
   if (s.cluster->reached(Cluster::Limit::requests)) {
@@ -251,6 +263,11 @@ bool HttpConnection::find_host(LocalReply& reply) {
     return false;
   }
   s.host = HostHold(*host);
+  if (const std::string_view why = s.cluster->why_closed(*host); !why.empty()) {
+    s.cluster->stats().protection_not_enforced.add();
+    reply = closed_reply(503, why, fmt::format("{} (cluster {})", host->text(), s.cluster_name));
+    return false;
+  }
   return true;
 }
 

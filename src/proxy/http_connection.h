@@ -51,6 +51,8 @@ class HttpConnection final : public Connection, private net::Stream::Notice {
   [[nodiscard]] bool decide(LocalReply& reply);
   [[nodiscard]] bool decide_cluster(LocalReply& reply);
   [[nodiscard]] bool answers_itself(LocalReply& reply);
+  [[nodiscard]] LocalReply closed_reply(std::uint16_t status, std::string_view why,
+                                        std::string_view part);
   [[nodiscard]] bool check_upgrade(LocalReply& reply);
   void prepare_request();
   [[nodiscard]] bool gather(bool keep);

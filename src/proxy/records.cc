@@ -60,6 +60,7 @@ Json json_of(const Record& record) {
   append_short(flags, record.flags);
   json["flags"] = flags;
   if (record.open) json["open"] = true;
+  set(json, "details", record.details.view());
   json["bytesReceived"] = record.bytes_received;
   json["bytesSent"] = record.bytes_sent;
   json["microseconds"] = microseconds(record.duration);
@@ -90,6 +91,7 @@ void Record::clear() {
   attempts = status = 0;
   flags = Flag::none;
   open = false;
+  details.clear();
   bytes_received = bytes_sent = 0;
 }
 

@@ -65,6 +65,7 @@ struct Record {
   std::uint32_t status = 0;
   Flag flags = Flag::none;
   bool open = false;  // a connection that has not ended: its duration and bytes are not known yet
+  ShortText<159> details;  // of a refusal that a flag does not tell in full
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
 
@@ -99,8 +100,8 @@ class Records {
 // {"records":[{"id","started","direction":"outbound","method","path","downstreamRemote",
 //   "downstreamLocal","originalDestination","upstreamLocal","upstreamRemote","listener",
 //   "filterChain","virtualHost","route","cluster","endpoint","workload","attempts",
-//   "pooledMilliseconds","status","flags","open","bytesReceived","bytesSent","microseconds",
-//   "world"}]}
+//   "pooledMilliseconds","status","flags","open","details","bytesReceived","bytesSent",
+//   "microseconds","world"}]}
 // Addresses as "10.0.0.1:80", what is not there is left out; "open" is there for a connection that
 // has not ended; `started` in microseconds since 1970.
 

@@ -48,7 +48,7 @@ struct Member {
 const std::vector<Member<ListenerStats>> listener_members{
     MEMBER(ListenerStats, downstream_cx_total),   MEMBER(ListenerStats, downstream_cx_active),
     MEMBER(ListenerStats, downstream_cx_destroy), MEMBER(ListenerStats, downstream_pre_cx_timeout),
-    MEMBER(ListenerStats, no_filter_chain_match),
+    MEMBER(ListenerStats, no_filter_chain_match), MEMBER(ListenerStats, protection_not_enforced),
 };
 const std::vector<Member<HttpStats>> http_members{
     MEMBER(HttpStats, downstream_cx_total),
@@ -71,6 +71,7 @@ const std::vector<Member<HttpStats>> http_members{
     MEMBER(HttpStats, downstream_rq_ws_on_non_ws_route),
     MEMBER(HttpStats, no_route),
     MEMBER(HttpStats, no_cluster),
+    MEMBER(HttpStats, protection_not_enforced),
     MEMBER(HttpStats, rq_direct_response),
     MEMBER(HttpStats, rq_redirect),
 };
@@ -116,6 +117,7 @@ const std::vector<Member<ClusterStats>> cluster_members{
     MEMBER(ClusterStats, upstream_rq_retry_overflow),
     MEMBER(ClusterStats, upstream_rq_retry_limit_exceeded),
     MEMBER(ClusterStats, retry_or_shadow_abandoned),
+    MEMBER(ClusterStats, protection_not_enforced),
 };
 #undef MEMBER
 

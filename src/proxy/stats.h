@@ -66,6 +66,7 @@ struct ListenerStats {
   Count downstream_cx_destroy;
   Count downstream_pre_cx_timeout;  // silence while a first byte was awaited
   Count no_filter_chain_match;
+  Count protection_not_enforced;  // connections that a closed filter chain took
 };
 
 struct HttpStats {
@@ -90,6 +91,7 @@ struct HttpStats {
   Count downstream_rq_ws_on_non_ws_route;
   Count no_route;
   Count no_cluster;
+  Count protection_not_enforced;  // requests that a closed route took
   Count rq_direct_response;
   Count rq_redirect;
   Histogram downstream_rq_time;
@@ -140,6 +142,7 @@ struct ClusterStats {
   Count upstream_rq_retry_overflow;
   Count upstream_rq_retry_limit_exceeded;
   Count retry_or_shadow_abandoned;
+  Count protection_not_enforced;  // requests and connections that were not sent to it
   Histogram upstream_cx_connect_ms;
   Histogram upstream_rq_time;
 };

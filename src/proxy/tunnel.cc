@@ -63,6 +63,7 @@ class TcpConnection final : public Connection, private net::WheelEntry {
  private:
   [[nodiscard]] Task<bool> connect();
   [[nodiscard]] Host* find_host();
+  [[nodiscard]] bool refused(std::string_view why);
   void watch_idleness(Duration after);
   void expired() override;
   void finish();
@@ -84,6 +85,7 @@ class TcpConnection final : public Connection, private net::WheelEntry {
   std::optional<SocketAddress> upstream_local_;
   std::string upstream_local_text_;
   std::string failure_;
+  std::string details_text_;  // of a refusal
   Carried there_;
   Carried back_;
   Flag flags_ = Flag::none;
@@ -131,6 +133,16 @@ Host* TcpConnection::find_host() {
   return &cluster_->at(dialled_);
 }
 
+// Whether what was chosen is closed.
+bool TcpConnection::refused(std::string_view why) {
+  if (why.empty()) return false;
+  flags_ |= Flag::protection_not_enforced;
+  details_text_ = closed_details(why);
+  details_ = details_text_;
+  cluster_->stats().protection_not_enforced.add();
+  return true;
+}
+
 Task<bool> TcpConnection::connect() {
   const EndpointSet* endpoints = cluster_->endpoints();
   const auto others = static_cast<std::uint32_t>(
@@ -144,6 +156,7 @@ Task<bool> TcpConnection::connect() {
       co_return false;
     }
     host_ = HostHold(*host);
+    if (refused(cluster_->why_closed(*host))) co_return false;
     ++attempts_;
     Cancel cancel(co_await cancellation_here());
     connecting_ = &cancel;
@@ -173,7 +186,7 @@ Task<> TcpConnection::run(std::string first_bytes) {
   if (!cluster_) {
     flags_ |= Flag::no_cluster_found;
     chain_->tcp_stats->downstream_cx_no_route.add();
-  } else if (co_await connect()) {
+  } else if (!refused(cluster_->config().closed) && co_await connect()) {
     net::Stream& up = up_->stream();
     upstream_local_ = up.local();
     upstream_local_text_ = up_->local_text();
@@ -272,6 +285,7 @@ void TcpConnection::record_end(Duration took) {
   record->open = false;
   record->duration = took;
   record->flags = flags_;
+  record->details = details_text_;
   record->bytes_received = there_.bytes;
   record->bytes_sent = back_.bytes;
 }

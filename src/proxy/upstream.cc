@@ -122,7 +122,11 @@ void Cluster::update(const ClusterTable& table) {
   }
   const bool other_way = cluster_->source_v4 != table.cluster->source_v4 ||
                          cluster_->source_v6 != table.cluster->source_v6;
-  cluster_ = table.cluster;
+  if (made_ != table.cluster || endpoints_ != table.endpoints) {
+    may_be_closed_ =
+        may_be_closed(*table.cluster, table.endpoints ? &table.endpoints->made_of() : nullptr);
+  }
+  cluster_ = made_ = table.cluster;
   retired_ = false;
   if (endpoints_ == table.endpoints && !other_way) return;
 

@@ -19,6 +19,7 @@
 #include "net/loop.h"
 #include "net/stream.h"
 #include "proxy/connector.h"
+#include "proxy/decide/closed.h"
 #include "proxy/decide/table.h"
 #include "proxy/stats.h"
 
@@ -148,6 +149,11 @@ class Cluster {
   [[nodiscard]] const config::LbEndpoint* endpoint_of(const Host& host) const LIFETIMEBOUND;
   // Null for original_dst and for what is no longer in the set.
 
+  [[nodiscard]] std::string_view why_closed(const Host& host) const LIFETIMEBOUND {
+    return may_be_closed_ ? proxy::why_closed(*cluster_, endpoint_of(host)) : std::string_view();
+  }
+  // Nothing may be sent to `host`: the protection that is not enforced. Empty: it is open.
+
   enum class Limit : std::uint8_t { connections, pending, requests, retries };
   [[nodiscard]] bool reached(Limit limit) const;
   // Over all workers. A limit may be passed by a few for a moment.
@@ -199,6 +205,8 @@ class Cluster {
   std::uint32_t retries_ = 0;
   std::uint32_t holds_ = 0;
   bool retired_ = false;
+  std::shared_ptr<const config::Cluster> made_;  // what update() took last
+  bool may_be_closed_ = false;                   // some of it may be
 };
 
 }  // namespace fairlead::proxy

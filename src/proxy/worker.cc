@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "net/tcp.h"
+#include "proxy/decide/closed.h"
 #include "proxy/decide/filter_chain.h"
 #include "proxy/decide/limits.h"
 #include "proxy/detect.h"
@@ -346,6 +347,11 @@ Task<> Worker::handle_accepted(std::shared_ptr<const config::Listener> listener,
     co_return;
   }
   ChainPointer chain = chain_of(listener, *chosen);
+  if (!chosen->closed.empty()) {
+    stats->protection_not_enforced.add();
+    refuse_closed(*chain, accepted);
+    co_return;
+  }
   facts = {};
   if (chain->http) {
     co_await forward_http(*this, std::move(accepted), std::move(chain), table,
@@ -378,6 +384,34 @@ void Worker::refuse(const config::Listener& listener, const Accepted& accepted,
   record.listener = listener.name;
   record.world = table_->snapshot().world;
   record.flags = Flag::no_route_found;
+  accepted.stream->reset();
+}
+
+// No byte of such a connection may reach an app: it ends here, whatever it would have said.
+void Worker::refuse_closed(const Chain& chain, const Accepted& accepted) {
+  const std::string remote = accepted.stream->peer().text();
+  const std::string local = accepted.dialled.text();
+  const std::string details = closed_details(chain.chain->closed);
+  LogEntry entry;
+  entry.started = wall();
+  entry.flags = Flag::protection_not_enforced;
+  entry.response_details = details;
+  entry.downstream_remote_address = remote;
+  entry.downstream_local_address = local;
+  entry.downstream_direct_local_address = local;
+  entry.filter_chain = chain.chain->name;
+  log(chain, entry);
+  Record& record = records_.add();
+  record.started = entry.started;
+  record.direction = chain.listener->direction;
+  record.downstream_remote = accepted.stream->peer();
+  record.downstream_local = accepted.stream->local();
+  record.original_destination = accepted.dialled;
+  record.listener = chain.listener->name;
+  record.filter_chain = chain.chain->name;
+  record.world = table_->snapshot().world;
+  record.flags = entry.flags;
+  record.details = details;
   accepted.stream->reset();
 }
 

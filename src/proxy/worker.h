@@ -120,6 +120,7 @@ class Worker {
   [[nodiscard]] Task<Result<Nothing>> read_first(net::Stream& stream, std::string& bytes,
                                                  bool with_hello);
   void refuse(const config::Listener& listener, const Accepted& accepted, std::string_view details);
+  void refuse_closed(const Chain& chain, const Accepted& accepted);
   void flush_logs();
 
   net::Loop loop_;

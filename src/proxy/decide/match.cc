@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <unordered_map>
 #include <utility>
@@ -125,10 +126,19 @@ const std::optional<config::RegexRewrite>& regex_rewrite_of(const config::Route&
                                                      : route.forward.regex_rewrite;
 }
 
-Result<ReadyRoute> ready_route(const config::VirtualHost& host, const config::Route& route) {
+const config::Closed* closed_among(std::initializer_list<const config::Closed*> parts) {
+  for (const config::Closed* part : parts) {
+    if (!part->empty()) return part;
+  }
+  return nullptr;
+}
+
+Result<ReadyRoute> ready_route(const config::RouteConfiguration& routes,
+                               const config::VirtualHost& host, const config::Route& route) {
   ReadyRoute ready;
   ready.rule.host = &host;
   ready.rule.route = &route;
+  ready.rule.closed = closed_among({&routes.closed, &host.closed, &route.closed});
   if (const auto& policy = route.forward.retry ? route.forward.retry : host.retry) {
     Result<RetryRules> rules = retry_rules(*policy);
     if (!rules.ok()) return std::move(rules).fault();
@@ -229,7 +239,7 @@ Result<std::shared_ptr<const RouteTable>> RouteTable::make(
     ReadyHost ready{.host = &host, .routes = {}};
     ready.routes.reserve(host.routes.size());
     for (std::size_t at = 0; at < host.routes.size(); ++at) {
-      Result<ReadyRoute> route = ready_route(host, host.routes[at]);
+      Result<ReadyRoute> route = ready_route(*routes, host, host.routes[at]);
       if (!route.ok()) {
         return invalid(fmt::format("{}: {}", place_of(host, at), route.fault().message))
             .during("making the routes " + routes->name + " ready");

@@ -27,6 +27,7 @@ struct Rule {
   Pattern rewritten;                          // what regex_rewrite replaces; null without one
   bool changes_request = false;               // rewrite_request() would do something
   bool changes_response = false;
+  const config::Closed* closed = nullptr;  // of the route, its virtual host or all routes
 };
 
 // A RouteConfiguration made ready: domains in tries, patterns compiled. Immutable; may be used by
