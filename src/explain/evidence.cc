@@ -541,6 +541,14 @@ class EvidenceMatcher {
     return {};
   }
 
+  // Why one of them refused it, where the flag does not tell in full.
+  std::string refused_for() const {
+    for (const ProxyRecord* record : {client_, server_}) {
+      if (record && !record->details.empty()) return ", " + record->details;
+    }
+    return {};
+  }
+
   // A proxy that answers itself says so in its record, or leaves out how long the app took.
   bool answered_by_proxy(const Exchange& exchange) const {
     if (!flags_seen().empty()) return true;
@@ -589,7 +597,7 @@ class EvidenceMatcher {
     if (!judgement_.remark.empty()) {
       judgement_.arrived = true;
     } else if (exchange.failing != Failing::none) {
-      judgement_.cause = exchange.error;
+      judgement_.cause = exchange.error + refused_for();
     } else if (answered_by_proxy(exchange)) {
       const std::string flags = flags_seen();
       judgement_.cause = fmt::format("{}{}{}: {}", exchange.status, flags.empty() ? "" : " ", flags,

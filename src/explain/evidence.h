@@ -86,6 +86,7 @@ struct ProxyRecord {
   std::optional<std::uint64_t> pooled_milliseconds;  // age of the pooled connection; absent: new
   int status = 0;
   std::string flags;
+  std::string details;  // of a refusal that a flag does not tell in full
   std::uint64_t microseconds = 0;
   std::string world;
   bool operator==(const ProxyRecord&) const = default;

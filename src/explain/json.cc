@@ -157,6 +157,7 @@ Json json_of(const ProxyRecord& record) {
   if (record.pooled_milliseconds) json["pooledMilliseconds"] = *record.pooled_milliseconds;
   json["status"] = record.status;
   json["flags"] = record.flags;
+  if (!record.details.empty()) json["details"] = record.details;
   json["microseconds"] = record.microseconds;
   json["world"] = record.world;
   return json;
@@ -307,6 +308,7 @@ ProxyRecord record_from(const Json& json) {
           .pooled_milliseconds = maybe_number_at(json, "pooledMilliseconds"),
           .status = static_cast<int>(number_at(json, "status")),
           .flags = text_at(json, "flags"),
+          .details = text_at(json, "details"),
           .microseconds = number_at(json, "microseconds"),
           .world = text_at(json, "world")};
 }

@@ -12,6 +12,7 @@
 #include "http/validate.h"
 #include "proxy/decide/arrival.h"
 #include "proxy/decide/balance.h"
+#include "proxy/decide/closed.h"
 #include "proxy/decide/limits.h"
 #include "proxy/decide/match.h"
 #include "proxy/decide/rewrite.h"
@@ -72,6 +73,18 @@ std::string_view word_for(config::BalancePolicy policy) {
       return "as the cluster says";
   }
   return "";
+}
+
+// Of what the proxy chose and refuses.
+std::string closed_failure(std::string_view answer, std::string_view part, std::string_view why) {
+  return fmt::format(
+      "{} PNE: {} is closed, since it came with a protection that is not enforced ({})", answer,
+      part, why);
+}
+
+Met met_closed(bool http) {
+  if (http) return {.ending = Ending::answered, .status = 503};
+  return {.ending = Ending::closed};
 }
 
 // The request as the proxy has it when it looks for a route: by its own parser, in its own order.
@@ -167,6 +180,11 @@ void Walk::enter_proxy(Way way, const mesh::Workload& workload, std::uint16_t ca
     hop.details.push_back(fmt::format("no listener is for {} in particular", dialled.text()));
   }
   hop.origin = listener->origin;
+  for (const config::Unhonoured& field : snapshot.unhonoured) {
+    if (field.effect == Effect::decides) {
+      note(fmt::format("may differ: {} is not honoured", field.describe()));
+    }
+  }
   ++depth_;
   choose_chain(std::move(way), {&workload, &snapshot, listener, source, dialled});
   --depth_;
@@ -193,6 +211,11 @@ void Walk::choose_chain(Way way, AtProxy at) {
   (at.http ? way.by_http : way.by_tcp) = true;
   hop.says = fmt::format("{}, as {}: {}", chain->name.empty() ? "its only one" : chain->name,
                          at.http ? "HTTP" : "TCP", why_treated(*at.listener, *chain, looks, http_));
+  if (!chain->closed.empty()) {
+    return fail(std::move(way), {.ending = Ending::closed},
+                closed_failure("the connection is reset,", "the filter chain " + chain->name,
+                               chain->closed));
+  }
   if (const auto* manager = std::get_if<config::HttpConnectionManager>(&chain->filter)) {
     return route(std::move(way), at, *manager);
   }
@@ -242,6 +265,10 @@ void Walk::route(Way way, const AtProxy& at, const config::HttpConnectionManager
   if (hop.says == fmt::format("{0}, host {0}, route default", routes->name))
     hop.says = routes->name;
   hop.origin = rule->route->origin;
+  if (const std::string_view why = proxy::why_closed(manager, *rule); !why.empty()) {
+    return fail(std::move(way), {.ending = Ending::answered, .status = 403},
+                closed_failure("403", "the route", why));
+  }
   switch (rule->route->kind) {
     case config::Route::Kind::forward:
       return forward(way, at, rule->route->forward.clusters);
@@ -284,6 +311,11 @@ void Walk::to_cluster(Way way, const AtProxy& at, const std::string& name) {
   }
   const config::Cluster& cluster = *found->second;
   hop.origin = cluster.origin;
+  if (!cluster.closed.empty()) {
+    return fail(std::move(way), met_closed(at.http),
+                closed_failure(at.http ? "503" : "the connection is reset,", "the cluster " + name,
+                               cluster.closed));
+  }
   switch (cluster.type) {
     case config::ClusterType::original_dst:
       return to_dialled(std::move(way), at, cluster);
@@ -347,11 +379,22 @@ void Walk::to_endpoints(Way way, const AtProxy& at, const config::Cluster& clust
   for (const proxy::EligibleEndpoint& each : eligible) {
     Way one = whole;
     one.share *= each.share;
+    if (const std::string_view why = proxy::why_closed(cluster, each.endpoint); !why.empty()) {
+      fail(std::move(one), met_closed(at.http),
+           closed_failure(at.http ? "503" : "the connection is reset,",
+                          each.endpoint->address.text(), why));
+      continue;
+    }
     send_out(std::move(one), at, each.endpoint->address);
   }
 }
 
 void Walk::to_dialled(Way way, const AtProxy& at, const config::Cluster& cluster) {
+  if (const std::string_view why = proxy::why_closed(cluster, nullptr); !why.empty()) {
+    return fail(std::move(way), met_closed(at.http),
+                closed_failure(at.http ? "503" : "the connection is reset,",
+                               "the cluster " + cluster.name, why));
+  }
   if (at.inbound()) return deliver(std::move(way), at, cluster);
   Hop& hop = add(way, Stage::endpoint, proxy_of(*at.workload),
                  fmt::format("{}, the address that was dialled", at.dialled.text()));

@@ -52,6 +52,7 @@ explain::ProxyRecord record_from(const Json& json, const std::string& proxy) {
       .attempts = static_cast<std::uint32_t>(number_at(json, "attempts")),
       .status = static_cast<int>(number_at(json, "status")),
       .flags = text_at(json, "flags"),
+      .details = text_at(json, "details"),
       .microseconds = number_at(json, "microseconds"),
       .world = text_at(json, "world")};
   if (json.contains("pooledMilliseconds")) {
