@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "base/memory.h"
+
 namespace fairlead {
 namespace {
 
@@ -79,6 +81,23 @@ void give_frame(void* frame, std::size_t size) noexcept {
   Frames::Size& kept = frames.sizes[index];
   kept.first = new (frame) FreeFrame{kept.first};
   ++kept.count;
+}
+
+void give_back_frames(std::size_t keep) {
+  for (Frames::Size& size : frames.sizes) {
+    while (size.first != nullptr && size.count > keep) {
+      FreeFrame* const frame = size.first;
+      size.first = frame->next;
+      --size.count;
+      ::operator delete(frame);
+    }
+  }
+}
+
+std::size_t kept_frames() {
+  std::size_t all = 0;
+  for (const Frames::Size& size : frames.sizes) all += size.first != nullptr ? size.count : 0;
+  return all;
 }
 
 Waiter::~Waiter() {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/lines.h"
@@ -14,6 +15,7 @@
 #include "control/control.h"
 #include "http/io/client.h"
 #include "lab/paths.h"
+#include "net/give_back.h"
 #include "net/signals.h"
 #include "registry/edit.h"
 #include "registry/worlds.h"
@@ -75,21 +77,26 @@ class Teller {
   }
 
  private:
+  // What is new of it, and no more lines than somebody reads: the status has all.
   void tell_ignored(const mesh::World& world) {
-    std::vector<std::string> ignored;
-    ignored.reserve(world.ignored.size());
+    constexpr std::size_t most_lines = 20;
+    std::unordered_set<std::string> ignored;
+    std::size_t fresh = 0;
     for (const mesh::Ignored& one : world.ignored) {
-      ignored.push_back(fmt::format("ignored: {}{}{}: {}", one.origin.describe(),
-                                    one.field.empty() ? "" : ", ", one.field, one.reason));
+      std::string line = fmt::format("ignored: {}{}{}: {}", one.origin.describe(),
+                                     one.field.empty() ? "" : ", ", one.field, one.reason);
+      if (!ignored_.contains(line) && fresh++ < most_lines) log::warning(line);
+      ignored.insert(std::move(line));
     }
-    for (const std::string& one : ignored) {
-      if (std::find(ignored_.begin(), ignored_.end(), one) == ignored_.end()) log::warning(one);
+    if (fresh > most_lines) {
+      log::warning(fmt::format("ignored: {} more; `fairlead control status` names them all",
+                               fresh - most_lines));
     }
     ignored_ = std::move(ignored);
   }
 
   std::vector<std::string> broken_;
-  std::vector<std::string> ignored_;
+  std::unordered_set<std::string> ignored_;
   std::string version_;
 };
 
@@ -150,6 +157,7 @@ int serve(const Options& options) {
   auto signals = net::Signals::watch(loop, {SIGTERM, SIGINT});
   if (!signals.ok()) return complain(signals.fault());
   control::Control control(loop);
+  const net::GiveBack give_back(loop);
   Teller teller;
   std::unique_ptr<registry::Worlds> worlds;
   const auto changed = [&] {
@@ -162,13 +170,19 @@ int serve(const Options& options) {
     broken.push_back(refused);
     control.use(nullptr, std::move(broken));
   };
-  auto watching = registry::Worlds::watch(loop, {options.files, options.recursive}, changed);
+  // What --strict refuses is known before the ports open. Otherwise files are read beside the loop,
+  // and whoever asks before the first world hears that there is none yet.
+  using First = registry::Worlds::First;
+  const First first = options.strict ? First::at_once : First::soon;
+  auto watching = registry::Worlds::watch(loop, {options.files, options.recursive}, changed, first);
   if (!watching.ok()) return complain(watching.fault());
   worlds = std::move(*watching);
-  if (const auto refused = refusal_of(options, worlds->world()); !refused.empty()) {
-    return complain(unsupported(refused), not_enforced);
+  if (first == First::at_once) {
+    if (const auto refused = refusal_of(options, worlds->world()); !refused.empty()) {
+      return complain(unsupported(refused), not_enforced);
+    }
+    changed();
   }
-  changed();
   if (Result<> listening = listen(control, options); !listening.ok()) {
     loop.run(control.close());
     return complain(listening.fault());

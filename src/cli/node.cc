@@ -16,6 +16,7 @@
 #include "cli/commands.h"
 #include "http/io/client.h"
 #include "lab/paths.h"
+#include "net/give_back.h"
 #include "net/loop.h"
 #include "net/passed.h"
 #include "net/signals.h"
@@ -137,6 +138,7 @@ int run(const Options& flags) {
   options.sockets = std::move(*passed);
   take_all_descriptors();
   net::Loop loop;
+  const net::GiveBack give_back(loop);
   const Result<> ended = loop.run(run_agent(loop, flags, std::move(options)));
   return ended ? 0 : complain(ended.fault());
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/cancel.h"
 #include "document/tree.h"
 
 namespace fairlead::document {
@@ -300,8 +301,20 @@ bool ends_with(std::string_view text, std::string_view end) {
 
 }  // namespace
 
-Result<std::vector<Document>> parse(std::string_view text, const std::string& file, Format format,
-                                    const Limits& limits) {
+namespace {
+
+Result<> give_each(Result<std::vector<Document>> documents, const Take& take) {
+  if (!documents.ok()) return std::move(documents).fault();
+  for (Document& document : *documents) {
+    if (!take(std::move(document))) return cancelled_fault();
+  }
+  return done();
+}
+
+}  // namespace
+
+Result<> parse_each(std::string_view text, const std::string& file, const Take& take, Format format,
+                    const Limits& limits) {
   if (text.size() > limits.bytes) {
     return invalid(fmt::format("{}: {} bytes are more than the {} that are read", file, text.size(),
                                limits.bytes));
@@ -310,15 +323,34 @@ Result<std::vector<Document>> parse(std::string_view text, const std::string& fi
     text.remove_prefix(byte_order_mark.size());
   }
   if (format == Format::automatic && ends_with(file, ".json")) format = Format::json;
-  if (format == Format::json) return parse_json(text, file, limits);
+  if (format == Format::json) return give_each(parse_json(text, file, limits), take);
   if (format == Format::automatic && begins_as_json(text)) {
     Result<std::vector<Document>> as_json = parse_json(text, file, limits);
-    if (as_json.ok()) return as_json;
-    Result<std::vector<Document>> as_yaml = parse_yaml(text, file, limits);
-    if (as_yaml.ok()) return as_yaml;
-    return as_json;
+    if (as_json.ok()) return give_each(std::move(as_json), take);
+    std::vector<Document> as_yaml;
+    const auto keep = [&as_yaml](Document document) {
+      as_yaml.push_back(std::move(document));
+      return true;
+    };
+    // What begins as JSON and is neither is told as JSON.
+    if (!parse_yaml(text, file, limits, keep).ok()) return std::move(as_json).fault();
+    return give_each(std::move(as_yaml), take);
   }
-  return parse_yaml(text, file, limits);
+  return parse_yaml(text, file, limits, take);
+}
+
+Result<std::vector<Document>> parse(std::string_view text, const std::string& file, Format format,
+                                    const Limits& limits) {
+  std::vector<Document> documents;
+  const Result<> parsed = parse_each(
+      text, file,
+      [&documents](Document document) {
+        documents.push_back(std::move(document));
+        return true;
+      },
+      format, limits);
+  if (!parsed.ok()) return parsed.fault();
+  return documents;
 }
 
 }  // namespace fairlead::document

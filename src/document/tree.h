@@ -9,10 +9,12 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "document/document.h"
+#include "document/each.h"
 
 namespace fairlead::document {
 
@@ -73,7 +75,8 @@ class Builder {
 
   [[nodiscard]] const Fault& fault() const LIFETIMEBOUND { return fault_; }
   [[nodiscard]] Place place_of_fault() const { return place_of_fault_; }
-  [[nodiscard]] std::vector<Document> take() { return std::move(documents_); }
+  [[nodiscard]] std::vector<Document> take() { return std::exchange(documents_, {}); }
+  // Those that have ended since the last call.
 
  private:
   struct Frame {
@@ -105,9 +108,9 @@ class Builder {
   std::vector<Document> documents_;
 };
 
-[[nodiscard]] Result<std::vector<Document>> parse_yaml(std::string_view text,
-                                                       const std::string& file,
-                                                       const Limits& limits);
+[[nodiscard]] Result<> parse_yaml(std::string_view text, const std::string& file,
+                                  const Limits& limits, const Take& take);
+// Each document is taken before the next is read.
 [[nodiscard]] Result<std::vector<Document>> parse_json(std::string_view text,
                                                        const std::string& file,
                                                        const Limits& limits);

@@ -1,127 +1,138 @@
-// YAML by yaml-cpp's events: its own tree knows no field paths and would unfold aliases without a
-// bound. Its exceptions end here.
+// YAML by libyaml's events: one scan of the text, no tree of its own, no recursion.
 #include <fmt/format.h>
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/parser.h>
+#include <yaml.h>
 
 #include <algorithm>
-#include <sstream>
+#include <map>
+#include <new>
+#include <optional>
 
+#include "base/cancel.h"
 #include "document/tree.h"
 
 namespace fairlead::document {
 namespace {
 
-struct Stop {};  // the builder refused: leaves yaml-cpp's loops, never this file
+Place place_of(const yaml_mark_t& mark) {
+  return {static_cast<int>(mark.line) + 1, static_cast<int>(mark.column) + 1};
+}
 
-Place place_of(const YAML::Mark& mark) {
-  return {mark.line + 1, mark.column + 1};
+std::string_view view(const yaml_char_t* text) {
+  return text == nullptr ? std::string_view() : reinterpret_cast<const char*>(text);
 }
 
 constexpr std::string_view core = "tag:yaml.org,2002:";
 
-class YamlEvents final : public YAML::EventHandler {
+// An event, which libyaml allocates.
+class Event {
  public:
-  YamlEvents(Builder& builder, std::string_view text, bool ignore_tag)
-      : builder_(builder), text_(text), ignore_tag_(ignore_tag) {}
-
-  void OnDocumentStart(const YAML::Mark& mark) override {
-    // What follows a document without "---" between them is no second document but a mistake.
-    if (documents_++ > 0 && !separated(previous_line_, mark.line)) {
-      refuse(mark, "expected the end of the document, or a line of ---");
-    }
-    previous_line_ = mark.line;
-    builder_.begin_document();
+  Event() = default;
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+  ~Event() { yaml_event_delete(&event_); }
+  [[nodiscard]] bool next(yaml_parser_t& parser) {
+    yaml_event_delete(&event_);
+    return yaml_parser_parse(&parser, &event_) != 0;
   }
-  void OnDocumentEnd() override { must(builder_.end_document()); }
-
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    if (builder_.wants_key()) refuse(mark, "expected the name of a field, found nothing");
-    must(builder_.scalar(Kind::null, "", place_of(mark), anchor));
-  }
-
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    must(builder_.alias(anchor, place_of(mark)));
-  }
-
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                const std::string& value) override {
-    const bool plain = tag == "?" || tag.empty();
-    if (builder_.wants_key() && plain && value == "<<") {
-      must(builder_.key(value, place_of(mark), true));
-      return;
-    }
-    if (builder_.wants_key() && ignore_tag_ && tag == "!ignore") {
-      must(builder_.key("!ignore " + value, place_of(mark), false));
-      return;
-    }
-    must(builder_.scalar(kind_of(mark, tag, value), value, place_of(mark), anchor));
-  }
-
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value /*style*/) override {
-    check_tag(mark, tag, "seq");
-    must(builder_.open(Kind::list, place_of(mark), anchor));
-  }
-  void OnSequenceEnd() override { must(builder_.close()); }
-
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value /*style*/) override {
-    check_tag(mark, tag, "map");
-    must(builder_.open(Kind::object, place_of(mark), anchor));
-  }
-  void OnMapEnd() override { must(builder_.close()); }
+  [[nodiscard]] const yaml_event_t& get() const LIFETIMEBOUND { return event_; }
 
  private:
-  static void must(bool taken) {
-    if (!taken) throw Stop{};
+  yaml_event_t event_{};
+};
+
+class YamlEvents {
+ public:
+  YamlEvents(Builder& builder, bool ignore_tag) : builder_(builder), ignore_tag_(ignore_tag) {}
+
+  // False: refused, and the builder says why.
+  [[nodiscard]] bool take(const yaml_event_t& event) {
+    const Place place = place_of(event.start_mark);
+    switch (event.type) {
+      case YAML_DOCUMENT_START_EVENT:
+        builder_.begin_document();
+        anchors_.clear();
+        return true;
+      case YAML_DOCUMENT_END_EVENT:
+        return builder_.end_document();
+      case YAML_ALIAS_EVENT:
+        return alias(view(event.data.alias.anchor), place);
+      case YAML_SCALAR_EVENT:
+        return scalar(event, place);
+      case YAML_SEQUENCE_START_EVENT:
+        return check_tag(view(event.data.sequence_start.tag), "seq", place) &&
+               builder_.open(Kind::list, place, anchor(view(event.data.sequence_start.anchor)));
+      case YAML_MAPPING_START_EVENT:
+        return check_tag(view(event.data.mapping_start.tag), "map", place) &&
+               builder_.open(Kind::object, place, anchor(view(event.data.mapping_start.anchor)));
+      case YAML_SEQUENCE_END_EVENT:
+      case YAML_MAPPING_END_EVENT:
+        return builder_.close();
+      default:
+        return true;
+    }
   }
 
-  void refuse(const YAML::Mark& mark, const std::string& why) {
-    builder_.refuse(place_of(mark), why);
-    throw Stop{};
+ private:
+  [[nodiscard]] bool scalar(const yaml_event_t& event, Place place) {
+    const auto& scalar = event.data.scalar;
+    const std::string_view tag = view(scalar.tag);
+    const std::string_view value(reinterpret_cast<const char*>(scalar.value), scalar.length);
+    const bool plain = tag.empty() && scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    const std::uint64_t number = anchor(view(scalar.anchor));
+    if (builder_.wants_key() && plain && kind_of_plain(value) == Kind::null) {
+      return builder_.refuse(place, "expected the name of a field, found nothing");
+    }
+    if (builder_.wants_key() && plain && value == "<<") return builder_.key(value, place, true);
+    if (builder_.wants_key() && ignore_tag_ && tag == "!ignore") {
+      return builder_.key("!ignore " + std::string(value), place, false);
+    }
+    if (tag.empty()) {
+      return builder_.scalar(plain ? kind_of_plain(value) : Kind::text, std::string(value), place,
+                             number);
+    }
+    const std::optional<Kind> kind = kind_of_tagged(tag, value);
+    if (kind) return builder_.scalar(*kind, std::string(value), place, number);
+    return builder_.refuse(place,
+                           fmt::format("the tag {} on \"{}\" is not understood", tag, value));
   }
 
-  Kind kind_of(const YAML::Mark& mark, const std::string& tag, const std::string& value) {
-    if (tag == "?" || tag.empty()) return kind_of_plain(value);
-    if (tag == "!" || tag == std::string(core) + "str") return Kind::text;
+  // Absent when the tag does not fit the value, or is none of YAML's own.
+  static std::optional<Kind> kind_of_tagged(std::string_view tag, std::string_view value) {
+    if (tag == "!") return Kind::text;
+    if (!tag.starts_with(core)) return {};
+    const std::string_view name = tag.substr(core.size());
+    if (name == "str") return Kind::text;
     const Kind plain = kind_of_plain(value);
-    const std::string_view name = std::string_view(tag).substr(0, core.size()) == core
-                                      ? std::string_view(tag).substr(core.size())
-                                      : std::string_view{};
     if (name == "int" && plain == Kind::integer) return plain;
     if (name == "float" && (plain == Kind::number || plain == Kind::integer)) return Kind::number;
     if (name == "bool" && plain == Kind::boolean) return plain;
     if (name == "null" && plain == Kind::null) return plain;
-    refuse(mark, fmt::format("the tag {} on \"{}\" is not understood", tag, value));
-    return plain;
+    return {};
   }
 
-  void check_tag(const YAML::Mark& mark, const std::string& tag, const char* usual) {
-    if (tag.empty() || tag == "?" || tag == "!" || tag == std::string(core) + usual) return;
-    refuse(mark, fmt::format("the tag {} is not understood", tag));
-  }
-
-  // Whether a line after `from`, up to `to` (both 0-based), starts with "---" or "...".
-  [[nodiscard]] bool separated(int from, int to) {
-    for (; line_ <= to; ++line_) {
-      const std::string_view mark = text_.substr(cursor_, 3);
-      if (line_ > from && (mark == "---" || mark == "...")) return true;
-      const std::size_t end = text_.find('\n', cursor_);
-      if (end == std::string_view::npos) return false;
-      cursor_ = end + 1;
+  [[nodiscard]] bool check_tag(std::string_view tag, std::string_view usual, Place place) {
+    if (tag.empty() || tag == "!" || (tag.starts_with(core) && tag.substr(core.size()) == usual)) {
+      return true;
     }
-    return false;
+    return builder_.refuse(place, fmt::format("the tag {} is not understood", tag));
+  }
+
+  // A name may be given again: from then on it means the later one.
+  std::uint64_t anchor(std::string_view name) {
+    if (name.empty()) return 0;
+    return anchors_[std::string(name)] = ++last_anchor_;
+  }
+
+  [[nodiscard]] bool alias(std::string_view name, Place place) {
+    const auto found = anchors_.find(name);
+    if (found == anchors_.end()) return builder_.refuse(place, "an alias to nothing");
+    return builder_.alias(found->second, place);
   }
 
   Builder& builder_;
-  std::string_view text_;
   bool ignore_tag_;
-  int documents_ = 0;
-  int previous_line_ = 0;
-  int line_ = 0;  // that starts at cursor_
-  std::size_t cursor_ = 0;
+  std::map<std::string, std::uint64_t, std::less<>> anchors_;
+  std::uint64_t last_anchor_ = 0;
 };
 
 // The length of the UTF-8 character that starts `text`; 0 when there is none.
@@ -140,7 +151,7 @@ std::size_t character(std::string_view text) {
   return length;
 }
 
-// yaml-cpp takes a byte of 4 for the end, and mends broken UTF-8: both would change the meaning.
+// Says where; libyaml would name an offset.
 bool check_characters(std::string_view text, Builder& builder) {
   Place place;
   for (std::size_t at = 0; at < text.size();) {
@@ -184,31 +195,60 @@ Fault with_likely_reason(Fault fault, std::string_view text, int line) {
   return fault;
 }
 
+// A parser, set to read `text`.
+class Parser {
+ public:
+  explicit Parser(std::string_view text) {
+    if (yaml_parser_initialize(&parser_) == 0) throw std::bad_alloc();
+    yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&parser_, reinterpret_cast<const unsigned char*>(text.data()),
+                                 text.size());
+  }
+  Parser(const Parser&) = delete;
+  Parser& operator=(const Parser&) = delete;
+  ~Parser() { yaml_parser_delete(&parser_); }
+  [[nodiscard]] yaml_parser_t& get() LIFETIMEBOUND { return parser_; }
+
+ private:
+  yaml_parser_t parser_{};
+};
+
+Fault no_yaml(const yaml_parser_t& parser, std::string_view text, Builder& builder) {
+  const std::string_view problem = parser.problem == nullptr ? "out of memory" : parser.problem;
+  std::string why = fmt::format("this is no YAML: {}", problem);
+  // Where the mistake began says more than where it was noticed, when that is elsewhere.
+  if (parser.context != nullptr && parser.context_mark.line != parser.problem_mark.line) {
+    why += fmt::format(" {}, which began in line {}", parser.context, parser.context_mark.line + 1);
+  }
+  std::string_view reason = likely_reason(text, static_cast<int>(parser.problem_mark.line));
+  if (reason.empty() && parser.context != nullptr) {
+    reason = likely_reason(text, static_cast<int>(parser.context_mark.line));
+  }
+  why += reason;
+  builder.refuse(place_of(parser.problem_mark), why);
+  return builder.fault();
+}
+
 }  // namespace
 
-Result<std::vector<Document>> parse_yaml(std::string_view text, const std::string& file,
-                                         const Limits& limits) {
+Result<> parse_yaml(std::string_view text, const std::string& file, const Limits& limits,
+                    const Take& take) {
   Builder builder(file, limits);
   if (!check_characters(text, builder)) return builder.fault();
-  // At the end of its input yaml-cpp takes an open quote for closed; at the end of a document not.
-  std::string closed(text);
-  closed += text.empty() || text.back() == '\n' ? "...\n" : "\n...\n";
-  try {
-    std::istringstream stream(closed);
-    YAML::Parser parser(stream);
-    YamlEvents events(builder, closed, limits.ignore_tag);
-    while (parser.HandleNextDocument(events)) {
+  Parser parser(text);
+  YamlEvents events(builder, limits.ignore_tag);
+  Event event;
+  do {
+    if (!event.next(parser.get())) return no_yaml(parser.get(), text, builder);
+    if (!events.take(event.get())) {
+      return with_likely_reason(builder.fault(), text, builder.place_of_fault().line - 1);
     }
-  } catch (const Stop&) {
-    return with_likely_reason(builder.fault(), text, builder.place_of_fault().line - 1);
-  } catch (const YAML::Exception& error) {
-    builder.refuse(place_of(error.mark), fmt::format("this is no YAML: {}{}", error.msg,
-                                                     likely_reason(text, error.mark.line)));
-    return builder.fault();
-  } catch (const std::exception& error) {
-    return invalid(fmt::format("{}: this is no YAML: {}", file, error.what()));
-  }
-  return builder.take();
+    if (event.get().type != YAML_DOCUMENT_END_EVENT) continue;
+    for (Document& document : builder.take()) {
+      if (!take(std::move(document))) return cancelled_fault();
+    }
+  } while (event.get().type != YAML_STREAM_END_EVENT);
+  return done();
 }
 
 }  // namespace fairlead::document

@@ -12,6 +12,7 @@
 
 #include "base/near.h"
 #include "kube/fields.h"
+#include "kube/gathering.h"
 #include "kube/groups.h"
 #include "kube/reader.h"
 
@@ -291,6 +292,26 @@ Reading read(const std::vector<document::Document>& documents, std::vector<Fault
   for (const document::Document& document : documents) gatherer.document(document.root());
   faults = std::move(gatherer.faults);
   return reading;
+}
+
+struct Gathering::State {
+  Reading reading;
+  Gatherer gatherer{reading};
+};
+
+Gathering::Gathering() : state_(std::make_unique<State>()) {}
+Gathering::~Gathering() = default;
+
+void Gathering::add(const document::Document& document) {
+  state_->gatherer.document(document.root());
+}
+
+const std::vector<Fault>& Gathering::faults() const {
+  return state_->gatherer.faults;
+}
+
+Reading Gathering::take() {
+  return std::move(state_->reading);
 }
 
 std::vector<Fault> faults_of(const std::vector<document::Document>& documents) {

@@ -196,12 +196,20 @@ Duration FileWatch::until_next_look(Duration longest) const {
 }
 
 bool FileWatch::being_written(const std::string& path) const {
-  if (unfinished_.empty()) return false;
-  std::error_code error;
-  const fs::path file = fs::canonical(path, error);
-  const auto folder = watched_.find(file.parent_path().string());
-  return !error && folder != watched_.end() &&
-         unfinished_.contains({folder->second.number, file.filename().string()});
+  return !unfinished_.empty() && being_written_now()(path);
+}
+
+FileWatch::BeingWritten FileWatch::being_written_now() const {
+  std::set<fs::path> files;
+  for (const auto& [folder, watched] : watched_) {
+    for (const auto& [file, written] : unfinished_) {
+      if (file.first == watched.number) files.insert(fs::path(folder) / file.second);
+    }
+  }
+  return [files = std::move(files)](const std::string& path) {
+    std::error_code error;
+    return !files.empty() && files.contains(fs::canonical(path, error));
+  };
 }
 
 Task<Result<>> FileWatch::changed(Duration settle, Duration longest) {

@@ -1,6 +1,7 @@
 // Tells when files may have changed (inotify). What changed is for the owner to read again.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -34,6 +35,10 @@ class FileWatch final : private Source {
   [[nodiscard]] bool being_written(const std::string& path) const;
   // Somebody has written to that file and still has it open: what it holds may be half of what it
   // will. changed() returns when it is closed; ten seconds after the last write it counts as whole.
+
+  using BeingWritten = std::function<bool(const std::string& path)>;
+  [[nodiscard]] BeingWritten being_written_now() const;
+  // The same as a value, of this moment; from any thread.
 
   [[nodiscard]] Instant now() const { return loop().now(); }
   // Of the clock by which it waits.

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "net/descriptors.h"
+#include "net/give_back.h"
 #include "proxy/decide/filter_chain.h"
 
 namespace fairlead::proxy {
@@ -55,7 +56,9 @@ Stats::Names names_of(const config::Snapshot& snapshot) {
 
 struct Proxy::Thread {
   Thread(unsigned number, const WorkerOptions& options, Stats& stats, LogFiles& files)
-      : worker(number, options, stats, files), thread([this, number] { run(number); }) {}
+      : worker(number, options, stats, files),
+        give_back(worker.loop()),
+        thread([this, number] { run(number); }) {}
 
   // Whether its loop turns: it is asked, and what it answers is seen at the next look. One question
   // is on its way at most.
@@ -73,6 +76,7 @@ struct Proxy::Thread {
   }
 
   Worker worker;
+  net::GiveBack give_back;  // after a burst
   std::thread thread;
 };
 

@@ -95,11 +95,9 @@ std::string describe_removed(const std::vector<Origin>& removed) {
                      removed.size() == 1 ? "this object" : "these objects", text);
 }
 
-bool says_nothing(const std::vector<document::Document>& documents) {
-  return std::all_of(documents.begin(), documents.end(), [](const document::Document& each) {
-    const document::Node root = each.root();
-    return root.get("kind").text() == "List" && !root.get("items").given();
-  });
+bool says_nothing(const document::Document& document) {
+  const document::Node root = document.root();
+  return root.get("kind").text() == "List" && !root.get("items").given();
 }
 
 Edit judge(const std::string& file, const Version& in_force, const Version& now) {

@@ -42,8 +42,8 @@ struct Edit {
 [[nodiscard]] Edit judge(const std::string& file, const Version& in_force, const Version& now);
 // A List with a resourceVersion is a program's whole account, and is taken as it is.
 
-[[nodiscard]] bool says_nothing(const std::vector<document::Document>& documents);
-// There is no document, or none but Lists that do not say what is in them: an empty file, one of
+[[nodiscard]] bool says_nothing(const document::Document& document);
+// Whether it is a List that does not say what is in it. So does a file without documents, one of
 // comments alone, one that was cut early. A List with `items: []` says that there is nothing.
 
 [[nodiscard]] std::vector<Origin> lost(const kube::Objects& before, const kube::Objects& now);

@@ -18,6 +18,8 @@
 
 #include "base/release.h"
 #include "document/document.h"
+#include "document/each.h"
+#include "kube/gathering.h"
 
 namespace fairlead::registry {
 namespace {
@@ -230,19 +232,26 @@ void ManifestFiles::put_in_force(File& file, kube::Reading reading, bool says_no
 
 // `text` is new.
 void ManifestFiles::read_text(File& file, Instant now) {
-  Result<std::vector<document::Document>> documents = document::parse(file.text, file.path);
-  if (!documents) {
-    file.error = documents.fault().describe();
+  // One document at a time: those of a large file take ten times its size.
+  kube::Gathering gathering;
+  bool nothing = true;
+  const Result<> parsed =
+      document::parse_each(file.text, file.path, [&](const document::Document& document) {
+        nothing = nothing && registry::says_nothing(document);
+        gathering.add(document);
+        return true;
+      });
+  if (!parsed) {
+    file.error = parsed.fault().describe();
     return;
   }
-  std::vector<Fault> faults;
-  kube::Reading reading = kube::read(*documents, faults);
+  const std::vector<Fault>& faults = gathering.faults();
   if (!faults.empty()) {
     file.error = faults.front().describe();
     if (faults.size() > 1) file.error += fmt::format(" (and {} more)", faults.size() - 1);
     return;
   }
-  const bool nothing = registry::says_nothing(*documents);
+  kube::Reading reading = gathering.take();
   Edit edit;
   if (file.ever_good) {
     edit = judge(file.path, {file.last_good, file.reading, file.says_nothing},

@@ -1,6 +1,7 @@
 // Watches files and makes worlds of them: the newest, the last good of what is broken, and why.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,8 +14,9 @@
 #include "registry/files.h"
 
 namespace fairlead::net {
+class Background;
 class Loop;
-}
+}  // namespace fairlead::net
 
 namespace fairlead::registry {
 
@@ -23,9 +25,13 @@ class Worlds {
  public:
   using Changed = std::function<void()>;
 
-  static Result<std::unique_ptr<Worlds>> watch(net::Loop& loop, Paths paths, Changed changed);
-  // Reads at once, so world() may be there before the first turn of the loop. After that `changed`
-  // is called, from the loop, whenever world() or broken() became another one. Edits in place, by
+  enum class First : std::uint8_t { at_once, soon };
+
+  static Result<std::unique_ptr<Worlds>> watch(net::Loop& loop, Paths paths, Changed changed,
+                                               First first = First::at_once);
+  // Reads at once, so world() may be there before the first turn of the loop; or soon. After that
+  // files are read on a thread of its own, and `changed` is called, from the loop, whenever world()
+  // or broken() became another one. Edits in place, by
   // rename, links that lead elsewhere, new and deleted files of a directory are all seen; what
   // comes in one burst (20 ms) is read once, and a file that is being written when it is closed.
   // What a file loses, and its absence, count when they last: see judge() in edit.h.
@@ -50,8 +56,9 @@ class Worlds {
 
  private:
   struct State;
-  explicit Worlds(std::shared_ptr<State> state);
+  Worlds(std::shared_ptr<State> state, std::unique_ptr<net::Background> background);
   std::shared_ptr<State> state_;
+  std::unique_ptr<net::Background> background_;  // where files are read
 };
 
 }  // namespace fairlead::registry

@@ -257,6 +257,54 @@ TEST(Worlds, InnerFoldersAreFollowedWhereThatIsAskedFor) {
   EXPECT_TRUE(watched.breaks(0));
 }
 
+// How often the loop turned until `holds`.
+Task<int> turns_until(net::Loop& loop, std::function<bool()> holds, int most = 100'000) {
+  int turns = 0;
+  for (; !holds() && turns < most; ++turns) {
+    if (!(co_await loop.sleep(std::chrono::milliseconds(1))).ok()) break;
+  }
+  co_return turns;
+}
+
+TEST(Worlds, TheLoopTurnsWhileFilesAreRead) {
+  Folder folder;
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += "---\n" + service("s" + std::to_string(i));
+  folder.write("large.yaml", text);
+  net::Loop loop;
+  int changes = 0;
+  auto worlds =
+      Worlds::watch(loop, {folder.path()}, [&changes] { ++changes; }, Worlds::First::soon);
+  ASSERT_TRUE(worlds.ok());
+  EXPECT_EQ((*worlds)->world(), nullptr);
+  EXPECT_GE(loop.run(turns_until(loop, [&] { return (*worlds)->world() != nullptr; })), 3);
+  EXPECT_EQ(changes, 1);
+  EXPECT_EQ((*worlds)->world()->services.size(), 2000U);
+  // So does an edit; the newest wins.
+  folder.write("large.yaml", text + "---\n" + service("one-more"));
+  folder.write("large.yaml", text + "---\n" + service("another"));
+  EXPECT_GE(loop.run(turns_until(loop, [&] { return changes > 1; })), 3);
+  EXPECT_TRUE(loop.run(until(loop, [&] {
+    return mesh::find_service(*(*worlds)->world(), "default", "another") != nullptr;
+  })));
+}
+
+TEST(Worlds, TheEndComesWhileFilesAreRead) {
+  Folder folder;
+  std::string text;
+  for (int i = 0; i < 500; ++i) text += "---\n" + service("s" + std::to_string(i));
+  folder.write("large.yaml", text);
+  net::Loop loop;
+  int changes = 0;
+  {
+    auto worlds =
+        Worlds::watch(loop, {folder.path()}, [&changes] { ++changes; }, Worlds::First::soon);
+    ASSERT_TRUE(worlds.ok());
+  }
+  EXPECT_EQ(loop.run(turns_until(loop, [] { return false; }, 20)), 20);
+  EXPECT_EQ(changes, 0);
+}
+
 TEST(Worlds, NobodyIsToldAfterTheEnd) {
   const Folder folder;
   folder.write("a.yaml", service("a"));
