@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
 #include <type_traits>
 
 #include "document/document.h"
@@ -32,6 +35,12 @@ std::string name_of(const wire::endpoint::ClusterLoadAssignment& message) {
   return message.cluster_name();
 }
 
+// 3 of "filter_chains[3].filters[0]" after "filter_chains[".
+std::optional<int> position_in(std::string_view path, std::string_view start) {
+  if (!path.starts_with(start)) return std::nullopt;
+  return std::atoi(std::string(path.substr(start.size())).c_str());
+}
+
 template <class Message>
 std::string title_of(const Message& message) {
   const std::string name = name_of(message);
@@ -44,6 +53,39 @@ template <class Message>
 Result<> check_name(const Message& message, const Place& place) {
   const bool is_routes = std::is_same_v<Message, wire::route::RouteConfiguration>;
   return is_routes && name_of(message).empty() ? place.in("name").refused("is needed") : done();
+}
+
+// The part of the resource at `path`, by its name.
+std::string part_of(const wire::cluster::Cluster& /*message*/, std::string_view /*path*/) {
+  return {};
+}
+std::string part_of(const wire::endpoint::ClusterLoadAssignment& /*message*/,
+                    std::string_view /*path*/) {
+  return {};
+}
+std::string part_of(const wire::listener::Listener& message, std::string_view path) {
+  if (path.starts_with("default_filter_chain")) return message.default_filter_chain().name();
+  const std::optional<int> chain = position_in(path, "filter_chains[");
+  return chain && *chain < message.filter_chains_size() ? message.filter_chains(*chain).name()
+                                                        : std::string();
+}
+std::string part_of(const wire::route::RouteConfiguration& message, std::string_view path) {
+  const std::optional<int> host = position_in(path, "virtual_hosts[");
+  return host && *host < message.virtual_hosts_size() ? message.virtual_hosts(*host).name()
+                                                      : std::string();
+}
+
+template <class Message>
+Protections protections_in(const Message& message, const Report& report) {
+  Protections all;
+  for (const Report::Note& note : report.notes()) {
+    if (note.effect != Effect::protects && !note.claimed) continue;
+    Protection one{.part = part_of(message, note.path), .why = note.told()};
+    if (std::find(all.begin(), all.end(), one) == all.end()) all.push_back(std::move(one));
+  }
+  std::sort(all.begin(), all.end(),
+            [](const Protection& left, const Protection& right) { return left.why < right.why; });
+  return all;
 }
 
 // A resource that stands by itself.
@@ -61,15 +103,19 @@ Result<Value> read_whole(const Message& message, Report& report) {
 }
 
 template <class Value, class Message>
-Result<Decoded<Value>> decode(std::string_view bytes) {
+Result<Decoded<Value>> decode(std::string_view bytes, Rejected* rejected) {
   Message message;
   Report report;
   if (!parse(bytes, message)) {
     return invalid(fmt::format("{}: the bytes are no such message", kind_of(message)));
   }
   Result<Value> value = read_whole<Value>(message, report);
-  if (!value.ok()) return std::move(value).fault();
-  return Decoded<Value>{std::move(value).value(), report.unhonoured()};
+  if (!value.ok()) {
+    if (rejected) *rejected = {name_of(message), protections_in(message, report)};
+    return std::move(value).fault();
+  }
+  return Decoded<Value>{std::move(value).value(), report.unhonoured(),
+                        protections_in(message, report)};
 }
 
 // One resource of a list in text.
@@ -113,21 +159,23 @@ Result<> add(Resources& all, const document::Node& node) {
 
 }  // namespace
 
-Result<Decoded<config::Cluster>> decode_cluster(std::string_view bytes) {
-  return decode<config::Cluster, wire::cluster::Cluster>(bytes);
+Result<Decoded<config::Cluster>> decode_cluster(std::string_view bytes, Rejected* rejected) {
+  return decode<config::Cluster, wire::cluster::Cluster>(bytes, rejected);
 }
 
 Result<Decoded<config::ClusterLoadAssignment>> decode_cluster_load_assignment(
-    std::string_view bytes) {
-  return decode<config::ClusterLoadAssignment, wire::endpoint::ClusterLoadAssignment>(bytes);
+    std::string_view bytes, Rejected* rejected) {
+  return decode<config::ClusterLoadAssignment, wire::endpoint::ClusterLoadAssignment>(bytes,
+                                                                                      rejected);
 }
 
-Result<Decoded<config::Listener>> decode_listener(std::string_view bytes) {
-  return decode<config::Listener, wire::listener::Listener>(bytes);
+Result<Decoded<config::Listener>> decode_listener(std::string_view bytes, Rejected* rejected) {
+  return decode<config::Listener, wire::listener::Listener>(bytes, rejected);
 }
 
-Result<Decoded<config::RouteConfiguration>> decode_route_configuration(std::string_view bytes) {
-  return decode<config::RouteConfiguration, wire::route::RouteConfiguration>(bytes);
+Result<Decoded<config::RouteConfiguration>> decode_route_configuration(std::string_view bytes,
+                                                                       Rejected* rejected) {
+  return decode<config::RouteConfiguration, wire::route::RouteConfiguration>(bytes, rejected);
 }
 
 Result<Resources> decode_resources(std::string_view text, const std::string& source) {

@@ -13,15 +13,19 @@
 
 namespace fairlead::xds {
 
-[[nodiscard]] Result<Decoded<config::Cluster>> decode_cluster(std::string_view bytes);
+[[nodiscard]] Result<Decoded<config::Cluster>> decode_cluster(std::string_view bytes,
+                                                              Rejected* rejected = nullptr);
 [[nodiscard]] Result<Decoded<config::ClusterLoadAssignment>> decode_cluster_load_assignment(
-    std::string_view bytes);
-[[nodiscard]] Result<Decoded<config::Listener>> decode_listener(std::string_view bytes);
+    std::string_view bytes, Rejected* rejected = nullptr);
+[[nodiscard]] Result<Decoded<config::Listener>> decode_listener(std::string_view bytes,
+                                                                Rejected* rejected = nullptr);
 [[nodiscard]] Result<Decoded<config::RouteConfiguration>> decode_route_configuration(
-    std::string_view bytes);
+    std::string_view bytes, Rejected* rejected = nullptr);
 // `bytes`: the message itself, that is, the `value` of the Any that carried it. A fault is
 // `invalid`, and its message starts with the resource and the path of the field:
-// "Cluster outbound|80||a: lb_policy: ...".
+// "Cluster outbound|80||a: lb_policy: ...". With a fault, `rejected` tells what it would have
+// closed. A field that protects and is not honoured is no fault: it closes the smallest part of the
+// value that holds it (config/closed.h).
 
 struct Resources {
   std::vector<config::Cluster> clusters;

@@ -138,6 +138,19 @@ void note_transport_socket(const Cluster& cluster, const Place& place) {
   }
 }
 
+void read_transport_socket_matches(config::Cluster& made, const Cluster& cluster,
+                                   const Place& place) {
+  for (int i = 0; i < cluster.transport_socket_matches_size(); ++i) {
+    const auto& match = cluster.transport_socket_matches(i);
+    const Place here = place.in("transport_socket_matches", i);
+    if (!match.transport_socket().typed_config().Is<wire::RawBuffer>()) {
+      here.in("transport_socket").note(match.transport_socket().name(), Effect::protects);
+    }
+    made.transport_socket_matches.push_back(
+        {.name = match.name(), .labels = labels_in(match.match()), .closed = here.claim()});
+  }
+}
+
 Result<> read_endpoints(config::Cluster& made, const Cluster& cluster, const Place& place) {
   if (made.type == config::ClusterType::eds) {
     if (!cluster.has_eds_cluster_config()) {
@@ -246,8 +259,16 @@ Result<config::LbEndpoint> read(const wire::endpoint::LbEndpoint& endpoint, bool
   made.workload = workload_in(endpoint.metadata());
   made.proxied = proxied_in(endpoint.metadata());
   made.origin = origin_in(endpoint.metadata());
+  made.transport_socket_labels = labels_in(endpoint.metadata());
   note_metadata(endpoint.metadata(), place);
+  close_unless_closed(made.closed, endpoint.metadata(), place);
   return made;
+}
+
+void close_all(config::LocalityEndpoints& locality, const config::Closed& why) {
+  for (config::LbEndpoint& endpoint : locality.endpoints) {
+    if (endpoint.closed.empty()) endpoint.closed = why;
+  }
 }
 
 Result<config::LocalityEndpoints> read(const wire::endpoint::LocalityLbEndpoints& locality,
@@ -267,6 +288,7 @@ Result<config::LocalityEndpoints> read(const wire::endpoint::LocalityLbEndpoints
     if (!endpoint.ok()) return std::move(endpoint).fault();
     made.endpoints.push_back(std::move(endpoint).value());
   }
+  close_all(made, place.claim());
   return made;
 }
 
@@ -305,6 +327,8 @@ Result<config::ClusterLoadAssignment> read(const wire::endpoint::ClusterLoadAssi
   }
   Result<> checked = check_priorities(made, place);
   if (!checked.ok()) return std::move(checked).fault();
+  const config::Closed why = place.claim();
+  for (config::LocalityEndpoints& locality : made.localities) close_all(locality, why);
   return made;
 }
 
@@ -326,6 +350,9 @@ Result<config::Cluster> read(const Cluster& cluster, const Place& place) {
            read_source(made, cluster.upstream_bind_config(), place.in("upstream_bind_config")),
            read_endpoints(made, cluster, place)});
   if (!parts.ok()) return parts.fault();
+  made.transport_socket = place.in("transport_socket").claim();
+  read_transport_socket_matches(made, cluster, place);
+  close_unless_closed(made.closed, cluster.metadata(), place);
   return made;
 }
 

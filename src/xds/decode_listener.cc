@@ -161,17 +161,28 @@ void read_upgrades(config::HttpConnectionManager& made, const HttpManager& http)
   }
 }
 
+// What a filter could refuse, and nobody enforces, closes the routes that do not disable it.
+void close_for_filters(config::HttpConnectionManager& made, const HttpManager& http,
+                       const Place& place) {
+  for (int i = 0; i < http.http_filters_size(); ++i) {
+    config::Closed why = place.in("http_filters", i).claim();
+    if (!why.empty()) made.closed_filters.push_back({http.http_filters(i).name(), std::move(why)});
+  }
+}
+
 Result<config::HttpConnectionManager> read(const HttpManager& http, const Place& place) {
   config::HttpConnectionManager made{.stat_prefix = http.stat_prefix()};
-  if (made.stat_prefix.empty()) return place.in("stat_prefix").refused("is needed");
   read_header_handling(made, http, place);
   read_upgrades(made, http);
   const Result<> parts =
-      all({read_codec(made, http, place), check_line(made.server_name, place.in("server_name")),
+      all({made.stat_prefix.empty() ? place.in("stat_prefix").refused("is needed") : done(),
+           read_codec(made, http, place), check_line(made.server_name, place.in("server_name")),
            read_route_source(made, http, place), read_http_filters(http, place),
            read_timeouts(made, http, place), read_limits(made, http, place),
            take(made.access_logs, read_access_logs(http.access_log(), place))});
   if (!parts.ok()) return parts.fault();
+  close_for_filters(made, http, place);
+  made.closed = place.claim();
   return made;
 }
 
@@ -265,6 +276,7 @@ Result<> read_filter(config::FilterChain& made, const wire::listener::Filter& fi
 Result<> read_filters(config::FilterChain& made, const wire::listener::FilterChain& chain,
                       const Place& place) {
   bool ended = false;
+  Result<> all_read = done();
   for (int i = 0; i < chain.filters_size(); ++i) {
     const auto& filter = chain.filters(i);
     const Place here = place.in("filters", i);
@@ -279,15 +291,16 @@ Result<> read_filters(config::FilterChain& made, const wire::listener::FilterCha
     } else {
       here.note(filter.name(), effect_of_any(filter.typed_config()));
     }
-    if (!read_one.ok()) return read_one;
+    if (!read_one.ok() && all_read.ok()) all_read = std::move(read_one);
   }
-  if (ended) return done();
+  if (ended || !all_read.ok()) return all_read;
   constexpr std::string_view expected =
       "expected the HTTP connection manager or the TCP proxy as the last filter";
   if (chain.filters().empty()) return place.in("filters").refused(expected);
   const int last = chain.filters_size() - 1;
   const std::string& type = chain.filters(last).typed_config().type_url();
-  return place.in("filters", last).refused(fmt::format("{}, found {}", expected, type));
+  made.closed = place.in("filters", last).close(fmt::format("{}, found {}", expected, type));
+  return done();
 }
 
 Result<config::FilterChain> read(const wire::listener::FilterChain& chain, const Place& place) {
@@ -301,6 +314,12 @@ Result<config::FilterChain> read(const wire::listener::FilterChain& chain, const
       all({take(made.match, read(chain.filter_chain_match(), place.in("filter_chain_match"))),
            read_filters(made, chain, place)});
   if (!parts.ok()) return parts.fault();
+  const Place match = place.in("filter_chain_match");
+  // Without one of its conditions it would take connections that are not its own.
+  if (match.has_notes_below()) {
+    made.closed = match.close("with a condition that is not honoured");
+  }
+  close_unless_closed(made.closed, chain.metadata(), place);
   return made;
 }
 
@@ -341,6 +360,16 @@ Result<> read_chains(config::Listener& made, const wire::listener::Listener& lis
     return place.in("filter_chains").refused("expected at least one");
   }
   return check_chains(made, listener, place);
+}
+
+// For what stands beside the chains.
+void close_all_chains(config::Listener& made, const config::Closed& why) {
+  for (config::FilterChain& chain : made.filter_chains) {
+    if (chain.closed.empty()) chain.closed = why;
+  }
+  if (made.default_filter_chain && made.default_filter_chain->closed.empty()) {
+    made.default_filter_chain->closed = why;
+  }
 }
 
 // ── Listener filters ─────────────────────────────────────────────────────────────────────────────
@@ -475,6 +504,7 @@ Result<config::Listener> read(const wire::listener::Listener& listener, const Pl
        read_chains(made, listener, place),
        take(made.access_logs, read_access_logs(listener.access_log(), place))});
   if (!parts.ok()) return parts.fault();
+  close_all_chains(made, place.claim());
   return made;
 }
 

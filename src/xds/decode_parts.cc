@@ -266,12 +266,36 @@ bool proxied_in(const wire::core::Metadata& metadata) {
   return ours && text_in(*ours, "proxied") == "true";
 }
 
+void close_unless_closed(config::Closed& part, const wire::core::Metadata& metadata,
+                         const Place& place) {
+  config::Closed why = place.claim();
+  if (!part.empty()) return;
+  const wire::Struct* ours = metadata_of(metadata, "fairlead");
+  part = ours == nullptr ? std::string() : text_in(*ours, "closed");
+  if (part.empty()) part = std::move(why);
+}
+
+config::Labels labels_in(const wire::Struct& object) {
+  config::Labels labels;
+  for (const auto& [name, value] : object.fields()) {
+    const bool is_text = value.kind_case() == google::protobuf::Value::kStringValue;
+    labels[name] = is_text ? value.string_value() : '\n' + value.SerializeAsString();
+  }
+  return labels;
+}
+
+config::Labels labels_in(const wire::core::Metadata& metadata) {
+  const wire::Struct* labels = metadata_of(metadata, wire::transport_socket_filter);
+  return labels == nullptr ? config::Labels() : labels_in(*labels);
+}
+
 void note_metadata(const wire::core::Metadata& metadata, const Place& place) {
   const Place inside = place.in("metadata");
   const Place filters = inside.in("filter_metadata");
   std::vector<std::string> others;
   for (const auto& [filter, content] : metadata.filter_metadata()) {
-    if (filter != "fairlead" && filter != "istio") others.push_back(filter);
+    if (filter != "fairlead" && filter != "istio" && filter != wire::transport_socket_filter)
+      others.push_back(filter);
   }
   std::sort(others.begin(), others.end());
   for (const std::string& filter : others) filters.note(filter);

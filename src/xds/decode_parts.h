@@ -67,6 +67,13 @@ void note_http2(const wire::cluster::Cluster& cluster, const Place& place);
 // The full name of what is in it, also when that is wrapped into a TypedStruct.
 [[nodiscard]] bool proxied_in(const wire::core::Metadata& metadata);
 // Of an endpoint: a proxy that fairlead control configures takes its connections.
+void close_unless_closed(config::Closed& part, const wire::core::Metadata& metadata,
+                         const Place& place);
+// By what we wrote beside it, else by what protects and is not honoured in it.
+[[nodiscard]] config::Labels labels_in(const wire::Struct& object);
+// Each field with its value as text; of another kind than text, as a mark and its bytes.
+[[nodiscard]] config::Labels labels_in(const wire::core::Metadata& metadata);
+// Of envoy.transport_socket_match.
 void note_metadata(const wire::core::Metadata& metadata, const Place& place);
 // Metadata of other filters, which nobody here reads.
 
@@ -114,13 +121,18 @@ template <class Value, class Message>
                                  const Place& place, std::string_view field,
                                  std::type_identity_t<Reader<Value, Message>> read_one) {
   into.reserve(static_cast<std::size_t>(messages.size()));
+  Result<> all = done();
   for (int i = 0; i < messages.size(); ++i) {
     Result<Value> value = read_one(messages[i], place.in(field, i));
-    if (!value.ok()) return std::move(value).fault();
-    into.push_back(std::move(value).value());
+    if (value.ok()) {
+      into.push_back(std::move(value).value());
+    } else if (all.ok()) {
+      all = std::move(value).fault();
+    }
   }
-  return done();
+  return all;
 }
-// Each of the repeated field at `place`.
+// Each of the repeated field at `place`. All are read, so that what they would protect is known;
+// the first fault counts.
 
 }  // namespace fairlead::xds

@@ -299,6 +299,10 @@ Result<> read_clusters(config::RouteAction& made, const wire::route::RouteAction
     case wire::route::RouteAction::CLUSTER_SPECIFIER_NOT_SET:
       break;
   }
+  if (has_unknown(action)) {
+    place.note("leads to no cluster that is honoured", Effect::protects);  // closes the route
+    return done();
+  }
   return place.refused("expected cluster or weighted_clusters");
 }
 
@@ -494,6 +498,46 @@ Result<> read_headers(config::Route& made, const wire::route::Route& route, cons
   return done();
 }
 
+// ── Settings of filters ──────────────────────────────────────────────────────────────────────────
+
+using FilterSettings = google::protobuf::Map<std::string, wire::Any>;
+
+// Filters whose settings for a route are one of `disabled` or what to ask of each request.
+constexpr std::array<std::string_view, 2> with_disabled{
+    "type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute",
+    "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig"};
+constexpr std::string_view disabled_alone = "\x08\x01";  // their field 1, true, and nothing else
+
+// Whether the filter does nothing with such settings.
+bool is_turned_off(const wire::Any& any) {
+  wire::route::FilterConfig general;
+  if (any.UnpackTo(&general)) {
+    return general.disabled() || (general.has_config() && is_turned_off(general.config()));
+  }
+  wire::RBACPerRoute rbac;
+  if (any.UnpackTo(&rbac)) {
+    Report report;
+    const Place place(report);
+    place.note_unknown(rbac);
+    return place.claim().empty();  // no rules: nothing is refused
+  }
+  const bool known =
+      std::find(with_disabled.begin(), with_disabled.end(), any.type_url()) != with_disabled.end();
+  return known && any.value() == disabled_alone;
+}
+
+// note_unknown() has noted what each would do.
+void read_filter_settings(std::vector<std::string>& disabled, const FilterSettings& settings,
+                          const Place& place) {
+  const Place here = place.in("typed_per_filter_config");
+  for (const auto& [name, any] : settings) {
+    if (!is_turned_off(any)) continue;
+    disabled.push_back(name);
+    here.in(name).take_back_note();
+  }
+  std::sort(disabled.begin(), disabled.end());
+}
+
 Result<> read_action(config::Route& made, const wire::route::Route& route, const Place& place) {
   switch (route.action_case()) {
     case wire::route::Route::kRoute:
@@ -507,18 +551,18 @@ Result<> read_action(config::Route& made, const wire::route::Route& route, const
     case wire::route::Route::ACTION_NOT_SET:
       break;
   }
+  if (has_unknown(route)) {
+    made.closed = place.close("an action that is not honoured");
+    return done();
+  }
   return place.refused("expected route, redirect or direct_response");
 }
 
-// Whether a route matches by something outside our subset, or acts by it alone. Such a route cannot
-// be had; what it would have taken goes on to the next. Without one of its conditions it would take
-// what it must not.
-bool is_beyond_us(const wire::route::Route& route, const Place& place) {
-  using wire::route::RouteAction;
-  if (place.in("match").has_notes_below()) return true;
-  if (route.action_case() == wire::route::Route::ACTION_NOT_SET) return has_unknown(route);
-  return route.has_route() && has_unknown(route.route()) &&
-         route.route().cluster_specifier_case() == RouteAction::CLUSTER_SPECIFIER_NOT_SET;
+// Whether a route matches by something outside our subset. Such a route cannot be had; what it
+// would have taken goes on to the next. Without one of its conditions it would take what it must
+// not.
+bool is_beyond_us(const Place& place) {
+  return place.in("match").has_notes_below();
 }
 
 Result<config::Route> read(const wire::route::Route& route, const Place& place) {
@@ -527,6 +571,8 @@ Result<config::Route> read(const wire::route::Route& route, const Place& place) 
   const Result<> parts = all({read_match(made, route.match(), place.in("match")),
                               read_action(made, route, place), read_headers(made, route, place)});
   if (!parts.ok()) return parts.fault();
+  read_filter_settings(made.disabled_filters, route.typed_per_filter_config(), place);
+  close_unless_closed(made.closed, route.metadata(), place);
   return made;
 }
 
@@ -536,7 +582,7 @@ Result<> read_routes(config::VirtualHost& made, const wire::route::VirtualHost& 
                      const Place& place) {
   for (int i = 0; i < host.routes_size(); ++i) {
     const Place here = place.in("routes", i);
-    if (is_beyond_us(host.routes(i), here)) {
+    if (is_beyond_us(here)) {
       here.note("the whole route is left out");
       continue;
     }
@@ -579,6 +625,8 @@ Result<config::VirtualHost> read(const wire::route::VirtualHost& host, const Pla
   const Result<FieldEdits> edits = read_edits(host, place);
   if (!edits.ok()) return edits.fault();
   for (config::Route& route : made.routes) follow_with(route, *edits);
+  read_filter_settings(made.disabled_filters, host.typed_per_filter_config(), place);
+  close_unless_closed(made.closed, host.metadata(), place);
   return made;
 }
 
@@ -616,6 +664,12 @@ Result<config::RouteConfiguration> read(const wire::route::RouteConfiguration& r
     for (config::Route& route : host.routes) follow_with(route, *edits);
   }
   if (!read_part.ok()) return std::move(read_part).fault();
+  std::vector<std::string> disabled;
+  read_filter_settings(disabled, routes.typed_per_filter_config(), place);
+  for (config::VirtualHost& host : made.virtual_hosts) {
+    host.disabled_filters.insert(host.disabled_filters.end(), disabled.begin(), disabled.end());
+  }
+  close_unless_closed(made.closed, routes.metadata(), place);
   return made;
 }
 

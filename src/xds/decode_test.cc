@@ -67,7 +67,9 @@ TEST(Decode, FieldsBeyondOurSubsetAreListedByName) {
   EXPECT_THAT(fields_of(made->unhonoured),
               ElementsAre("Listener l: per_connection_buffer_limit_bytes", "Listener l: field 4711",
                           "Listener l: filter_chains[0].filter_chain_match.source_type",
-                          "Listener l: filter_chains[0].filters[0].typed_config.tunneling_config"));
+                          "Listener l: filter_chains[0].filters[0].typed_config.tunneling_config",
+                          "Listener l: filter_chains[0].filter_chain_match: with a condition that "
+                          "is not honoured"));
 }
 
 TEST(Decode, FiltersThatWeDoNotHaveAreListedAndTheOthersStand) {

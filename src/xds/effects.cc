@@ -181,6 +181,8 @@ constexpr std::array types{
     TypeEffect{"envoy.extensions.filters.http.cache.", Effect::decides},
     TypeEffect{"envoy.extensions.filters.http.cache_v2.", Effect::decides},
     TypeEffect{"envoy.extensions.filters.http.grpc_web.", Effect::decides},
+    // Too many answers instead of 429: told and counted, but no reason to give none.
+    TypeEffect{"envoy.extensions.filters.http.local_ratelimit.", Effect::decides},
     TypeEffect{"envoy.extensions.filters.http.grpc_http1_bridge.", Effect::decides},
     TypeEffect{"envoy.extensions.filters.http.grpc_http1_reverse_bridge.", Effect::decides},
     TypeEffect{"envoy.extensions.filters.http.grpc_json_transcoder.", Effect::decides},

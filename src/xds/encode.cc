@@ -78,6 +78,22 @@ void write_text_field(wire::core::Metadata& into, const char* key, const std::st
   (*ours.mutable_fields())[key].set_string_value(text);
 }
 
+void write_labels(const config::Labels& labels, wire::Struct& into) {
+  for (const auto& [name, value] : labels) {
+    google::protobuf::Value& made = (*into.mutable_fields())[name];
+    if (!value.starts_with('\n') || !made.ParseFromString(value.substr(1))) {
+      made.set_string_value(value);
+    }
+  }
+}
+
+void write_disabled_filters(const std::vector<std::string>& names,
+                            google::protobuf::Map<std::string, wire::Any>& into) {
+  wire::route::FilterConfig disabled;
+  disabled.set_disabled(true);
+  for (const std::string& name : names) pack(disabled, into[name]);
+}
+
 std::string bytes_of(const wire::Message& message) {
   std::string bytes;
   google::protobuf::io::StringOutputStream stream(&bytes);

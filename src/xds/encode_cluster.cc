@@ -114,6 +114,12 @@ void write(const config::LbEndpoint& endpoint, wire::endpoint::LbEndpoint& into)
     write_text_field(*into.mutable_metadata(), "workload", endpoint.workload);
   }
   if (endpoint.proxied) write_text_field(*into.mutable_metadata(), "proxied", "true");
+  if (!endpoint.transport_socket_labels.empty()) {
+    write_labels(
+        endpoint.transport_socket_labels,
+        (*into.mutable_metadata()->mutable_filter_metadata())[wire::transport_socket_filter]);
+  }
+  write_closed(endpoint.closed, into);
   write_origin(endpoint.origin, into);
 }
 
@@ -142,6 +148,23 @@ void write(const config::ClusterLoadAssignment& endpoints,
                into.endpoints().empty() ? *into.add_endpoints() : *into.mutable_endpoints(0));
 }
 
+// Of one that is not plain text no more is known than that: whoever reads it closes it again.
+void write_transport_sockets(const config::Cluster& cluster, Cluster& into) {
+  const auto write_socket = [](const config::Closed& closed, wire::core::TransportSocket& socket) {
+    socket.set_name(closed.empty() ? "envoy.transport_sockets.raw_buffer" : closed);
+    if (closed.empty()) pack(wire::RawBuffer(), *socket.mutable_typed_config());
+  };
+  if (!cluster.transport_socket.empty()) {
+    write_socket(cluster.transport_socket, *into.mutable_transport_socket());
+  }
+  for (const config::TransportSocketMatch& match : cluster.transport_socket_matches) {
+    Cluster::TransportSocketMatch& made = *into.add_transport_socket_matches();
+    made.set_name(match.name);
+    write_labels(match.labels, *made.mutable_match());
+    write_socket(match.closed, *made.mutable_transport_socket());
+  }
+}
+
 void write(const config::Cluster& cluster, Cluster& into) {
   into.set_name(cluster.name);
   into.set_type(type_of(cluster.type));
@@ -153,6 +176,8 @@ void write(const config::Cluster& cluster, Cluster& into) {
   if (cluster.endpoints != config::ClusterLoadAssignment{}) {
     write(cluster.endpoints, *into.mutable_load_assignment());
   }
+  write_transport_sockets(cluster, into);
+  write_closed(cluster.closed, into);
   write_origin(cluster.origin, into);
 }
 

@@ -70,6 +70,9 @@ void write(const config::HttpConnectionManager& http, HttpManager& into) {
   for (const std::string& upgrade : http.upgrades) {
     into.add_upgrade_configs()->set_upgrade_type(upgrade);
   }
+  for (const config::ClosedFilter& filter : http.closed_filters) {
+    into.add_http_filters()->set_name(filter.name);  // closes again where it is read
+  }
   wire::http::HttpFilter& router = *into.add_http_filters();
   router.set_name("envoy.filters.http.router");
   pack(wire::Router(), *router.mutable_typed_config());
@@ -140,6 +143,10 @@ void write(const config::FilterChain& chain, config::Direction direction,
     }
     add_filter("envoy.filters.network.http_connection_manager", http, into);
   }
+  if (const auto* http = std::get_if<config::HttpConnectionManager>(&chain.filter)) {
+    write_closed(http->closed, into);
+  }
+  write_closed(chain.closed, into);
   write_origin(chain.origin, into);
 }
 

@@ -31,6 +31,15 @@ void write_origin(const Origin& origin, Message& into) {
   if (origin != Origin{}) write_text_field(*into.mutable_metadata(), "origin", origin.encode());
 }
 
+template <class Message>
+void write_closed(const config::Closed& closed, Message& into) {
+  if (!closed.empty()) write_text_field(*into.mutable_metadata(), "closed", closed);
+}
+// That a part is closed is carried beside what is written of it, so that it never opens on the way.
+void write_labels(const config::Labels& labels, wire::Struct& into);
+void write_disabled_filters(const std::vector<std::string>& names,
+                            google::protobuf::Map<std::string, wire::Any>& into);
+
 void write_undelivered_marks(wire::http::LocalReplyConfig& into);
 // For a real Envoy beside an app: its own replies to requests that the app never had, or to safe
 // ones without a body with which the app died, carry x-fairlead-undelivered, as our proxy's do, so

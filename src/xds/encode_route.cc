@@ -209,6 +209,8 @@ void write(const config::Route& route, wire::route::Route& into) {
   write(route.request_headers_to_remove, *into.mutable_request_headers_to_remove());
   write(route.response_headers_to_add, *into.mutable_response_headers_to_add());
   write(route.response_headers_to_remove, *into.mutable_response_headers_to_remove());
+  write_disabled_filters(route.disabled_filters, *into.mutable_typed_per_filter_config());
+  write_closed(route.closed, into);
   write_origin(route.origin, into);
 }
 
@@ -217,6 +219,8 @@ void write(const config::VirtualHost& host, wire::route::VirtualHost& into) {
   write(host.domains, *into.mutable_domains());
   for (const config::Route& route : host.routes) write(route, *into.add_routes());
   if (host.retry) write(*host.retry, *into.mutable_retry_policy());
+  write_disabled_filters(host.disabled_filters, *into.mutable_typed_per_filter_config());
+  write_closed(host.closed, into);
   write_origin(host.origin, into);
 }
 
@@ -229,6 +233,7 @@ void write(const config::RouteConfiguration& routes, wire::route::RouteConfigura
   }
   into.mutable_validate_clusters()->set_value(false);
   into.set_ignore_port_in_host_matching(routes.ignore_port_in_host_matching);
+  write_closed(routes.closed, into);
   write_origin(routes.origin, into);
 }
 

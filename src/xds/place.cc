@@ -107,6 +107,11 @@ void Report::note(Note note) {
   notes_.push_back(std::move(note));
 }
 
+config::Closed Report::Note::told() const {
+  if (what.empty()) return path;
+  return path.empty() ? what : fmt::format("{}: {}", path, what);
+}
+
 void Report::take_back(const std::string& path) {
   std::erase_if(notes_, [&](const Note& note) { return note.path == path; });
 }
@@ -153,6 +158,20 @@ std::vector<config::Unhonoured> Report::unhonoured() const {
   return list;
 }
 
+config::Closed Report::claim(const std::string& path) {
+  config::Closed first;
+  for (Note& note : notes_) {
+    if (note.effect != Effect::protects || note.claimed) continue;
+    const bool here = path.empty() || note.path == path ||
+                      (note.path.starts_with(path) && note.path[path.size()] == '.');
+    if (!here) continue;
+    note.claimed = true;
+    // The least and not the first: maps have no order.
+    if (config::Closed one = note.told(); first.empty() || one < first) first = std::move(one);
+  }
+  return first;
+}
+
 std::string Place::path() const {
   if (above_ == nullptr) return {};
   std::string path = above_->path();
@@ -191,6 +210,15 @@ void Place::note(std::string_view what, Effect effect) const {
 
 void Place::note_nobodys(std::string_view what) const {
   report_->note({.path = path(), .what = std::string(what), .unknown = true});
+}
+
+config::Closed Place::claim() const {
+  return report_->notes().empty() ? config::Closed() : report_->claim(path());
+}
+
+config::Closed Place::close(std::string_view what) const {
+  note(what, Effect::protects);
+  return claim();
 }
 
 void Place::take_back_note() const {

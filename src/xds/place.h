@@ -32,7 +32,9 @@ class Report {
     std::string path;
     std::string what;  // empty: the field as such
     Effect effect = Effect::protects;
-    bool unknown = false;  // Envoy has no such field
+    bool unknown = false;                       // Envoy has no such field
+    bool claimed = false;                       // a part is closed for it
+    [[nodiscard]] config::Closed told() const;  // "filters[0]: envoy.filters.network.rbac"
   };
   void note(Note note);
   void take_back(const std::string& path);
@@ -43,6 +45,8 @@ class Report {
   // What a value of the text is refused for, among the faults.
   [[nodiscard]] const std::vector<Diagnostic>& faults() const LIFETIMEBOUND { return faults_; }
   // In the order in which they were found.
+  [[nodiscard]] config::Closed claim(const std::string& path);
+  // As Place::claim().
 
   [[nodiscard]] const std::vector<Note>& notes() const LIFETIMEBOUND { return notes_; }
   [[nodiscard]] std::vector<config::Unhonoured> unhonoured() const;
@@ -83,6 +87,11 @@ class Place {
   void note_unknown(const google::protobuf::Message& message) const;
   // Everything in `message` and below it that is not in our subset and not inert. What an Any holds
   // is for whoever unpacks it.
+  [[nodiscard]] config::Closed claim() const;
+  // What protects and is not honoured here or below, unless a part within closes for it already:
+  // the first of it, as what the part here is closed for. Empty: none.
+  [[nodiscard]] config::Closed close(std::string_view what) const;
+  // What is here cannot be had, and so nothing may pass: noted, and what the part is closed for.
   [[nodiscard]] bool has_notes_below() const;
   // Whether something in what is here was noted before.
 

@@ -39,11 +39,26 @@ struct Node {
   bool operator==(const Node&) const = default;
 };
 
+// A protection that a resource asks for and that is not enforced: it closes a part of it.
+struct Protection {
+  std::string part;    // the filter chain or virtual host, by its name; empty: the whole resource
+  config::Closed why;  // "filter_chains[0].transport_socket: envoy.transport_sockets.tls"
+  bool operator==(const Protection&) const = default;
+};
+using Protections = std::vector<Protection>;
+
 // A resource with everything in it that came and is not honoured.
 template <class T>
 struct Decoded {
   T value;
   std::vector<config::Unhonoured> unhonoured;
+  Protections protections;  // of these, those by which a part of `value` is closed
+};
+
+// What can be told of a resource that is refused.
+struct Rejected {
+  std::string name;         // empty: the bytes are no such message
+  Protections protections;  // that are not enforced; as far as it could be read
 };
 
 }  // namespace fairlead::xds

@@ -360,7 +360,7 @@ template <class Value, class Decode>
 void check(const Value& value, Decode decode, std::uint64_t seed) {
   SCOPED_TRACE(seed);
   const std::string bytes = encode(value);
-  const auto decoded = decode(bytes);
+  const auto decoded = decode(bytes, nullptr);
   ASSERT_TRUE(decoded.ok()) << decoded.fault().describe();
   EXPECT_TRUE(decoded->value == value);
   for (const config::Unhonoured& field : decoded->unhonoured) {

@@ -53,16 +53,21 @@ class AdsClient {
   // A new stream is open. Everything that was accepted is kept, and asked for by its version.
 
   [[nodiscard]] Result<ClientStep> received(std::string_view message, Instant now);
-  // A DiscoveryResponse. What is wrong with its resources is answered by a NACK, and the resources
-  // of that type stay as they were. A fault means that this is no DiscoveryResponse: reset the
-  // stream.
+  // A DiscoveryResponse. Its resources are judged one by one. What is wrong with them is answered
+  // by a NACK that names the fields; the others are taken. One that cannot be taken stays as it
+  // was, and is never treated as removed; where it would have brought a protection that is not
+  // enforced here and that the old one lacks, that part of the old one closes. One that closes a
+  // part of itself is taken, closed, and named in the NACK all the same. A fault means that this is
+  // no DiscoveryResponse: reset the stream.
 
   [[nodiscard]] ClientStep elapsed(Instant now);
   [[nodiscard]] std::optional<Instant> deadline() const;
   // Call elapsed() when deadline() is reached, if it is given.
 
   [[nodiscard]] std::vector<std::string> waiting_for() const;
-  // "cluster outbound|80||a", "endpoints b", "routes 80": what the next snapshot lacks.
+  // "cluster outbound|80||a", "endpoints b", "routes 80": what the next snapshot lacks. Clusters
+  // that are named and not there hold back only the listeners that name them themselves, and what
+  // would replace a listener or routes in force; routes to them answer 503.
 
   struct Counts {
     std::uint64_t accepted = 0;  // responses

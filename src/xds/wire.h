@@ -70,6 +70,7 @@ using XdsTypedStruct = ::xds::type::v3::TypedStruct;
 using envoy::extensions::filters::http::cors::v3::Cors;
 using envoy::extensions::filters::http::fault::v3::HTTPFault;
 using envoy::extensions::filters::http::rbac::v3::RBAC;
+using envoy::extensions::filters::http::rbac::v3::RBACPerRoute;
 using envoy::extensions::filters::http::router::v3::Router;
 using envoy::extensions::filters::listener::http_inspector::v3::HttpInspector;
 using envoy::extensions::filters::listener::original_dst::v3::OriginalDst;
@@ -79,6 +80,7 @@ using envoy::extensions::resource_monitors::downstream_connections::v3::Downstre
 using envoy::extensions::retry::host::previous_hosts::v3::PreviousHostsPredicate;
 using envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 
+inline constexpr const char* transport_socket_filter = "envoy.transport_socket_match";
 inline constexpr const char* http_options_key =
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 

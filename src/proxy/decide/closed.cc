@@ -5,11 +5,11 @@
 namespace fairlead::proxy {
 namespace {
 
-bool names(const std::vector<std::string>& list, const std::string& name) {
+bool lists_filter(const std::vector<std::string>& list, const std::string& name) {
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
-bool carries(const config::Labels& labels, const config::Labels& wanted) {
+bool carries_labels(const config::Labels& labels, const config::Labels& wanted) {
   return std::all_of(wanted.begin(), wanted.end(), [&](const auto& label) {
     const auto found = labels.find(label.first);
     return found != labels.end() && found->second == label.second;
@@ -22,8 +22,8 @@ std::string_view why_closed(const config::HttpConnectionManager& manager LIFETIM
                             const Rule& rule LIFETIMEBOUND) {
   if (!manager.closed.empty()) return manager.closed;
   for (const config::ClosedFilter& filter : manager.closed_filters) {
-    const bool disabled = names(rule.route->disabled_filters, filter.name) ||
-                          names(rule.host->disabled_filters, filter.name);
+    const bool disabled = lists_filter(rule.route->disabled_filters, filter.name) ||
+                          lists_filter(rule.host->disabled_filters, filter.name);
     if (!disabled) return filter.why;
   }
   return rule.closed ? std::string_view(*rule.closed) : std::string_view();
@@ -36,7 +36,7 @@ std::string_view why_closed(const config::Cluster& cluster LIFETIMEBOUND,
   static const config::Labels none;
   const config::Labels& labels = endpoint ? endpoint->transport_socket_labels : none;
   for (const config::TransportSocketMatch& match : cluster.transport_socket_matches) {
-    if (carries(labels, match.labels)) return match.closed;
+    if (carries_labels(labels, match.labels)) return match.closed;
   }
   return cluster.transport_socket;
 }

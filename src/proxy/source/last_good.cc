@@ -11,7 +11,7 @@
 namespace fairlead::proxy {
 namespace {
 
-constexpr std::string_view title = "fairlead last good configuration 1 ";
+constexpr std::string_view title = "fairlead last good configuration 2 ";
 
 // The first line: what this is, and the digest of the rest.
 std::string head_of(std::string_view content) {

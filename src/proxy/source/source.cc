@@ -17,6 +17,7 @@
 #include "net/tcp.h"
 #include "net/unix.h"
 #include "proxy/source/addresses.h"
+#include "proxy/source/closed_parts.h"
 #include "proxy/source/last_good.h"
 #include "xds/dump.h"
 
@@ -89,6 +90,7 @@ struct Source::State {
   bool from_disk = false;  // and it was the disk
   bool unsaved = false;
   std::set<std::string> complained;
+  std::array<std::string, 4> refusals_told;
 
   AddressTable addresses;
   Addresser addresser;
@@ -111,6 +113,7 @@ struct Source::State {
   void arm_warming();
   void warming_ended();
   void complain(const config::Snapshot& snapshot);
+  void complain_of_refusals();
   void save();
 
   [[nodiscard]] Task<> resolve_once();
@@ -132,6 +135,18 @@ void Source::State::complain(const config::Snapshot& snapshot) {
   for (const config::Unhonoured& field : snapshot.unhonoured) {
     if (!complained.insert(sort_of(field)).second) continue;
     log::warning("not honoured: " + field.describe());
+  }
+}
+
+// Each once, until it is another.
+void Source::State::complain_of_refusals() {
+  for (const xds::ResourceType type : xds::all_resource_types) {
+    std::string& told = refusals_told.at(static_cast<std::size_t>(type));
+    const std::string& refusal = client.refusal(type);
+    if (told == refusal) continue;
+    told = refusal;
+    if (refusal.empty()) continue;
+    log::warning(fmt::format("{}: refused: {}", xds::short_name_of(type), refusal));
   }
 }
 
@@ -305,6 +320,7 @@ Task<Fault> Source::State::converse(http::GrpcChannel& channel, std::string auth
     Result<xds::ClientStep> next = client.received(**message, loop.now());
     if (!next.ok()) co_return next.fault();
     step = std::move(*next);
+    complain_of_refusals();
   }
 }
 
@@ -379,6 +395,7 @@ SourceStatus Source::status() const {
                       .trouble = state.trouble,
                       .world = state.given ? state.given->world : std::string(),
                       .waiting_for = state.client.waiting_for()};
+  if (state.given) status.closed = closed_parts(*state.given);
   const config::Versions versions = state.given ? state.given->versions : config::Versions{};
   const std::array<const std::string*, 4> of_type{&versions.clusters, &versions.endpoints,
                                                   &versions.listeners, &versions.routes};
@@ -410,11 +427,16 @@ std::string status_json(const SourceStatus& status) {
                      {"refused", type.counts.refused},
                      {"unhonoured", type.counts.unhonoured}});
   }
-  const Json json{{"dynamic", status.dynamic},       {"connected", status.connected},
-                  {"fromDisk", status.from_disk},    {"attempts", status.attempts},
-                  {"control", status.control},       {"trouble", status.trouble},
-                  {"world", status.world},           {"types", std::move(types)},
-                  {"waitingFor", status.waiting_for}};
+  const Json json{{"dynamic", status.dynamic},
+                  {"connected", status.connected},
+                  {"fromDisk", status.from_disk},
+                  {"attempts", status.attempts},
+                  {"control", status.control},
+                  {"trouble", status.trouble},
+                  {"world", status.world},
+                  {"types", std::move(types)},
+                  {"waitingFor", status.waiting_for},
+                  {"closed", status.closed}};
   return json_text(json);
 }
 

@@ -50,6 +50,7 @@ struct SourceStatus {
   std::string world;    // of the snapshot in force; empty: none yet
   std::array<SourceType, 4> types;
   std::vector<std::string> waiting_for;  // what the next snapshot lacks
+  std::vector<std::string> closed;       // parts that a protection closes which is not enforced
 };
 
 class Source {
@@ -85,6 +86,7 @@ class Source {
 
 [[nodiscard]] std::string status_json(const SourceStatus& status);
 // {"dynamic","connected","fromDisk","attempts","control","trouble","world",
-//  "types":[{"type":"CDS","version","refusal","accepted","refused","unhonoured"}],"waitingFor":[]}
+//  "types":[{"type":"CDS","version","refusal","accepted","refused","unhonoured"}],"waitingFor":[],
+//  "closed":["Listener l, filter chain tls: filter_chains[1].transport_socket: ..."]}
 
 }  // namespace fairlead::proxy
