@@ -135,7 +135,8 @@ Result<kube::Reading> read_manifests(const std::vector<std::string>& paths) {
     if (!text) return text.fault();
     Result<std::vector<document::Document>> parsed = document::parse(*text, file);
     if (!parsed) return std::move(parsed).fault();
-    if (registry::says_nothing(*parsed)) empty.push_back(registry::without_objects(file));
+    if (std::all_of(parsed->begin(), parsed->end(), registry::says_nothing))
+      empty.push_back(registry::without_objects(file));
     std::move(parsed->begin(), parsed->end(), std::back_inserter(documents));
   }
   Result<kube::Reading> reading = kube::read(documents);
