@@ -106,10 +106,10 @@ class Holder {
     }
     const auto left = std::max<Duration>(*patience, Duration::zero());
     const auto whole = std::chrono::duration_cast<std::chrono::seconds>(left);
-    const timespec time{.tv_sec = whole.count(),
-                        .tv_nsec = static_cast<long>(
-                            std::chrono::duration_cast<std::chrono::nanoseconds>(left - whole)
-                                .count())};
+    const timespec time{
+        .tv_sec = whole.count(),
+        .tv_nsec = static_cast<long>(
+            std::chrono::duration_cast<std::chrono::nanoseconds>(left - whole).count())};
     const int signal = ::sigtimedwait(&signals_, nullptr, &time);
     return signal > 0 ? std::optional(signal) : std::nullopt;
   }

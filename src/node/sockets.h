@@ -1,5 +1,5 @@
-// The sockets of a node's agent. They may outlive it: who holds them passes them on to the next one,
-// and what comes in between waits in the kernel.
+// The sockets of a node's agent. They may outlive it: who holds them passes them on to the next
+// one, and what comes in between waits in the kernel.
 #pragma once
 
 #include <string>

@@ -17,7 +17,8 @@ Result<Descriptor> Tally::make() {
 }
 
 Result<Tally> Tally::over(const Descriptor& memory) {
-  void* at = ::mmap(nullptr, sizeof(Counts), PROT_READ | PROT_WRITE, MAP_SHARED, memory.number(), 0);
+  void* at =
+      ::mmap(nullptr, sizeof(Counts), PROT_READ | PROT_WRITE, MAP_SHARED, memory.number(), 0);
   if (at == MAP_FAILED) return from_errno(errno, "mapping the memory that counts queries");
   // Zeros, or what an earlier program left: both are valid counts.
   auto* counts = static_cast<Counts*>(at);
