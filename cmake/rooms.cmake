@@ -84,6 +84,7 @@ function(fairlead_room name)
     # The release is built as a whole: a room's sources are joined, so that each header is read once.
     if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT room_SEPARATE)
       set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+      target_compile_options(${name} PRIVATE -Wno-shadow)  # of another source; Dev builds look at each
     endif()
     if(room_OPTIMISED)
       target_compile_options(${name} PRIVATE "$<$<CONFIG:Release>:-flto=thin$<SEMICOLON>-ffat-lto-objects>")
