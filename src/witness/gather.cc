@@ -27,6 +27,9 @@ constexpr std::uint16_t admin_port = 15000;
 constexpr milliseconds admin_patience{3000};
 constexpr milliseconds record_patience{3000};  // a record is written after its request's answer
 constexpr milliseconds record_pause{20};
+constexpr milliseconds open_patience{500};
+// A proxy that waits for a client's first bytes has no record yet. Then the connection is ended, so
+// that it decides.
 
 // ── records ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -99,11 +102,14 @@ bool is_there(const std::vector<explain::ProxyRecord>& records, std::string_view
                      [&](const auto& record) { return record.direction == direction; });
 }
 
-// Of a request when it has been answered, of what is carried as TCP while it is open.
-void add_records(Order& order, explain::Evidence& evidence) {
+// Of a request when it has been answered, of what is carried as TCP while it is open, but for
+// connections whose protocol is not decided: `open` is closed then.
+void add_records(Order& order, std::optional<Socket>& open, explain::Evidence& evidence) {
   bool comes_back = false;
-  const Deadline until = Clock::now() + record_patience;
+  const Deadline begun = Clock::now();
+  const Deadline until = begun + record_patience;
   while (true) {
+    if (Clock::now() - begun > open_patience) open.reset();
     Result<std::vector<explain::ProxyRecord>> records = ask_records(order);
     if (!records) {
       evidence.trouble.push_back(
@@ -288,7 +294,9 @@ explain::Evidence gather(const Order& order) {
       look.sources.push_back(evidence.exchange->local);
     }
   }
-  if (order.proxy && (!order.request || evidence.exchange)) add_records(look, evidence);
+  if (order.proxy && (!order.request || evidence.exchange)) {
+    add_records(look, open, evidence);
+  }
   if (order.listening) add_listening(order, evidence);
   add_connections(look, evidence);
   std::vector<std::string> trouble = evidence.trouble;
