@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "nft/named.h"
 #include "nft/render.h"
 
 namespace fairlead::nft {
@@ -88,13 +89,6 @@ Holder emptied(const Holder& holder) {
   return empty;
 }
 
-template <class Named>
-const Named* find(const std::vector<Named>& all LIFETIMEBOUND, const std::string& name) {
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const Named& one) { return one.name == name; });
-  return found == all.end() ? nullptr : &*found;
-}
-
 bool same_shape(const Set& a, const Set& b) {
   return declaration(a) == declaration(b);
 }
@@ -114,7 +108,7 @@ bool same_shape(const Counter& a, const Counter& b) {
 template <class Named>
 bool keeps_shapes(const std::vector<Named>& before, const std::vector<Named>& after) {
   return std::all_of(after.begin(), after.end(), [&](const Named& now) {
-    const Named* old = find(before, now.name);
+    const Named* old = find_named(before, now.name);
     return old == nullptr || same_shape(*old, now);
   });
 }
@@ -155,7 +149,7 @@ class TableChange {
 
   void declare() {
     for (const Counter& counter : after_.counters) {
-      if (find(before_.counters, counter.name) != nullptr) continue;
+      if (find_named(before_.counters, counter.name) != nullptr) continue;
       const std::string comment =
           counter.comment.empty() ? "" : " { comment " + quoted(counter.comment) + "; }";
       say(fmt::format("add counter {} {}{}", place(after_), counter.name, comment));
@@ -209,7 +203,7 @@ class TableChange {
       say(fmt::format("delete set {} {}", place(after_), set.name));
     }
     for (const Counter& counter : before_.counters) {
-      if (find(after_.counters, counter.name) != nullptr) continue;
+      if (find_named(after_.counters, counter.name) != nullptr) continue;
       say(fmt::format("delete counter {} {}", place(after_), counter.name));
     }
   }

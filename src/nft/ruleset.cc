@@ -6,17 +6,11 @@
 #include <charconv>
 #include <set>
 
+#include "nft/named.h"
 #include "nft/render.h"
 
 namespace fairlead::nft {
 namespace {
-
-template <class Named>
-const Named* find(const std::vector<Named>& all LIFETIMEBOUND, const std::string& name) {
-  const auto found =
-      std::find_if(all.begin(), all.end(), [&](const Named& one) { return one.name == name; });
-  return found == all.end() ? nullptr : &*found;
-}
 
 IpAddress cut(const IpAddress& address, int length) {
   auto bytes = address.bytes();
@@ -136,7 +130,7 @@ class Inspection {
     if (set->key.size() != in.key.size()) misfit(in.set);
   }
   void inspect(const Count& count) {
-    if (!count.counter.empty() && find(table_.counters, count.counter) == nullptr) {
+    if (!count.counter.empty() && find_named(table_.counters, count.counter) == nullptr) {
       complain(fmt::format("{} names no counter: {}", place_, count.counter));
     }
   }
@@ -209,19 +203,19 @@ class Inspection {
 }  // namespace
 
 const Set* Table::set(const std::string& wanted) const LIFETIMEBOUND {
-  return find(sets, wanted);
+  return find_named(sets, wanted);
 }
 
 const Map* Table::map(const std::string& wanted) const LIFETIMEBOUND {
-  return find(maps, wanted);
+  return find_named(maps, wanted);
 }
 
 const Chain* Table::chain(const std::string& wanted) const LIFETIMEBOUND {
-  return find(chains, wanted);
+  return find_named(chains, wanted);
 }
 
 const Table* Ruleset::table(const std::string& name) const LIFETIMEBOUND {
-  return find(tables, name);
+  return find_named(tables, name);
 }
 
 Match source(const Prefix& prefix) {
