@@ -625,8 +625,9 @@ class EvidenceMatcher {
       case Ending::unreachable:
         return !exchange.connected && seen != Failing::none;
       case Ending::closed:
+        // A proxy ends a TCP connection some time after its record says that it cannot go on.
         return seen == Failing::closed || seen == Failing::timed_out ||
-               is_held_by_a_proxy(exchange);
+               is_held_by_a_proxy(exchange) || (path_.scheme == "tcp" && !flags.empty());
       case Ending::answered:
         if (exchange.status > 0 && met.status > 0) {
           return static_cast<std::uint32_t>(exchange.status) == met.status;
