@@ -147,6 +147,7 @@ void Report::keep(const document::Node& node, const Fault& fault) {
 
 std::vector<config::Unhonoured> Report::unhonoured() const {
   std::vector<config::Unhonoured> list;
+  list.reserve(notes_.size());
   for (const Note& note : notes_) {
     list.push_back({.resource = resource_,
                     .field = note.path,
