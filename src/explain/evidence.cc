@@ -114,6 +114,7 @@ class EvidenceMatcher {
   // Of all hops on the way, up to where the branches part and on in the first.
   std::vector<const Hop*> way() const {
     std::vector<const Hop*> all;
+    all.reserve(path_.hops.size());
     for (const Hop& hop : path_.hops) all.push_back(&hop);
     if (path_.branches.empty()) return all;
     for (const Hop& hop : path_.branches.front().hops) all.push_back(&hop);

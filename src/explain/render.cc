@@ -301,6 +301,7 @@ std::string ends_of(const Path& path) {
   const bool certain =
       path.branches.size() == 1 || (all.size() == 1 && all.front().share > 1 - 1e-9);
   std::vector<std::string> ends;
+  ends.reserve(all.size());
   for (const End& end : all) {
     ends.push_back(certain ? end.name : fmt::format("{} ({})", end.name, fraction(end.share)));
   }

@@ -53,7 +53,7 @@ Result<> read_listeners(Bootstrap& made, const Message::StaticResources& fixed,
     if (message.name().empty()) message.set_name(fmt::format("listener_{}", i));
     Result<config::Listener> listener = read(message, here);
     Result<> sound =
-        listener.ok() ? check_route_clusters(message, clusters, here) : std::move(listener).fault();
+        listener.ok() ? check_route_clusters(message, clusters, here) : listener.fault();
     if (sound.ok() && !names.insert(message.name()).second) {
       sound = here.in("name").refused("is there twice");
     }
@@ -73,7 +73,7 @@ Result<> read_clusters(Bootstrap& made, const Message::StaticResources& fixed, c
   for (int i = 0; i < fixed.clusters_size(); ++i) {
     const Place here = place.in("clusters", i);
     Result<config::Cluster> cluster = read(fixed.clusters(i), here);
-    Result<> sound = cluster.ok() ? done() : std::move(cluster).fault();
+    Result<> sound = cluster.ok() ? done() : cluster.fault();
     if (sound.ok() && !names.insert(cluster->name).second) {
       sound = here.in("name").refused("is there twice");
     }
